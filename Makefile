@@ -1,0 +1,48 @@
+# Every target makes its own environment; nothing has to be installed by hand but Python 3.11 or later.
+PYTHON ?= python3
+BIN := .venv/bin
+STAMP := .venv/.installed
+PIP := $(BIN)/python -m pip --quiet --disable-pip-version-check
+
+.DEFAULT_GOAL := help
+.PHONY: help env lint test demo soak rows bench clean
+
+help:  ## this list
+	@sed -n 's/^\([a-z]*\):.*## /  make \1	/p' $(MAKEFILE_LIST)
+
+env: $(STAMP)  ## .venv with the package, all its extras and the development tools
+
+$(STAMP): pyproject.toml constraints.txt
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "gradfleet needs Python 3.11 or later, got " + sys.version)'
+	@$(BIN)/python -m pip --version >/dev/null 2>&1 || $(PYTHON) -m venv .venv
+	@echo "Installing into .venv (once; a few minutes on a fresh machine)" >&2
+	@$(PIP) install --constraint constraints.txt torch
+	@$(PIP) install --constraint constraints.txt --editable '.[dev]'
+	@touch $@
+
+lint: env  ## style, types and layers
+	@$(BIN)/ruff check .
+	@$(BIN)/ruff format --check .
+	@$(BIN)/mypy
+	@$(BIN)/lint-imports
+
+test: env lint  ## everything that must hold: style, types, layers, then the tests, those that start Ray last
+	@$(BIN)/pytest -m "not ray"
+	@$(BIN)/pytest -m ray
+
+demo: env  ## the main job on real handwritten digits
+	@$(BIN)/python examples/digits_demo.py
+
+soak: env  ## what is repeated for statistics, in full length
+	@$(BIN)/pytest -m soak --soak
+
+rows: env  ## the feature table: ID, state, test
+	@mkdir -p build
+	@$(BIN)/pytest --rows build/rows.txt > build/rows.log 2>&1 || [ $$? -eq 1 ] || { cat build/rows.log; exit 1; }
+	@cat build/rows.txt
+
+bench: env  ## every benchmark
+	@for file in benchmarks/[a-z]*.py; do echo "== $$file"; $(BIN)/python "$$file" || exit 1; done
+
+clean:  ## away with everything that was made
+	@rm -rf .venv build dist .mypy_cache .ruff_cache .pytest_cache .import_linter_cache

@@ -1,0 +1,70 @@
+"""AutoML and hyperparameter tuning for PyTorch, backed by Ray.
+
+The public names are loaded when they are first used: importing this package imports neither torch nor Ray.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from gradfleet.automodel import AutoModel as AutoModel
+    from gradfleet.data.dataset import AutoDataset as AutoDataset
+    from gradfleet.objective import Objective as Objective
+    from gradfleet.search.space import Choice as Choice
+    from gradfleet.search.space import Float as Float
+    from gradfleet.search.space import Int as Int
+    from gradfleet.search.tuner import Tuner as Tuner
+    from gradfleet.study.study import Study as Study
+    from gradfleet.tasks import autotask as autotask
+    from gradfleet.tasks import available_tasks as available_tasks
+    from gradfleet.training.callbacks.early_stopping import EarlyStopping as EarlyStopping
+    from gradfleet.training.model import Model as Model
+    from gradfleet.trials.resources import Resources as Resources
+
+__version__ = "0.1.0"
+
+__all__ = [
+    "AutoDataset",
+    "AutoModel",
+    "Choice",
+    "EarlyStopping",
+    "Float",
+    "Int",
+    "Model",
+    "Objective",
+    "Resources",
+    "Study",
+    "Tuner",
+    "autotask",
+    "available_tasks",
+]
+
+_MODULES = {
+    "AutoDataset": "gradfleet.data.dataset",
+    "AutoModel": "gradfleet.automodel",
+    "Choice": "gradfleet.search.space",
+    "EarlyStopping": "gradfleet.training.callbacks.early_stopping",
+    "Float": "gradfleet.search.space",
+    "Int": "gradfleet.search.space",
+    "Model": "gradfleet.training.model",
+    "Objective": "gradfleet.objective",
+    "Resources": "gradfleet.trials.resources",
+    "Study": "gradfleet.study.study",
+    "Tuner": "gradfleet.search.tuner",
+    "autotask": "gradfleet.tasks",
+    "available_tasks": "gradfleet.tasks",
+}
+
+
+def __getattr__(name: str) -> object:
+    if name not in _MODULES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    value: object = getattr(import_module(_MODULES[name]), name)
+    globals()[name] = value  # The next use finds it without coming here.
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted([*globals(), *__all__])

@@ -1,0 +1,1 @@
+"""What is tried; knows no Ray and no study."""

@@ -1,0 +1,1 @@
+"""What acts on a fit from outside its loop."""

@@ -1,0 +1,1 @@
+"""One trial, anywhere; knows no Ray."""
