@@ -38,7 +38,7 @@ soak: env  ## what is repeated for statistics, in full length
 
 rows: env  ## the feature table: ID, state, test
 	@mkdir -p build
-	@$(BIN)/pytest --rows build/rows.txt > build/rows.log 2>&1; \
+	@$(BIN)/pytest --rows=build/rows.txt > build/rows.log 2>&1; \
 	case $$? in 0|1|5) cat build/rows.txt ;; *) cat build/rows.log >&2; exit 1 ;; esac
 
 bench: env  ## every benchmark
