@@ -1,0 +1,141 @@
+"""A generation: the Optuna study that samplers and dashboards see, kept equal to what our own tables say."""
+
+from __future__ import annotations
+
+import contextlib
+import math
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, Protocol
+
+from optuna.samplers import BaseSampler
+from optuna.trial import TrialState as OptunaState
+
+from gradfleet.errors import StoreError
+from gradfleet.study.mirror import Direction, Mirror
+from gradfleet.study.rows import RecordRow, StudyRow, TrialRow, TrialState
+from gradfleet.study.store import Store
+from gradfleet.trials.plan import Config
+
+
+class Space(Protocol):
+    """What is searched: see `gradfleet.search.space.SearchSpace`."""
+
+    def __call__(self, trial: Any) -> dict[str, Any]: ...
+    def default(self) -> Mapping[str, Any]: ...
+    def validate(self, config: Mapping[str, Any]) -> None: ...
+
+
+class Generation:
+    """Asks a sampler for configurations and tells it what became of them.
+
+    Our own tables are written first and are the truth; `reconcile` brings Optuna's to where they are.
+
+    Args:
+        sampler_factory: makes the sampler for one trial number, so that a study that was interrupted goes on as it
+            would have gone without.
+        portfolio: configurations to try after the default one, before the sampler's.
+    """
+
+    def __init__(
+        self,
+        store: Store,
+        study: StudyRow,
+        sampler_factory: Callable[[int], BaseSampler],
+        *,
+        portfolio: Sequence[Config] = (),
+    ) -> None:
+        row = store.generations(study.id)[-1]
+        self.number = row.number
+        self.optuna_name = row.optuna_name
+        self._objective = study.objective
+        self._make_sampler = sampler_factory
+        self._portfolio = portfolio
+        direction: Direction = "maximize" if study.objective.mode == "max" else "minimize"
+        self._mirror = Mirror(store.database, row.optuna_name, directions=[direction])
+        self._mirror.load()
+        self._known: set[int] = set()
+
+    def reconcile(self, rows: Sequence[TrialRow], records: Sequence[RecordRow] = ()) -> None:
+        """Report and tell what Optuna lacks of our trials. A trial that only Optuna has waits for the next `ask`.
+
+        Raises:
+            StoreError: Optuna lacks one of our trials altogether.
+        """
+        self._mirror.load()
+        ours = {row.number: row for row in rows if row.generation == self.number}
+        self._known = {row.optuna_number for row in ours.values()}
+        missing = self._known - self._mirror.numbers()
+        if missing:
+            raise StoreError(
+                f"The Optuna study {self.optuna_name!r} lacks trial {min(missing)}, which the store has. "
+                "Was it deleted by another program? Start a new study, with the best configurations as its portfolio."
+            )
+        for record in records:
+            if record.number in ours and self._objective.metric in record.metrics:
+                value = self._objective.value(record.metrics)
+                self.report(ours[record.number].optuna_number, record.epoch, value)
+        for row in ours.values():
+            if row.state != "RUNNING":
+                self.tell(row.optuna_number, row.state, row.value)
+
+    def ask(self, space: Space, number: int) -> tuple[int, dict[str, Any]]:
+        """The next trial, as Optuna's number and a configuration.
+
+        Args:
+            number: the study's own trial number; 0 gets the space's default configuration, those after it the
+                portfolio's.
+
+        Raises:
+            SpaceError: a configuration of the portfolio is not one of the space.
+        """
+        given = self._given(space, number)
+        self._mirror.study.sampler = self._make_sampler(number)
+        asked = self._adopt(space, given) or self._new(space, given)
+        self._known.add(asked[0])
+        return asked
+
+    def report(self, optuna_number: int, epoch: int, value: float) -> None:
+        """Hand Optuna the objective's value of one epoch; the same epoch again changes nothing."""
+        trial = self._mirror.trial(optuna_number)
+        if trial.state is OptunaState.RUNNING and epoch not in trial.intermediate_values:
+            self._mirror.report(optuna_number, epoch, value)
+
+    def tell(self, optuna_number: int, state: TrialState, value: float | None = None) -> None:
+        """Hand Optuna a trial's end; again changes nothing.
+
+        Optuna keeps the last reported value of a PRUNED trial and none of a FAIL one. It takes no COMPLETE without a
+        number, so that is told as FAIL.
+        """
+        if self._mirror.trial(optuna_number).state.is_finished():
+            return
+        if state == "COMPLETE" and value is not None and not math.isnan(value):
+            self._mirror.tell(optuna_number, OptunaState.COMPLETE, [value])
+        else:
+            ended = OptunaState.PRUNED if state == "PRUNED" else OptunaState.FAIL
+            self._mirror.tell(optuna_number, ended, None)
+
+    def _given(self, space: Space, number: int) -> dict[str, Any] | None:
+        if number == 0:
+            return dict(space.default())
+        if number > len(self._portfolio):
+            return None
+        config = dict(self._portfolio[number - 1])
+        space.validate(config)
+        return config
+
+    def _new(self, space: Space, given: dict[str, Any] | None) -> tuple[int, dict[str, Any]]:
+        with self._mirror.new_trial(given) as trial:
+            config = space(trial)
+        return trial.number, config
+
+    def _adopt(self, space: Space, given: dict[str, Any] | None) -> tuple[int, dict[str, Any]] | None:
+        """A trial that a driver asked for and was killed before it could note it down."""
+        for orphan in self._mirror.running():
+            if orphan.number in self._known:
+                continue
+            with contextlib.suppress(ValueError):  # made for another space
+                config = self._mirror.finish_suggesting(orphan, space)
+                if set(orphan.params) <= set(config) and given in (None, config):
+                    return orphan.number, config
+            self.tell(orphan.number, "FAIL")
+        return None

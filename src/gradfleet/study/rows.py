@@ -1,0 +1,110 @@
+"""What is read from a store: one frozen value a row. All times are Unix seconds."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from gradfleet.objective import Objective
+from gradfleet.training.history import EpochRecord
+from gradfleet.trials.plan import Config
+
+TrialState = Literal["RUNNING", "COMPLETE", "PRUNED", "FAIL"]
+StudyState = Literal["queued", "running", "paused", "completed", "failed", "stopped"]
+
+
+@dataclass(frozen=True, slots=True)
+class StudyRow:
+    """A study.
+
+    Attributes:
+        spec: the JSON it was made from: objective, space, search settings, recipe reference, facts of the data.
+        fingerprint: of the data; None for a function that brings its own.
+        versions: package to version, at creation.
+        git_commit: of the working folder at creation; None outside of a repository.
+        artifacts: URL of the folder that holds the checkpoints of all studies of the store.
+    """
+
+    id: int
+    name: str
+    spec: dict[str, Any]
+    fingerprint: str | None
+    seed: int
+    state: StudyState
+    created: float
+    versions: dict[str, str]
+    git_commit: str | None
+    artifacts: str
+
+    @property
+    def objective(self) -> Objective:
+        return Objective(**self.spec["objective"])
+
+
+@dataclass(frozen=True, slots=True)
+class GenerationRow:
+    """One Optuna study of a gradfleet study, with the space that it searches."""
+
+    number: int
+    optuna_name: str
+    space: dict[str, Any]
+    created: float
+
+
+@dataclass(frozen=True, slots=True)
+class TrialRow:
+    """A trial.
+
+    Attributes:
+        stopping: the state that it will end with, noted before it ended; None while nobody has stopped it.
+        attempts: how often it was started, the first time included.
+        epochs: the last epoch that was recorded; 0 before the first.
+        value: the objective in the best record; None while no record has a number there.
+        best_epoch: the epoch of the best record.
+        checkpoint: the address of the best record's checkpoint; None when that record has none.
+    """
+
+    number: int
+    generation: int
+    optuna_number: int
+    config: Config
+    seed: int
+    state: TrialState
+    stopping: TrialState | None
+    reason: str | None
+    traceback: str | None
+    attempts: int
+    started: float
+    ended: float | None
+    epochs: int
+    value: float | None
+    best_epoch: int | None
+    checkpoint: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class RecordRow:
+    """One epoch of one trial."""
+
+    number: int
+    epoch: int
+    metrics: Mapping[str, float]
+    checkpoint: str | None
+    time: float
+
+    @property
+    def record(self) -> EpochRecord:
+        return EpochRecord(self.epoch, self.metrics)
+
+
+@dataclass(frozen=True, slots=True)
+class RequestRow:
+    """Something that a driver is asked to do; `answered` and `outcome` are None until it has."""
+
+    id: int
+    verb: str
+    arguments: dict[str, Any]
+    created: float
+    answered: float | None
+    outcome: str | None

@@ -1,0 +1,281 @@
+"""The store: every study, trial and record in one database, written in fenced transactions."""
+
+from __future__ import annotations
+
+import re
+import time
+from collections.abc import Callable, Iterable, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from sqlalchemy import Connection, Select, Table, and_, delete, insert, select, update
+
+from gradfleet.errors import NotFoundError, SettingError, unknown_name
+from gradfleet.study import journal, schema
+from gradfleet.study.database import Database, check_file, parse_url, sqlite_file
+from gradfleet.study.matching import check_match
+from gradfleet.study.provenance import git_commit, package_versions
+from gradfleet.study.rows import GenerationRow, RecordRow, StudyRow, StudyState, TrialRow, TrialState
+from gradfleet.study.tables import generations, records, studies, trials
+from gradfleet.training.history import EpochRecord
+from gradfleet.trials.plan import Config
+
+if TYPE_CHECKING:
+    from gradfleet.study.lease import Lease
+
+T = TypeVar("T")
+_SAFE_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
+
+
+class Store:
+    """Studies in a database. Reads need nothing; every write on a trial takes the study's `Lease`.
+
+    Example:
+        >>> store = Store.open("sweeps.db")  # doctest: +SKIP
+        >>> [study.name for study in store.studies()]  # doctest: +SKIP
+        ['digits']
+    """
+
+    def __init__(self, database: Database) -> None:
+        self.database = database
+
+    @classmethod
+    def open(cls, url: str | Path | None = None, *, must_exist: bool = False, patience: float = 60.0) -> Store:
+        """Open a store, and make its tables when it has none.
+
+        Args:
+            url: `sqlite:///...`, `postgresql://...` or the path of a SQLite file; None is `gradfleet.db` here.
+            must_exist: a file that is not there is an error instead of a new store.
+            patience: seconds to go on trying while the database is locked or away.
+
+        Raises:
+            NotFoundError: the file is not there, and it must be.
+            StoreError: no store can be there, or it was written by a newer gradfleet.
+        """
+        parsed = parse_url(url)
+        check_file(parsed, must_exist=must_exist)
+        database = Database(parsed, patience=patience)
+        schema.prepare(database)
+        return cls(database)
+
+    @property
+    def url(self) -> str:
+        """Where it is, without the password."""
+        return str(self.database)
+
+    def default_artifacts(self) -> str:
+        """The folder beside a SQLite file.
+
+        Raises:
+            SettingError: the store is a server, which has no place beside it.
+        """
+        file = sqlite_file(self.database.url)
+        if file is None:
+            raise SettingError(f"The store {self.url} is a server: pass artifacts= with a place all workers reach.")
+        return str(file.parent / "gradfleet-artifacts")
+
+    def close(self) -> None:
+        self.database.close()
+
+    def __enter__(self) -> Store:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    # Reading
+
+    def studies(self) -> list[StudyRow]:
+        """All studies, oldest first."""
+        return self._rows(StudyRow, select(studies).order_by(studies.c.id))
+
+    def study(self, name: str) -> StudyRow:
+        """The study of that name.
+
+        Raises:
+            NotFoundError: there is none; the names that there are stand in the message.
+        """
+        found = self._rows(StudyRow, select(studies).where(studies.c.name == name))
+        if not found:
+            known = [study.name for study in self.studies()]
+            raise NotFoundError(f"{unknown_name('study', name, known)} The store is {self.url}.")
+        return found[0]
+
+    def generations(self, study_id: int) -> list[GenerationRow]:
+        """The study's generations by number; the last one is searched."""
+        return self._rows(GenerationRow, _of(generations, study_id).order_by(generations.c.number))
+
+    def trials(self, study_id: int) -> list[TrialRow]:
+        """All trials of a study by number."""
+        return self._rows(TrialRow, _of(trials, study_id).order_by(trials.c.number))
+
+    def trial(self, study_id: int, number: int) -> TrialRow:
+        """One trial.
+
+        Raises:
+            NotFoundError: the study has no trial of that number.
+        """
+        found = self._rows(TrialRow, _of(trials, study_id).where(trials.c.number == number))
+        if not found:
+            raise NotFoundError(f"The study has no trial {number}; it has {len(self.trials(study_id))}, from 0.")
+        return found[0]
+
+    def records(self, study_id: int, number: int | None = None) -> list[RecordRow]:
+        """The records of one trial or of all, by trial number and epoch."""
+        query = _of(records, study_id)
+        if number is not None:
+            query = query.where(records.c.number == number)
+        return self._rows(RecordRow, query.order_by(records.c.number, records.c.epoch))
+
+    def best_records(self, study_id: int) -> dict[int, RecordRow]:
+        """Trial number to the trial's best record; trials without one are left out."""
+        best = and_(
+            trials.c.study_id == records.c.study_id,
+            trials.c.number == records.c.number,
+            trials.c.best_epoch == records.c.epoch,
+        )
+        query = select(records).join(trials, best).where(records.c.study_id == study_id)
+        return {row.number: row for row in self._rows(RecordRow, query)}
+
+    # Studies
+
+    def create_study(
+        self,
+        name: str,
+        spec: Mapping[str, Any],
+        *,
+        fingerprint: str | None = None,
+        seed: int = 0,
+        artifacts: str | None = None,
+        state: StudyState = "queued",
+    ) -> StudyRow:
+        """Make a study and its first generation.
+
+        Args:
+            spec: the JSON that it is made from; `objective` and `space` must be there.
+            artifacts: URL of the folder for checkpoints; None is the one beside the SQLite file.
+
+        Raises:
+            SettingError: the name is taken, or cannot be the name of a folder.
+        """
+        if not _SAFE_NAME.fullmatch(name):
+            raise SettingError(
+                f"A study's name is a folder's too: up to 100 letters, digits, '.', '_' and '-', the first one a "
+                f"letter or digit; got {name!r}."
+            )
+        values = {
+            "name": name,
+            "spec": dict(spec),
+            "fingerprint": fingerprint,
+            "seed": seed,
+            "state": state,
+            "created": time.time(),
+            "versions": package_versions(),
+            "git_commit": git_commit(),
+            "artifacts": artifacts or self.default_artifacts(),
+        }
+
+        self.database.write(lambda connection: _insert_study(connection, values, store=self.url))
+        return self.study(name)
+
+    def open_study(self, name: str, spec: Mapping[str, Any], *, fingerprint: str | None = None) -> StudyRow:
+        """The study of that name, to go on with.
+
+        Raises:
+            NotFoundError: there is none.
+            StudyMismatchError: it was made from other data, another objective or another space; what differs is shown.
+        """
+        study = self.study(name)
+        stored = {"data": study.fingerprint, "objective": study.spec["objective"]}
+        stored["space"] = self.generations(study.id)[-1].space
+        check_match(name, stored, {"data": fingerprint, "objective": spec["objective"], "space": spec["space"]})
+        return study
+
+    def set_state(self, lease: Lease, state: StudyState) -> None:
+        changed = update(studies).where(studies.c.id == lease.study.id).values(state=state)
+        self.fenced(lease, lambda connection: connection.execute(changed))
+
+    def delete_study(self, lease: Lease) -> None:
+        """Drop the study's rows, its lease among them; not its artifacts, and not Optuna's copy."""
+        gone = delete(studies).where(studies.c.id == lease.study.id)
+        self.fenced(lease, lambda connection: connection.execute(gone))
+
+    # Trials
+
+    def add_trial(
+        self, lease: Lease, number: int, config: Config, *, seed: int, optuna_number: int, generation: int = 0
+    ) -> None:
+        """Begin a trial. Adding it again, with the same Optuna number, changes nothing.
+
+        Raises:
+            StoreError: another trial has that number.
+        """
+        origin = {"seed": seed, "optuna_number": optuna_number, "generation": generation}
+        self.fenced(lease, lambda connection: journal.add_trial(connection, lease.study, number, config, **origin))
+
+    def note_attempt(self, lease: Lease, number: int) -> None:
+        """Count one more start of a running trial."""
+        self.fenced(lease, lambda connection: journal.add_attempt(connection, lease.study, number))
+
+    def add_record(self, lease: Lease, number: int, record: EpochRecord, checkpoint: str | None = None) -> bool:
+        """Keep one epoch and, on the trial, what is best of it now.
+
+        False, with nothing written, when the epoch is there already or the trial has ended.
+        """
+        return self.fenced(lease, lambda conn: journal.add_record(conn, lease.study, number, record, checkpoint))
+
+    def note_stop(self, lease: Lease, number: int, state: TrialState, reason: str) -> None:
+        """Note that a running trial was told to stop, why, and the state that it will end with."""
+        self.fenced(lease, lambda connection: journal.note_stop(connection, lease.study, number, state, reason))
+
+    def end_trial(
+        self, lease: Lease, number: int, state: TrialState, *, reason: str | None = None, traceback: str | None = None
+    ) -> bool:
+        """End a trial; its value is its best record's. False, with nothing written, when it had ended already.
+
+        Args:
+            reason: None keeps the one that was noted with its stop.
+        """
+        outcome = {"reason": reason, "traceback": traceback}
+        return self.fenced(lease, lambda conn: journal.end_trial(conn, lease.study, number, state, **outcome))
+
+    def forget_checkpoints(self, lease: Lease, addresses: Iterable[str]) -> None:
+        """Records whose checkpoint was deleted keep their numbers and lose its address."""
+        gone = list(addresses)
+        self.fenced(lease, lambda connection: journal.forget_checkpoints(connection, lease.study, gone))
+
+    # Inside
+
+    def fenced(self, lease: Lease, work: Callable[[Connection], T]) -> T:
+        """Run `work` in one transaction that holds only while the lease does.
+
+        Raises:
+            LeaseLostError: another driver has taken over; nothing was written.
+        """
+
+        def checked(connection: Connection) -> T:
+            lease.check(connection)
+            return work(connection)
+
+        return self.database.write(checked)
+
+    def _rows(self, kind: Callable[..., T], query: Select[Any]) -> list[T]:
+        found = self.database.read(lambda connection: connection.execute(query).mappings().all())
+        return [kind(**{name: value for name, value in row.items() if name != "study_id"}) for row in found]
+
+
+def _of(table: Table, study_id: int) -> Select[Any]:
+    return select(table).where(table.c.study_id == study_id)
+
+
+def _insert_study(connection: Connection, values: Mapping[str, Any], *, store: str) -> None:
+    name, now = values["name"], values["created"]
+    if connection.execute(select(studies.c.id).where(studies.c.name == name)).first():
+        raise SettingError(
+            f"A study called {name!r} is in the store {store} already. "
+            "Pass resume=True to go on with it, or another name."
+        )
+    connection.execute(insert(studies).values(values))
+    study_id = connection.execute(select(studies.c.id).where(studies.c.name == name)).scalar_one()
+    generation = {"number": 0, "optuna_name": f"{name}-generation-0", "space": values["spec"]["space"], "created": now}
+    connection.execute(insert(generations).values(study_id=study_id, **generation))

@@ -1,0 +1,150 @@
+"""The tables of a store: what gradfleet keeps beside Optuna's own."""
+
+from __future__ import annotations
+
+import json
+import math
+from typing import Any
+
+from sqlalchemy import (
+    BigInteger,
+    Boolean,
+    Column,
+    Dialect,
+    Float,
+    ForeignKey,
+    ForeignKeyConstraint,
+    Integer,
+    MetaData,
+    String,
+    Table,
+    Text,
+    TypeDecorator,
+)
+
+SCHEMA_VERSION = 1
+"""Raised with every change of a table; a store of a newer version is refused."""
+
+
+class Json(TypeDecorator[Any]):
+    """A JSON text. No database's own JSON type, because some refuse what others take."""
+
+    impl = Text
+    cache_ok = True
+
+    def process_bind_param(self, value: Any, dialect: Dialect) -> str | None:
+        return None if value is None else json.dumps(value, allow_nan=False)
+
+    def process_result_value(self, value: Any, dialect: Dialect) -> Any:
+        return None if value is None else json.loads(value)
+
+
+class Metrics(TypeDecorator[dict[str, float]]):
+    """Name to float as JSON; NaN and the infinities, which JSON lacks, are written as "nan", "inf" and "-inf"."""
+
+    impl = Text
+    cache_ok = True
+
+    def process_bind_param(self, value: Any, dialect: Dialect) -> str:
+        finite = {name: number if math.isfinite(number) else repr(float(number)) for name, number in value.items()}
+        return json.dumps(finite)
+
+    def process_result_value(self, value: Any, dialect: Dialect) -> dict[str, float]:
+        return {name: float(number) for name, number in json.loads(value).items()}
+
+
+metadata = MetaData()
+_serial = BigInteger().with_variant(Integer, "sqlite")  # SQLite numbers rows by itself in an INTEGER key only
+
+schema = Table("gradfleet_schema", metadata, Column("version", Integer, primary_key=True, autoincrement=False))
+
+studies = Table(
+    "gradfleet_studies",
+    metadata,
+    Column("id", _serial, primary_key=True),
+    Column("name", String(200), nullable=False, unique=True),
+    Column("spec", Json, nullable=False),
+    Column("fingerprint", String(200)),
+    Column("seed", BigInteger, nullable=False),
+    Column("state", String(20), nullable=False),
+    Column("created", Float(53), nullable=False),
+    Column("versions", Json, nullable=False),
+    Column("git_commit", String(80)),
+    Column("artifacts", Text, nullable=False),
+)
+
+
+def _study_key() -> Column[int]:
+    return Column("study_id", _serial, ForeignKey(studies.c.id, ondelete="CASCADE"), primary_key=True)
+
+
+generations = Table(
+    "gradfleet_generations",
+    metadata,
+    _study_key(),
+    Column("number", Integer, primary_key=True, autoincrement=False),
+    Column("optuna_name", String(300), nullable=False, unique=True),
+    Column("space", Json, nullable=False),
+    Column("created", Float(53), nullable=False),
+)
+
+trials = Table(
+    "gradfleet_trials",
+    metadata,
+    _study_key(),
+    Column("number", Integer, primary_key=True, autoincrement=False),
+    Column("generation", Integer, nullable=False),
+    Column("optuna_number", Integer, nullable=False),
+    Column("config", Json, nullable=False),
+    Column("seed", BigInteger, nullable=False),
+    Column("state", String(20), nullable=False),
+    Column("stopping", String(20)),
+    Column("reason", Text),
+    Column("traceback", Text),
+    Column("attempts", Integer, nullable=False),
+    Column("started", Float(53), nullable=False),
+    Column("ended", Float(53)),
+    Column("epochs", Integer, nullable=False),
+    Column("value", Float(53)),
+    Column("best_epoch", Integer),
+    Column("checkpoint", Text),
+)
+
+records = Table(
+    "gradfleet_records",
+    metadata,
+    Column("study_id", _serial, primary_key=True),
+    Column("number", Integer, primary_key=True, autoincrement=False),
+    Column("epoch", Integer, primary_key=True, autoincrement=False),
+    Column("metrics", Metrics, nullable=False),
+    Column("checkpoint", Text),
+    Column("time", Float(53), nullable=False),
+    ForeignKeyConstraint(["study_id", "number"], [trials.c.study_id, trials.c.number], ondelete="CASCADE"),
+)
+
+leases = Table(
+    "gradfleet_leases",
+    metadata,
+    _study_key(),
+    Column("number", Integer, nullable=False),
+    Column("released", Boolean, nullable=False),
+    Column("host", String(255), nullable=False),
+    Column("process_space", String(80), nullable=False),
+    Column("boot", String(80), nullable=False),
+    Column("pid", Integer, nullable=False),
+    Column("process_started", Float(53), nullable=False),
+    Column("since", Float(53), nullable=False),
+    Column("heartbeat", Float(53), nullable=False),
+)
+
+requests = Table(
+    "gradfleet_requests",
+    metadata,
+    Column("id", _serial, primary_key=True),
+    Column("study_id", _serial, ForeignKey(studies.c.id, ondelete="CASCADE"), nullable=False, index=True),
+    Column("verb", String(20), nullable=False),
+    Column("arguments", Json, nullable=False),
+    Column("created", Float(53), nullable=False),
+    Column("answered", Float(53)),
+    Column("outcome", Text),
+)
