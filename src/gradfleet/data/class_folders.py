@@ -1,0 +1,173 @@
+"""Class folders of images as a source: `flowers/rose/1.jpg`, or `flowers/train/rose/1.jpg` beside `flowers/val/`."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import torch
+
+from gradfleet.data import fingerprint
+from gradfleet.data.decoding import apply_each
+from gradfleet.data.encoders import LabelEncoder
+from gradfleet.data.folder_scan import scan
+from gradfleet.data.preparation import Preparation
+from gradfleet.data.prepared import INPUTS, PARTS, TARGETS, DataFacts
+from gradfleet.data.problems import LIMIT, counted, listed, shortened
+from gradfleet.data.rows import save_rows, statistics
+from gradfleet.data.sources import Rows, Settings, Source, split
+from gradfleet.data.vision import ImagePreparation
+from gradfleet.errors import DataError
+
+_DECODED = "decoded.npy"
+
+
+class FolderSource(Source):
+    """Image files, listed at birth; each is decoded once, when the prepared folder is filled."""
+
+    kind = "multiclass"
+
+    def __init__(self, root: str | os.PathLike[str], parts: Mapping[str, Any], settings: Settings) -> None:
+        self._preparation: Preparation = settings.preparation or ImagePreparation()
+        self.settings = replace(settings, preparation=self._preparation)
+        files, ignored = scan(Path(root), parts)
+        self._files = [file for part in PARTS for file in files.get(part, ())]
+        self._part = np.array([part for part in PARTS for _ in files.get(part, ())])
+        self._encoder = LabelEncoder.fit(file.label for file in files["train"])
+        self.labels = self._encoder.labels
+        self._classes = np.concatenate(
+            [self._encoder.encode([file.label for file in files[part]], part) for part in PARTS if part in files]
+        )
+        self._listed = [f"The folders name {len(self.labels)} classes, so this is multiclass.", *ignored.notes()]
+        _, said = self._ordered(np.ones(len(self._files), bool))
+        self.notes = [*self._listed, *said]
+
+    def _ordered(self, kept: npt.NDArray[np.bool_]) -> tuple[dict[str, Rows], list[str]]:
+        """The files of each part, as positions in the list of all, and what is to be said of a split that was made.
+
+        Raises:
+            DataError: too few images remain in a class or part.
+        """
+        rows = {part: np.flatnonzero(kept & (self._part == part)) for part in PARTS if (self._part == part).any()}
+        self._check(rows)
+        if "validation" in rows:
+            return rows, self._unseen(rows)
+        train, held, said = split(self._classes[rows["train"]], len(rows["train"]), self.settings)
+        return {
+            "train": rows["train"][train],
+            "validation": rows["train"][held],
+            **({"test": rows["test"]} if "test" in rows else {}),
+        }, [said]
+
+    def _check(self, rows: Mapping[str, Rows]) -> None:
+        counts = np.bincount(self._classes[rows["train"]], minlength=len(self._encoder.labels))
+        needed = 1 if "validation" in rows else 2
+        few = [label for label, count in zip(self._encoder.labels, counts, strict=True) if count < needed]
+        problems = [f"The {part} data has no image that can be read." for part in rows if not len(rows[part])]
+        if len(counts) < 2:
+            problems.append(
+                f"Training needs at least two classes, got one: {self._encoder.labels[0]!r}. "
+                "Add a folder of another class."
+            )
+        if few and needed == 2:
+            problems.append(
+                "A class needs at least two images, one to train and one to validate; these have fewer: "
+                f"{listed(few)}. Add images to them, or remove the folders."
+            )
+        elif few:
+            problems.append(f"No training image can be read in the classes {listed(few)}. Add images to them.")
+        if problems:
+            raise DataError(problems)
+
+    def _unseen(self, rows: Mapping[str, Rows]) -> list[str]:
+        present = set(self._classes[rows["validation"]].tolist())
+        missing = [label for number, label in enumerate(self._encoder.labels) if number not in present]
+        return [f"The validation data has no image of {listed(missing)}."] if missing else []
+
+    def _fingerprint(self) -> str:
+        digests = fingerprint.of_files([file.path for file in self._files])
+        named = zip(self._part.tolist(), self._files, digests, strict=True)
+        return fingerprint.of_json([[part, file.label, file.name, digest] for part, file, digest in named])
+
+    def fill(self, folder: Path) -> DataFacts:
+        kept = np.ones(len(self._files), bool)
+        rows, said = self._ordered(kept)
+        preparation = self._preparation.fit([self._files[row].path for row in rows["train"]])
+        order = np.concatenate(list(rows.values()))
+        problems = self._decode(folder / _DECODED, preparation, order)
+        notes = list(self._listed)
+        if problems:
+            notes.append(self._left_out(list(problems.values())))
+            kept[order[list(problems)]] = False
+            rows, said = self._ordered(kept)
+        self._write(folder, order, np.concatenate(list(rows.values())), moved=bool(problems))
+        return self._facts(folder, preparation, rows, [*notes, *said])
+
+    def _decode(self, path: Path, preparation: Preparation, order: Rows) -> dict[int, str]:
+        """Write the images in `order` to one array; what is wrong with each that cannot be read, by its row there."""
+        decoded, problems = None, {}
+        for row, applied in enumerate(apply_each(preparation, [self._files[index].path for index in order])):
+            if isinstance(applied, DataError):
+                problems[row] = str(applied)
+                continue
+            if decoded is None:
+                decoded = _new_array(path, len(order), applied)
+            decoded[row] = applied.numpy()
+        if problems and (self.settings.on_bad_rows == "raise" or decoded is None):
+            raise DataError(
+                shortened(
+                    list(problems.values()),
+                    "images cannot be used",
+                    'Repair or remove them, or pass on_bad_rows="skip" to leave them out.',
+                )
+            )
+        return problems
+
+    def _left_out(self, problems: list[str]) -> str:
+        more = f" And {len(problems) - LIMIT:,} more." if len(problems) > LIMIT else ""
+        return f"Left out {counted(len(problems), 'image')}: {' '.join(problems[:LIMIT])}{more}"
+
+    def _write(self, folder: Path, order: Rows, wanted: Rows, *, moved: bool) -> None:
+        """The two files of a prepared folder, from images decoded in `order`."""
+        targets = self._classes[wanted]
+        if not moved:
+            (folder / _DECODED).rename(folder / INPUTS)
+            np.save(folder / TARGETS, targets)
+            return
+        place = np.zeros(len(self._files), np.int64)
+        place[order] = np.arange(len(order))
+        decoded = np.load(folder / _DECODED, mmap_mode="r")
+        save_rows(folder, decoded, self._classes[order], place[wanted])
+        (folder / _DECODED).unlink()
+
+    def _facts(self, folder: Path, preparation: Preparation, rows: Mapping[str, Rows], notes: list[str]) -> DataFacts:
+        inputs = np.load(folder / INPUTS, mmap_mode="r")
+        facts = DataFacts(
+            "multiclass",
+            inputs.shape[1:],
+            len(self._encoder.labels),
+            self._encoder.labels,
+            preparation.to_json(),
+            {part: len(rows[part]) for part in rows},
+            {},
+            (*notes, _said_shape(inputs.shape[1:])),
+        )
+        train = inputs[: len(rows["train"])]
+        return replace(facts, statistics=statistics(train, self._classes[rows["train"]], facts))
+
+
+def _new_array(path: Path, num_rows: int, example: torch.Tensor) -> npt.NDArray[Any]:
+    sample = example.numpy()
+    return np.lib.format.open_memmap(path, "w+", sample.dtype, (num_rows, *sample.shape))
+
+
+def _said_shape(shape: tuple[int, ...]) -> str:
+    if len(shape) != 3:
+        return f"Each example is prepared once, to the shape {shape}."
+    channels, height, width = shape
+    return f"Images are prepared once: {'grey' if channels == 1 else 'RGB'}, {height} pixels high and {width} wide."

@@ -1,0 +1,127 @@
+"""AutoDataset: whatever data somebody has, checked, split, prepared once and known by its content."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import tempfile
+import weakref
+from pathlib import Path
+from typing import Any
+
+from gradfleet.data.cache import prepare_once
+from gradfleet.data.preparation import Preparation
+from gradfleet.data.prepared import DataFacts, DataRef, Kind, PreparedData, remember
+from gradfleet.data.sources import Settings, Source, open_source
+from gradfleet.errors import DataError, unknown_name
+
+_ON_BAD_ROWS = ("raise", "skip")
+
+
+class AutoDataset:
+    """Training, validation and test data from one source.
+
+    Args:
+        source: the path of a folder with a folder of images a class, or of one with such folders as `train/`, `val/`
+            (or `valid/`, `validation/`) and `test/`; a pair (inputs, targets) of arrays, tensors or lists; a torch
+            Dataset or DataLoader of such pairs.
+        validation, test: the same kind of thing, where the source does not hold it. Without validation data a part of
+            the training rows is held out: stratified by class, random for regression and multilabel.
+        validation_fraction: of the rows, when validation data has to be held out.
+        seed: of that split.
+        preparation: how raw files become tensors; an ImagePreparation that chooses for itself by default.
+        on_bad_rows: "raise" refuses unreadable images and rows with NaN; "skip" leaves them out and lists them in
+            `notes`.
+
+    Raises:
+        DataError: nothing can be learned from this; every reason is listed. What only a look at every byte can tell
+            (a truncated image) is raised by `prepare` and `open`.
+
+    Example:
+        >>> data = AutoDataset(([[0.0], [0.1], [0.9], [1.0]], ["low", "low", "high", "high"]))
+        >>> data.kind, data.labels, data.open().facts.num_rows
+        ('multiclass', ('high', 'low'), {'train': 2, 'validation': 2})
+    """
+
+    def __init__(
+        self,
+        source: Any,
+        *,
+        validation: Any = None,
+        test: Any = None,
+        validation_fraction: float = 0.2,
+        seed: int = 0,
+        preparation: Preparation | None = None,
+        on_bad_rows: str = "raise",
+    ) -> None:
+        _check(validation_fraction, seed, on_bad_rows)
+        parts = {name: part for name, part in (("validation", validation), ("test", test)) if part is not None}
+        settings = Settings(validation_fraction, seed, on_bad_rows, preparation)
+        self._source: Source = open_source(source, parts, settings)
+        self._facts: DataFacts | None = None
+        self._opened: PreparedData | None = None
+
+    @property
+    def kind(self) -> Kind:
+        """Of problem, by rule (see `gradfleet.data.targets`)."""
+        return self._source.kind
+
+    @property
+    def labels(self) -> tuple[str, ...] | None:
+        """Class names in class-number order; None for regression, multilabel and classes given as numbers from 0."""
+        return self._source.labels
+
+    @property
+    def fingerprint(self) -> str:
+        """32 hexadecimal digits of the content: the same for the same data in another place or split.
+
+        Folders and arrays are read whole; of Datasets and DataLoaders up to 64 examples, the length and the type.
+        """
+        return self._source.fingerprint
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What was chosen or left out, a sentence each; complete once the data is prepared."""
+        return self._facts.notes if self._facts else tuple(self._source.notes)
+
+    def prepare(self, folder: str | os.PathLike[str]) -> DataRef:
+        """Prepare the data once, in a subfolder of `folder` named after content and settings; later calls find it.
+
+        Raises:
+            DataError: files that cannot be read, each named; nothing that was written remains.
+            ExecutionError: a Dataset that cannot be pickled, with what is in the way.
+        """
+        place = prepare_once(Path(folder).absolute(), self._source.key, self._fill)
+        ref = DataRef(self.fingerprint, str(place))
+        if self._source.original is not None:
+            remember(ref.place, self._source.original)
+        self._facts = ref.open().facts
+        return ref
+
+    def open(self) -> PreparedData:
+        """The prepared data for direct use in this process; files that it needs go when this object does."""
+        if self._opened is None:
+            original = self._source.original
+            self._opened = self._open_temporarily() if original is None else original
+            self._facts = self._opened.facts
+        return self._opened
+
+    def _open_temporarily(self) -> PreparedData:
+        folder = tempfile.mkdtemp(prefix="gradfleet-")
+        weakref.finalize(self, shutil.rmtree, folder, ignore_errors=True)
+        return self.prepare(folder).open()
+
+    def _fill(self, draft: Path) -> dict[str, Any]:
+        return {"fingerprint": self.fingerprint, "facts": self._source.fill(draft).to_json()}
+
+
+def _check(validation_fraction: float, seed: object, on_bad_rows: str) -> None:
+    problems = []
+    if not 0 < validation_fraction < 1:
+        problems.append(f"validation_fraction is between 0 and 1, got {validation_fraction!r}. Most take 0.2.")
+    if not isinstance(seed, int) or seed < 0:
+        problems.append(f"A seed is a whole number from 0, got {seed!r}.")
+    if on_bad_rows not in _ON_BAD_ROWS:
+        problems.append(unknown_name("way with bad rows", on_bad_rows, _ON_BAD_ROWS))
+    if problems:
+        raise DataError(problems)

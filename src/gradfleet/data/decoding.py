@@ -1,0 +1,62 @@
+"""Apply a preparation to many raw items: by several threads, each item once, in order."""
+
+from __future__ import annotations
+
+import os
+import warnings
+from collections import deque
+from collections.abc import Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from typing import Any
+
+import torch
+from PIL import Image
+
+from gradfleet.data.preparation import Preparation
+from gradfleet.data.problems import shortened
+from gradfleet.errors import DataError
+
+_BATCH = 32
+
+Applied = torch.Tensor | DataError
+
+
+def apply_each(preparation: Preparation, items: Sequence[Any]) -> Iterator[Applied]:
+    """The tensor of each item, or the error that names it; at most a few hundred are held at a time."""
+    num_threads = min(8, os.cpu_count() or 1)
+    waiting: deque[Future[list[Applied]]] = deque()
+    with warnings.catch_warnings(), ThreadPoolExecutor(num_threads) as pool:
+        warnings.simplefilter("ignore", UserWarning)  # Pillow's remarks on odd metadata
+        warnings.simplefilter("error", Image.DecompressionBombWarning)
+        for start in range(0, len(items), _BATCH):
+            waiting.append(pool.submit(_apply_some, preparation, items[start : start + _BATCH]))
+            if len(waiting) > 2 * num_threads:
+                yield from waiting.popleft().result()
+        while waiting:
+            yield from waiting.popleft().result()
+
+
+def apply_all(preparation: Preparation, items: Sequence[Any]) -> torch.Tensor:
+    """Every item as one tensor (items, ...).
+
+    Raises:
+        DataError: items that cannot be read; up to ten are named, the rest counted.
+    """
+    if not len(items):
+        raise DataError("At least one item is needed, got none.")
+    applied = list(apply_each(preparation, items))
+    problems = [str(one) for one in applied if isinstance(one, DataError)]
+    if problems:
+        raise DataError(shortened(problems, "items cannot be read"))
+    return torch.stack([one for one in applied if isinstance(one, torch.Tensor)])
+
+
+def _apply_some(preparation: Preparation, items: Sequence[Any]) -> list[Applied]:
+    return [_apply_one(preparation, item) for item in items]
+
+
+def _apply_one(preparation: Preparation, item: Any) -> Applied:
+    try:
+        return preparation.apply(item)
+    except DataError as problem:
+        return problem

@@ -1,0 +1,154 @@
+"""Data that is ready to train on: its facts, its parts, and the reference that crosses to a worker."""
+
+from __future__ import annotations
+
+import threading
+from collections import OrderedDict
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields
+from pathlib import Path
+from typing import Any, Literal, TypeAlias
+
+import cloudpickle
+import numpy as np
+import torch
+from torch.utils.data import DataLoader, Dataset
+
+from gradfleet.data.cache import read_manifest
+from gradfleet.data.examples import ArrayExamples
+from gradfleet.errors import ExecutionError
+
+Kind = Literal["binary", "multiclass", "multilabel", "regression"]
+Part: TypeAlias = "ArrayExamples | Dataset[Any] | DataLoader[Any]"
+
+PARTS = ("train", "validation", "test")
+INPUTS, TARGETS, OBJECTS = "inputs.npy", "targets.npy", "objects.pkl"
+_KEEP_OPEN = 8
+
+
+@dataclass(frozen=True, slots=True)
+class DataFacts:
+    """What a recipe may know about the data without reading it.
+
+    Attributes:
+        kind: "binary" is one output against 0/1 floats; two classes by name or integer are "multiclass".
+        input_shape: of one example, without the row axis; an image is (channels, height, width).
+        num_outputs: classes for "multiclass", else columns of the target.
+        labels: class names in class-number order; None when the targets were class numbers from 0 already.
+        preparation: JSON of the fitted Preparation (see `preparation_from_json`); None when inputs come as they are.
+        num_rows: rows of each part; -1 for a part that does not know its length.
+        statistics: of the training rows only, in the units of the stored inputs (0-255 for images): "mean" and "std"
+            with a value a channel or feature (a constant one has std 1), and "class_counts" for "multiclass".
+            Empty for torch Datasets and DataLoaders.
+        notes: what was chosen for the user, a sentence each.
+    """
+
+    kind: Kind
+    input_shape: tuple[int, ...]
+    num_outputs: int
+    labels: tuple[str, ...] | None = None
+    preparation: Mapping[str, Any] | None = None
+    num_rows: Mapping[str, int] = field(default_factory=dict)
+    statistics: Mapping[str, list[float]] = field(default_factory=dict)
+    notes: tuple[str, ...] = ()
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain JSON values; `from_json` gives an equal object back."""
+        values = {one.name: getattr(self, one.name) for one in fields(self)}
+        return {name: list(value) if isinstance(value, tuple) else value for name, value in values.items()}
+
+    @classmethod
+    def from_json(cls, facts: Mapping[str, Any]) -> DataFacts:
+        tuples = {name: tuple(facts[name]) for name in ("input_shape", "labels", "notes") if facts[name] is not None}
+        values: dict[str, Any] = {**facts, **tuples}
+        return cls(**values)
+
+
+@dataclass(frozen=True, slots=True)
+class PreparedData:
+    """The parts of the data, open for reading.
+
+    Attributes:
+        fingerprint: of the content that the parts were made from.
+    """
+
+    facts: DataFacts
+    fingerprint: str
+    train: Part
+    validation: Part
+    test: Part | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class DataRef:
+    """Where prepared data lies. This crosses to a worker; the rows never do.
+
+    Attributes:
+        fingerprint: of the content that was prepared.
+        place: absolute path of the prepared folder.
+    """
+
+    fingerprint: str
+    place: str
+
+    def open(self) -> PreparedData:
+        """The prepared data, opened once a process and kept open.
+
+        Arrays are mapped into memory copy-on-write: trials share the pages, and nobody can change the file.
+
+        Raises:
+            ExecutionError: the folder is missing or damaged, or holds other data.
+        """
+        with _LOCK:
+            data = _OPEN.get(self.place) or read_prepared(Path(self.place))
+        if data.fingerprint != self.fingerprint:
+            raise ExecutionError(f"{self.place} was prepared from other data. Call AutoDataset.prepare again.")
+        return remember(self.place, data)
+
+
+# Mapped arrays and the original objects of this process, by place: workers live through many trials.
+_OPEN: OrderedDict[str, PreparedData] = OrderedDict()
+_LOCK = threading.Lock()
+
+
+def remember(place: str, data: PreparedData) -> PreparedData:
+    """Keep `data` as what `place` opens to in this process; the longest unused is let go."""
+    with _LOCK:
+        _OPEN[place] = data
+        _OPEN.move_to_end(place)
+        while len(_OPEN) > _KEEP_OPEN:
+            _OPEN.popitem(last=False)
+    return data
+
+
+def read_prepared(place: Path) -> PreparedData:
+    """Open a prepared folder.
+
+    Raises:
+        ExecutionError: it is missing or damaged.
+    """
+    manifest = read_manifest(place)
+    if manifest is None:
+        raise ExecutionError(
+            f"There is no intact prepared data at {place}. Call AutoDataset.prepare again, with a folder that every "
+            "worker can read."
+        )
+    facts = DataFacts.from_json(manifest["facts"])
+    if (place / OBJECTS).exists():
+        parts = cloudpickle.loads((place / OBJECTS).read_bytes())
+    else:
+        parts = _mapped_parts(place, facts)
+    return PreparedData(facts, manifest["fingerprint"], **parts)
+
+
+def _mapped_parts(place: Path, facts: DataFacts) -> dict[str, ArrayExamples]:
+    """The parts lie one after the other in the same two files."""
+    # Copy-on-write: torch would write through a read-only map and die of it.
+    inputs, targets = (torch.from_numpy(np.load(place / name, mmap_mode="c")) for name in (INPUTS, TARGETS))
+    parts, start = {}, 0
+    for part in PARTS:
+        end = start + facts.num_rows.get(part, 0)
+        if end > start:
+            parts[part] = ArrayExamples(inputs[start:end], targets[start:end])
+        start = end
+    return parts

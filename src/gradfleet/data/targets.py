@@ -1,0 +1,178 @@
+"""What kind of problem the targets pose, by rule, and the targets in the form that training reads.
+
+    integers, strings, booleans, one a row   multiclass; an output a class
+    0 or 1, several a row                    multilabel; an output a column
+    floats of nothing but 0.0 and 1.0        binary; one output
+    any other floats                         regression; an output a column
+
+The type decides, never a guess from the values: floats such as 0.0, 1.0, 2.0 are regression (a note says so), classes
+are given as integers or strings.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import torch
+
+from gradfleet.data.encoders import LabelEncoder
+from gradfleet.data.prepared import DataFacts, Kind
+from gradfleet.data.problems import listed
+from gradfleet.errors import DataError
+
+Array = npt.NDArray[Any]
+_FEW = 20
+
+
+@dataclass(frozen=True, slots=True)
+class TargetReader:
+    """How targets are read: fitted on the training targets, then the same for every other part.
+
+    Attributes:
+        encoder: from labels to class numbers; None when classes were given as 0 .. num_outputs - 1.
+    """
+
+    kind: Kind
+    num_outputs: int
+    encoder: LabelEncoder | None = None
+
+    @classmethod
+    def fit(cls, targets: Array) -> TargetReader:
+        """Decide by the rule above.
+
+        Raises:
+            DataError: the targets fit no kind, or say the same for every row.
+        """
+        flat = _flat(targets)
+        if flat.ndim > 2:
+            raise DataError(f"Targets need one or two axes (rows, outputs), got an array of shape {targets.shape}.")
+        reader = cls._fit_columns(flat) if flat.ndim == 2 else cls._fit_values(flat)
+        if flat.ndim == 1 and len(np.unique(flat)) < 2:
+            raise DataError(
+                f"Training needs at least two different targets; all {len(flat):,} training rows have "
+                f"{flat.tolist()[0]!r}. Add rows of another class."
+            )
+        return reader
+
+    @classmethod
+    def of(cls, facts: DataFacts) -> TargetReader:
+        """The reader that made `facts`."""
+        encoder = LabelEncoder(facts.labels) if facts.labels else None
+        return cls(facts.kind, facts.num_outputs, encoder)
+
+    @classmethod
+    def _fit_values(cls, values: Array) -> TargetReader:
+        if values.dtype.kind == "f":
+            return cls("binary" if set(np.unique(values)) == {0.0, 1.0} else "regression", 1)
+        classes = np.unique(values)
+        if values.dtype.kind in "iu" and np.array_equal(classes, np.arange(len(classes))):
+            return cls("multiclass", len(classes))
+        return cls("multiclass", len(classes), LabelEncoder(tuple(str(one) for one in classes)))
+
+    @classmethod
+    def _fit_columns(cls, values: Array) -> TargetReader:
+        if values.dtype.kind not in "biuf":
+            raise DataError(f"Targets with several columns need numbers, got {values.dtype}. Give a label a row.")
+        if np.isin(values, (0, 1)).all():
+            return cls("multilabel", values.shape[1])
+        if values.dtype.kind == "f":
+            return cls("regression", values.shape[1])
+        raise DataError(
+            f"Integer targets with several columns need 0 and 1 only (multilabel), got {listed(np.unique(values))}. "
+            "Give floats for regression, or one class number a row."
+        )
+
+    @property
+    def labels(self) -> tuple[str, ...] | None:
+        return self.encoder.labels if self.encoder else None
+
+    @property
+    def classes(self) -> bool:
+        """Whether rows belong to one class each, so that a split can be stratified."""
+        return self.kind in ("multiclass", "binary")
+
+    def read(self, targets: Array, part: str) -> Array:
+        """Class numbers (rows,) as int64, or (rows, outputs) as float32. Integers of which none is a label are numbers.
+
+        Raises:
+            DataError: a class that training never saw, or another number of columns.
+        """
+        flat = _flat(targets)
+        if self.kind != "multiclass":
+            return self._read_numbers(flat, part)
+        if flat.ndim != 1 or flat.dtype.kind == "f":
+            raise DataError(
+                f"The {part} targets need one integer or label a row as in training, "
+                f"got {flat.dtype} of shape {targets.shape}."
+            )
+        names = [str(one) for one in flat.tolist()]
+        if self.encoder and (flat.dtype.kind not in "iu" or set(names) & set(self.encoder.labels)):
+            return self.encoder.encode(names, part)
+        numbers = LabelEncoder(tuple(str(number) for number in range(self.num_outputs)))
+        return numbers.encode(names, part)
+
+    def _read_numbers(self, values: Array, part: str) -> Array:
+        columns = values.reshape(len(values), -1)
+        if columns.dtype.kind not in "biuf" or columns.shape[1] != self.num_outputs:
+            raise DataError(
+                f"The {part} targets need {self.num_outputs} number(s) a row as in training, "
+                f"got {values.dtype} of shape {values.shape}."
+            )
+        if self.kind in ("binary", "multilabel") and not np.isin(columns, (0, 1)).all():
+            raise DataError(f"The {part} targets need 0 and 1 only as in training, got {listed(np.unique(columns))}.")
+        return columns.astype(np.float32)
+
+    def note(self, targets: Array) -> str:
+        """How the training targets were understood, in one sentence."""
+        flat = _flat(targets)
+        if self.kind == "multiclass":
+            return f"The targets name classes ({flat.dtype}), so this is multiclass with {self.num_outputs} classes."
+        if self.kind == "binary":
+            return "The targets are the floats 0.0 and 1.0, so this is binary with one output."
+        if self.kind == "multilabel":
+            one_hot = bool((flat.sum(axis=1) == 1).all())
+            hint = "; every row has exactly one 1, so if these are classes, give class numbers" if one_hot else ""
+            return f"The targets are {self.num_outputs} columns of 0 and 1, so this is multilabel{hint}."
+        whole = np.array_equal(flat, np.round(flat)) and len(np.unique(flat)) <= _FEW
+        hint = "; they are few whole numbers, so if these are classes, give integers instead" if whole else ""
+        return f"The targets are floats, so this is regression with {self.num_outputs} output(s){hint}."
+
+
+def as_array(values: Any, what: str) -> Array:
+    """A numpy array of tensors, arrays or nested lists.
+
+    Raises:
+        DataError: the rows have different shapes.
+    """
+    if isinstance(values, torch.Tensor):
+        values = values.detach().cpu()
+        return np.asarray(values.float() if values.dtype in (torch.bfloat16, torch.float16) else values)
+    try:
+        return np.asarray(values)
+    except ValueError as problem:
+        raise DataError(f"The {what} need rows of one shape; numpy says: {problem}") from problem
+
+
+def unusable_rows(values: Array) -> npt.NDArray[np.bool_]:
+    """Which rows hold NaN, infinity or None."""
+    if values.dtype.kind in "fc":
+        bad = ~np.isfinite(values)
+    elif values.dtype.kind == "O":
+        bad = np.frompyfunc(lambda one: one is None or one != one, 1, 1)(values).astype(bool)
+    else:
+        return np.zeros(len(values), bool)
+    return np.asarray(bad.reshape(len(values), -1).any(axis=1))
+
+
+def _flat(targets: Array) -> Array:
+    """(rows, 1) as (rows,), and objects as the strings they are."""
+    flat = targets[:, 0] if targets.ndim == 2 and targets.shape[1] == 1 else targets
+    if flat.dtype.kind != "O":
+        return flat
+    if not all(isinstance(one, str) for one in flat.ravel()):
+        kinds = sorted({type(one).__name__ for one in flat.ravel()})
+        raise DataError(f"Targets need to be all numbers or all strings, got a mixture of {', '.join(kinds)}.")
+    return flat.astype(str)

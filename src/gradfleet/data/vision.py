@@ -1,0 +1,206 @@
+"""Images as tensors of one size: decoded, turned upright, brought to one mode, resized."""
+
+from __future__ import annotations
+
+import io
+import os
+import statistics
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any, ClassVar, Self
+
+import numpy as np
+import torch
+from PIL import Image, ImageOps, UnidentifiedImageError
+
+from gradfleet.data.fingerprint import of_json
+from gradfleet.errors import DataError
+
+SUFFIXES = frozenset(
+    [".avif", ".bmp", ".gif", ".jpeg", ".jpg", ".pbm", ".pgm", ".png", ".ppm", ".tif", ".tiff", ".webp"]
+)
+_GREY = ("1", "L", "LA", "La", "I", "F")
+_ORIENTATION, _QUARTER_TURNS = 0x0112, (5, 6, 7, 8)
+_SMALLEST = 2
+
+
+@dataclass(frozen=True, slots=True)
+class ImagePreparation:
+    """Images as uint8 tensors (channels, height, width); what is None is chosen from the training images.
+
+    EXIF orientation is applied, transparency is laid over white, 16-bit greys keep their upper 8 bits, of several
+    frames the first is taken, and the image is stretched to the size (bilinear, antialiased).
+
+    Attributes:
+        size: (height, width). Chosen: the one that all training images have, else the medians of their heights and
+            widths; scaled down so that the longer side is at most `largest`.
+        channels: 1 (grey) or 3 (RGB). Chosen: 1 when every training image is grey.
+        largest: pixels of the longer side of a chosen size; 224 is what pretrained networks expect.
+
+    Example:
+        >>> preparation = ImagePreparation(size=(2, 3), channels=1)
+        >>> preparation.apply(Image.new("RGB", (30, 20), "white")).shape
+        torch.Size([1, 2, 3])
+    """
+
+    size: tuple[int, int] | None = None
+    channels: int | None = None
+    largest: int = 224
+
+    name: ClassVar[str] = "image"
+
+    def __post_init__(self) -> None:
+        problems = []
+        if self.size is not None and min(self.size) < 1:
+            problems.append(f"An image's size is (height, width) in pixels, got {self.size!r}.")
+        if self.channels not in (None, 1, 3):
+            problems.append(f"An image has 1 channel (grey) or 3 (RGB), got {self.channels!r}.")
+        if self.largest < _SMALLEST:
+            problems.append(f"The longer side needs at least {_SMALLEST} pixels, got largest={self.largest!r}.")
+        if problems:
+            raise DataError(problems)
+
+    @property
+    def key(self) -> str:
+        return of_json(self.to_json())
+
+    def fit(self, examples: Sequence[Any]) -> Self:
+        """Choose size and channels from the headers of the training images; nothing is decoded."""
+        if self.size is not None and self.channels is not None:
+            return self
+        headers = list(_headers(examples))
+        if not headers:
+            raise DataError("No training image can be read, so no size can be chosen.")
+        sizes = [(height, width) for height, width, _ in headers]
+        channels = 1 if all(grey for _, _, grey in headers) else 3
+        return replace(self, size=self.size or self._fitting(sizes), channels=self.channels or channels)
+
+    def _fitting(self, sizes: Sequence[tuple[int, int]]) -> tuple[int, int]:
+        height, width = (statistics.median_low(side) for side in zip(*sizes, strict=True))
+        scale = min(1.0, self.largest / max(height, width))
+        return max(round(height * scale), 1), max(round(width * scale), 1)
+
+    def apply(self, example: Any) -> torch.Tensor:
+        """A path, encoded bytes, a Pillow image, or a uint8 array (height, width[, 1, 3 or 4]) as a tensor.
+
+        Raises:
+            DataError: it is none of these or cannot be decoded whole.
+        """
+        if self.size is None or self.channels is None:
+            raise DataError("An ImagePreparation needs a size and channels: pass both, or use what fit() returns.")
+        height, width = self.size
+        mode = "L" if self.channels == 1 else "RGB"
+        try:
+            with _opened(example) as image:
+                _refuse_size(image, example)
+                # A large JPEG is decoded at a fraction of its size, never below twice what is needed.
+                image.draft(None, (2 * max(self.size), 2 * max(self.size)))
+                image.load()
+                resized = _in_mode(_upright(image), mode).resize((width, height), Image.Resampling.BILINEAR)
+        except DataError:
+            raise
+        except Exception as problem:  # Pillow's plugins raise whatever damaged bytes lead them to
+            raise DataError(f"{_called(example)} cannot be read as an image: {_reason(problem)}.") from problem
+        pixels = torch.from_numpy(np.array(resized))
+        return pixels[None] if mode == "L" else pixels.permute(2, 0, 1).contiguous()
+
+    def to_json(self) -> dict[str, Any]:
+        size = None if self.size is None else list(self.size)
+        return {"preparation": self.name, **asdict(self), "size": size}
+
+    @classmethod
+    def from_json(cls, settings: Mapping[str, Any]) -> ImagePreparation:
+        size = settings["size"]
+        return cls(size and (int(size[0]), int(size[1])), settings["channels"], settings["largest"])
+
+
+def _headers(examples: Sequence[Any]) -> Iterator[tuple[int, int, bool]]:
+    """Height, width and greyness of each image that has a readable header; `apply` names the others."""
+    for example in examples:
+        try:
+            with _opened(example) as image:
+                width, height = reversed(image.size) if _lying(image) else image.size
+                yield height, width, image.mode in _GREY or image.mode.startswith("I;16")
+        except Exception:
+            continue
+
+
+def _lying(image: Image.Image) -> bool:
+    # getexif() decodes a PNG when its header has none.
+    known = "exif" in image.info or image.format == "TIFF"
+    return known and image.getexif().get(_ORIENTATION) in _QUARTER_TURNS
+
+
+def _opened(example: Any) -> Image.Image:
+    """The image with its header read. What the caller holds stays as it is."""
+    if isinstance(example, np.ndarray):
+        return _from_array(example)
+    if isinstance(example, Image.Image):
+        return example.copy()
+    if isinstance(example, bytes):
+        return Image.open(io.BytesIO(example))
+    if isinstance(example, str | os.PathLike):
+        return Image.open(Path(example))
+    raise DataError(
+        f"An image needs to be a path, encoded bytes, a Pillow image or a uint8 array, got {type(example).__name__}."
+    )
+
+
+def _refuse_size(image: Image.Image, example: Any) -> None:
+    limit = Image.MAX_IMAGE_PIXELS
+    pixels = f"{_called(example)} has {image.width} x {image.height} pixels"
+    if limit is not None and image.width * image.height > limit:
+        raise DataError(f"{pixels}; at most {limit:,} are decoded.")
+    if min(image.size) < _SMALLEST:
+        raise DataError(f"{pixels}; an image needs at least {_SMALLEST} x {_SMALLEST}.")
+
+
+def _from_array(pixels: np.ndarray[Any, Any]) -> Image.Image:
+    if pixels.dtype != np.uint8 or pixels.ndim not in (2, 3) or (pixels.ndim == 3 and pixels.shape[2] not in (1, 3, 4)):
+        raise DataError(
+            "An image array needs to be uint8 of shape (height, width) or (height, width, 1, 3 or 4), "
+            f"got {pixels.dtype} of shape {pixels.shape}."
+        )
+    if 0 in pixels.shape:
+        raise DataError(f"An image array needs pixels, got shape {pixels.shape}.")
+    return Image.fromarray(pixels[:, :, 0] if pixels.shape[2:] == (1,) else pixels)
+
+
+def _upright(image: Image.Image) -> Image.Image:
+    try:
+        return ImageOps.exif_transpose(image)
+    except Exception:  # damaged metadata of a sound image
+        return image.copy()
+
+
+def _in_mode(image: Image.Image, mode: str) -> Image.Image:
+    if image.mode.startswith("I") or image.mode == "F":
+        image = _eight_bits(image)
+    if image.has_transparency_data:
+        coloured = image.convert("RGBA")
+        white = Image.new("RGBA", coloured.size, "white")
+        image = Image.alpha_composite(white, coloured)
+    return image.convert(mode)
+
+
+def _eight_bits(image: Image.Image) -> Image.Image:
+    """Greys of more than 8 bits: of integers, taken as 16 bits, the upper 8; floats up to 1 as fractions of white."""
+    pixels = np.asarray(image)
+    if image.mode == "F":
+        pixels = np.nan_to_num(pixels)
+        scaled = pixels * 255 if pixels.max() <= 1 else pixels
+        return Image.fromarray(np.clip(np.round(scaled), 0, 255).astype(np.uint8))
+    return Image.fromarray((np.clip(pixels.astype(np.int64), 0, 65535) >> 8).astype(np.uint8))
+
+
+def _called(example: Any) -> str:
+    return str(example) if isinstance(example, str | os.PathLike) else f"An item of type {type(example).__name__}"
+
+
+def _reason(problem: Exception) -> str:
+    if isinstance(problem, UnidentifiedImageError):
+        return "its bytes are of no image format that is known"
+    if isinstance(problem, Image.DecompressionBombError | Image.DecompressionBombWarning):
+        return f"it has more than the {Image.MAX_IMAGE_PIXELS:,} pixels that are decoded"
+    return str(problem).rstrip(".") or type(problem).__name__
