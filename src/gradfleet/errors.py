@@ -1,0 +1,103 @@
+"""Every error that gradfleet raises on purpose.
+
+GradfleetError
+├── SettingError (ValueError)      what was asked for cannot be; `problems` lists every reason
+│   ├── SpaceError                 a search space or a dimension of it
+│   ├── DataError                  a file, row, column or split
+│   └── StudyMismatchError         a study of that name was made from something else
+├── CheckpointError                a checkpoint is damaged or belongs to another network
+├── ExecutionError                 a recipe cannot cross to a worker, or cannot be loaded back
+├── NoUsableTrialError             the search ended and no trial has a result
+├── NotFoundError (LookupError)    no study, trial or task of that name
+├── StoreError                     the store does not answer or refuses
+│   ├── LeaseHeldError             another living driver holds the study
+│   └── LeaseLostError             another driver has taken the study over; this one must end
+└── ClusterError                   no Ray cluster, or not enough of one
+
+TrialStopped (BaseException)       raised by `report` when the trial must end now
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable, Sequence
+
+
+class GradfleetError(Exception):
+    """The root: catch it to catch everything that gradfleet raises on purpose."""
+
+
+class SettingError(GradfleetError, ValueError):
+    """One or more settings that cannot be; nothing was started.
+
+    Args:
+        problems: one sentence a problem, each saying what is needed, what came and the next step.
+    """
+
+    def __init__(self, problems: str | Sequence[str]) -> None:
+        self.problems: tuple[str, ...] = (problems,) if isinstance(problems, str) else tuple(problems)
+        super().__init__(self._text())
+
+    def _text(self) -> str:
+        if len(self.problems) == 1:
+            return self.problems[0]
+        return "\n".join([f"{len(self.problems)} problems:", *(f"- {problem}" for problem in self.problems)])
+
+    def __reduce__(self) -> tuple[type[SettingError], tuple[tuple[str, ...]]]:
+        return type(self), (self.problems,)
+
+
+class SpaceError(SettingError):
+    """A search space, or a dimension of it, that cannot be searched."""
+
+
+class DataError(SettingError):
+    """Data that cannot be learned from; the file, row or column is named."""
+
+
+class StudyMismatchError(SettingError):
+    """A study of this name exists and was made from another space, data or objective."""
+
+
+class CheckpointError(GradfleetError):
+    """A checkpoint folder that is damaged, incomplete or made by another network."""
+
+
+class ExecutionError(GradfleetError):
+    """A recipe that cannot be sent to a worker, or be loaded back in this process."""
+
+
+class NoUsableTrialError(GradfleetError):
+    """No trial of the study has a result; the most frequent cause is in the message."""
+
+
+class NotFoundError(GradfleetError, LookupError):
+    """No study, trial or task of that name."""
+
+
+class StoreError(GradfleetError):
+    """The store cannot be opened, read or written."""
+
+
+class LeaseHeldError(StoreError):
+    """Another living driver holds this study; the message says which and since when."""
+
+
+class LeaseLostError(StoreError):
+    """The lease went to another driver: nothing was written, and this driver must end."""
+
+
+class ClusterError(GradfleetError):
+    """No Ray cluster answers, or it can never give what a trial asks for."""
+
+
+class TrialStopped(BaseException):
+    """The trial must end now. A BaseException, so that `except Exception` in user code cannot swallow it."""
+
+
+def unknown_name(kind: str, name: object, known: Iterable[str]) -> str:
+    """One sentence for a name that nobody knows: `No optimizer is called 'adamm'. Did you mean 'adam'? Known: ...`"""
+    names = sorted(known)
+    near = difflib.get_close_matches(str(name), names, n=1)
+    hint = f" Did you mean {near[0]!r}?" if near else ""
+    return f"No {kind} is called {name!r}.{hint} Known: {', '.join(names) or 'none'}."

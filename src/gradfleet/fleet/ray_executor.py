@@ -1,0 +1,58 @@
+"""An Executor on Ray Tune: warm workers, one trial each at a time."""
+
+from __future__ import annotations
+
+import logging
+import os
+import tempfile
+
+from ray import tune
+
+from gradfleet.fleet.cluster import connect
+from gradfleet.fleet.tune import AbortWatch, LedgerScheduler, LedgerSearcher
+from gradfleet.fleet.worker import TrialWorker
+from gradfleet.trials.executor import Ledger
+from gradfleet.trials.recipe import Recipe
+from gradfleet.trials.recipes import by_value
+from gradfleet.trials.resources import Resources
+
+
+class RayExecutor:
+    """Runs a ledger's plans as Ray Tune trials, as many side by side as the cluster holds.
+
+    Tune is a stateless executor here: it restarts nothing and remembers nothing. A worker that dies gives its trial
+    back to the ledger, which offers it again with its last checkpoint.
+    """
+
+    def __init__(self, *, cluster: str | None = None, resources: Resources | None = None) -> None:
+        self._address = cluster
+        self._resources = resources or Resources()
+
+    def run(self, recipe: Recipe, ledger: Ledger) -> None:
+        workers = connect(self._address).workers(self._resources)
+        searcher = LedgerSearcher(ledger, workers=workers)
+        trainable = tune.with_resources(
+            tune.with_parameters(TrialWorker, recipe=by_value(recipe)),
+            {"cpu": self._resources.cpu, "gpu": self._resources.gpu},
+        )
+        # All workers start together: Tune gives a freed worker the trial of one that is still starting, and ends that
+        # one, so that with one start at a time trials shorter than a start never reach the second worker.
+        os.environ["TUNE_MAX_PENDING_TRIALS_PG"] = str(workers)
+        logging.getLogger("ray.tune").setLevel(logging.ERROR)
+        with tempfile.TemporaryDirectory(prefix="gradfleet-tune-") as folder:
+            tune.Tuner(
+                trainable,
+                tune_config=tune.TuneConfig(
+                    search_alg=searcher,
+                    scheduler=LedgerScheduler(ledger, searcher),
+                    num_samples=-1,
+                    reuse_actors=True,
+                ),
+                run_config=tune.RunConfig(
+                    name="sweep",
+                    storage_path=folder,
+                    verbose=0,
+                    failure_config=tune.FailureConfig(max_failures=0),
+                    callbacks=[AbortWatch(ledger)],
+                ),
+            ).fit()

@@ -1,0 +1,166 @@
+"""A sweep: one study, one driver, one executor, from the first trial to the last."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+from gradfleet.data.prepared import DataRef
+from gradfleet.errors import SettingError, unknown_name
+from gradfleet.fleet.ray_executor import RayExecutor
+from gradfleet.fleet.schedulers import make_scheduler
+from gradfleet.objective import Objective
+from gradfleet.search.samplers import make_sampler
+from gradfleet.search.space import SearchSpace
+from gradfleet.study.budget import Budget
+from gradfleet.study.generation import Generation
+from gradfleet.study.interrupt import two_stage_interrupt
+from gradfleet.study.lease import Lease
+from gradfleet.study.ledger import Scheduler, StudyLedger
+from gradfleet.study.progress import SweepProgress
+from gradfleet.study.rows import StudyRow
+from gradfleet.study.store import Store
+from gradfleet.study.study import Study
+from gradfleet.trials.executor import Executor, InlineExecutor
+from gradfleet.trials.plan import Config, TrialPlan
+from gradfleet.trials.recipe import Recipe
+from gradfleet.trials.resources import Resources
+
+TEARDOWN = 1.0
+"""Seconds of a time budget that are kept for ending: a last validation, the workers' end, the last writes."""
+
+CLUSTERS = ("auto", "inline")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SweepSettings:
+    """How a space is searched; everything that is not the recipe, the data or the study's place.
+
+    Raises:
+        SettingError: with every setting that cannot be.
+    """
+
+    objective: Objective
+    budget: Budget
+    epochs: int = 10
+    sampler: str = "tpe"
+    scheduler: str = "asha"
+    resources: Resources = field(default_factory=Resources)
+    cluster: str | None = None
+    seed: int = 0
+    keep: int = 5
+    portfolio: Sequence[Config] = ()
+
+    def __post_init__(self) -> None:
+        problems = [f"{name} is at least 1, got {value}." for name, value in self._counts() if value < 1]
+        for check in (self.sampler_for, self.new_scheduler):
+            try:
+                check()
+            except SettingError as error:
+                problems.extend(error.problems)
+        if self.cluster is not None and self.cluster not in CLUSTERS:
+            problems.append(unknown_name("cluster", self.cluster, CLUSTERS) + " None is this machine.")
+        if problems:
+            raise SettingError(problems)
+
+    def to_json(self) -> dict[str, Any]:
+        """What the study's spec keeps of it."""
+        return {
+            "sampler": str(self.sampler),
+            "scheduler": self.scheduler,
+            "epochs": self.epochs,
+            "seed": self.seed,
+            "keep": self.keep,
+            "portfolio": [dict(config) for config in self.portfolio],
+            "budget": asdict(self.budget),
+            "resources": asdict(self.resources),
+        }
+
+    def _counts(self) -> tuple[tuple[str, int], ...]:
+        return ("epochs", self.epochs), ("keep", self.keep)
+
+    def sampler_for(self, number: int = 0) -> Any:
+        return make_sampler(self.sampler, seed=self.seed, number=number)
+
+    def new_scheduler(self) -> Scheduler:
+        return make_scheduler(self.scheduler, objective=self.objective, epochs=self.epochs)
+
+    def executor(self) -> Executor:
+        """This process without Ray for "inline", else Ray Tune."""
+        if self.cluster == "inline":
+            return InlineExecutor()
+        return RayExecutor(cluster=self.cluster, resources=self.resources)
+
+
+def run_sweep(
+    recipe: Recipe,
+    space: SearchSpace,
+    settings: SweepSettings,
+    *,
+    store: Store,
+    study: StudyRow,
+    data: DataRef | None,
+    started: float,
+    view: SweepProgress,
+) -> Study:
+    """Search until the budget is used, and leave the study settled: nothing runs, nothing is half-written.
+
+    Args:
+        started: Unix time in seconds at which the user's call began; the time budget counts from it.
+
+    Raises:
+        LeaseHeldError: another living driver works on this study.
+        SettingError: the records have no such metric as the objective's.
+        NoUsableTrialError: every trial failed; the most frequent cause is in the message.
+    """
+    with Lease.acquire(store, study, say=view.say) as lease:
+        ledger = _open_ledger(space, settings, store=store, lease=lease, data=data, started=started, watcher=view)
+        with two_stage_interrupt(ledger, view.say) as interrupts:
+            try:
+                with view:
+                    settings.executor().run(recipe, ledger)
+            finally:
+                ledger.close()
+    finished = Study(store, store.study(study.name), recipe=recipe, interrupted=interrupts.count > 0)
+    best = finished.best
+    view.say(
+        f"{ledger.reason} Best: trial {best.number} with {settings.objective.metric} {best.value:.4f} "
+        f"after epoch {best.epoch}."
+    )
+    return finished
+
+
+def _open_ledger(
+    space: SearchSpace,
+    settings: SweepSettings,
+    *,
+    store: Store,
+    lease: Lease,
+    data: DataRef | None,
+    started: float,
+    watcher: SweepProgress,
+) -> StudyLedger:
+    seconds = settings.budget.seconds
+    plan = TrialPlan(
+        number=-1,
+        config={},
+        objective=settings.objective,
+        data=data,
+        epochs=settings.epochs,
+        deadline=None if seconds is None else started + max(seconds - TEARDOWN, 0.5 * seconds),
+        threads=settings.resources.threads,
+    )
+    ledger = StudyLedger(
+        store,
+        lease,
+        space=space,
+        generation=Generation(store, lease.study, settings.sampler_for, portfolio=settings.portfolio),
+        scheduler=settings.new_scheduler(),
+        budget=settings.budget,
+        plan=plan,
+        keep=settings.keep,
+        watcher=watcher,
+    )
+    ledger.open()
+    return ledger

@@ -1,0 +1,71 @@
+"""What a search is after: one metric and its direction, decided once."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Literal, get_args
+
+from gradfleet.errors import SettingError
+
+Mode = Literal["min", "max"]
+
+
+@dataclass(frozen=True, slots=True)
+class Objective:
+    """The metric that the sampler, the scheduler, the checkpoints and the leaderboard all read.
+
+    Example:
+        >>> Objective("val_accuracy", "max").better(0.9, than=0.8)
+        True
+
+    Raises:
+        SettingError: the metric has no name, or the mode is neither "min" nor "max".
+    """
+
+    metric: str
+    mode: Mode
+
+    def __post_init__(self) -> None:
+        if not self.metric:
+            raise SettingError("An objective needs the name of a metric, such as 'val_accuracy'; got an empty one.")
+        if self.mode not in get_args(Mode):
+            raise SettingError(f"An objective's mode is 'min' or 'max', got {self.mode!r}.")
+
+    def value(self, metrics: Mapping[str, float]) -> float:
+        """The objective's value in one record's metrics.
+
+        Raises:
+            SettingError: the record has no such metric; those it has are listed.
+        """
+        if self.metric not in metrics:
+            present = ", ".join(sorted(metrics)) or "none"
+            raise SettingError(
+                f"The objective is {self.metric!r}, but the record has no such metric. It has: {present}."
+            )
+        return float(metrics[self.metric])
+
+    def better(self, value: float, *, than: float | None) -> bool:
+        """Whether `value` beats `than`. Anything beats None; NaN beats nothing and is beaten by every number."""
+        if math.isnan(value):
+            return False
+        if than is None or math.isnan(than):
+            return True
+        return value > than if self.mode == "max" else value < than
+
+    def rank(self, metrics: Mapping[str, float]) -> tuple[float, float]:
+        """A sort key, smaller is better: the objective first; equal values are told apart by `val_loss` when recorded.
+
+        A record whose objective is missing or NaN sorts last.
+        """
+        value = metrics.get(self.metric, math.nan)
+        first = math.inf if math.isnan(value) else (-value if self.mode == "max" else value)
+        loss = metrics.get("val_loss", math.inf)
+        return first, math.inf if math.isnan(loss) else loss
+
+    def reached(self, value: float, target: float | None) -> bool:
+        """Whether `value` is at least as good as `target`; False without a target."""
+        if target is None:
+            return False
+        return value >= target if self.mode == "max" else value <= target

@@ -1,0 +1,129 @@
+"""How much a search may use: trials, wall time, a target, patience."""
+
+from __future__ import annotations
+
+import math
+import re
+from dataclasses import dataclass
+
+from gradfleet.errors import SettingError
+from gradfleet.objective import Objective
+from gradfleet.training.history import EpochRecord
+
+_UNITS = {"s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
+_PART = re.compile(r"(\d+(?:\.\d+)?)([smhd])")
+
+
+def seconds(duration: str | float) -> float:
+    """A duration in seconds: a number is seconds already, text is such as "90s", "10m", "1h30m", "2d".
+
+    Raises:
+        SettingError: neither a positive number nor a duration.
+    """
+    if isinstance(duration, int | float) and not isinstance(duration, bool):
+        value = float(duration)
+    else:
+        text = str(duration).strip().lower().replace(" ", "")
+        parts = _PART.findall(text)
+        well_formed = "".join(number + unit for number, unit in parts) == text and bool(parts)
+        value = sum(float(number) * _UNITS[unit] for number, unit in parts) if well_formed else math.nan
+    if not (0 < value < math.inf):
+        raise SettingError(
+            f"A budget is a positive duration such as '90s', '10m' or '1h30m', or a number of seconds; got {duration!r}."
+        )
+    return value
+
+
+@dataclass(frozen=True, slots=True)
+class Budget:
+    """When a search ends; whichever limit comes first. Each may be None for no limit.
+
+    Attributes:
+        trials: how many trials in total, the default configuration included.
+        seconds: wall time from the call of `fit` to its return.
+        target: the search ends when a record's objective is at least as good.
+        patience: the search ends after this many finished trials without a better one.
+    """
+
+    trials: int | None = None
+    seconds: float | None = None
+    target: float | None = None
+    patience: int | None = None
+
+    def __post_init__(self) -> None:
+        problems = []
+        for name in ("trials", "patience"):
+            count = getattr(self, name)
+            if count is not None and (not isinstance(count, int) or isinstance(count, bool) or count < 1):
+                problems.append(f"{name} is a whole number of at least 1, got {count!r}.")
+        if self.target is not None and not math.isfinite(self.target):
+            problems.append(f"target is a number, got {self.target!r}.")
+        if problems:
+            raise SettingError(problems)
+
+    @classmethod
+    def of(
+        cls,
+        *,
+        trials: int | None = None,
+        budget: str | float | None = None,
+        target: float | None = None,
+        patience: int | None = None,
+    ) -> Budget:
+        """From what a user passes to `fit`. With neither trials nor time: 10 minutes, 100 trials, or 20 without a gain."""
+        if trials is None and budget is None:
+            return cls(trials=100, seconds=600.0, target=target, patience=patience or 20)
+        return cls(trials=trials, seconds=None if budget is None else seconds(budget), target=target, patience=patience)
+
+    def __str__(self) -> str:
+        parts = []
+        if self.trials is not None:
+            parts.append(f"{self.trials} trials")
+        if self.seconds is not None:
+            parts.append(f"{self.seconds:g} s")
+        if self.target is not None:
+            parts.append(f"a target of {self.target:g}")
+        if self.patience is not None:
+            parts.append(f"{self.patience} trials without a gain")
+        return " or ".join(parts)
+
+
+class Spending:
+    """What a search has used of its budget.
+
+    Args:
+        deadline: Unix time in seconds from which on no trial trains.
+    """
+
+    def __init__(self, budget: Budget, objective: Objective, *, deadline: float | None) -> None:
+        self.deadline = deadline
+        self.trials = 0
+        self._budget = budget
+        self._objective = objective
+        self._best: tuple[float, float] | None = None
+        self._best_is_new = False
+        self._ended_without_gain = 0
+        self._target_reached = False
+
+    def recorded(self, record: EpochRecord) -> None:
+        rank = self._objective.rank(record.metrics)
+        if self._best is None or rank < self._best:
+            self._best, self._best_is_new = rank, True
+        self._target_reached |= self._objective.reached(self._objective.value(record.metrics), self._budget.target)
+
+    def ended(self) -> None:
+        """A trial has ended; a gain that any running trial made since the last end counts."""
+        self._ended_without_gain = 0 if self._best_is_new else self._ended_without_gain + 1
+        self._best_is_new = False
+
+    @property
+    def trials_left(self) -> bool:
+        return self._budget.trials is None or self.trials < self._budget.trials
+
+    @property
+    def target_reached(self) -> bool:
+        return self._target_reached
+
+    @property
+    def patience_over(self) -> bool:
+        return self._budget.patience is not None and self._ended_without_gain >= self._budget.patience

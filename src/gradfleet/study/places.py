@@ -1,0 +1,39 @@
+"""Where the files of a study lie when nobody says so."""
+
+from __future__ import annotations
+
+import tempfile
+from pathlib import Path
+
+import fsspec
+from fsspec.implementations.local import LocalFileSystem
+
+from gradfleet.errors import SettingError
+from gradfleet.study.artifacts import absolute
+from gradfleet.study.database import parse_url, sqlite_file
+
+
+def artifacts_of(store: str | Path | None, artifacts: str | None = None) -> str:
+    """The URL of a store's artifacts: the given one, else the folder `gradfleet-artifacts` beside its SQLite file.
+
+    Raises:
+        SettingError: the store is a server, which has no place beside it, and no artifacts are given.
+    """
+    if artifacts is not None:
+        return absolute(artifacts)
+    url = parse_url(store)
+    file = sqlite_file(url)
+    if file is None:
+        raise SettingError(
+            f"The store {url.render_as_string(hide_password=True)} is a server: pass artifacts= with a place that all "
+            "workers reach."
+        )
+    return str(file.parent.absolute() / "gradfleet-artifacts")
+
+
+def prepared_folder(artifacts: str) -> Path:
+    """Where data is prepared: under local artifacts, for the next sweep to find it; else in a temporary folder."""
+    filesystem, path = fsspec.core.url_to_fs(artifacts)
+    if isinstance(filesystem, LocalFileSystem):
+        return Path(path, "prepared")
+    return Path(tempfile.gettempdir(), "gradfleet-prepared")

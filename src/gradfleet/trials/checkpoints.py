@@ -1,0 +1,42 @@
+"""Checkpoint folders by address: a local path or any fsspec URL."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+
+import fsspec
+from fsspec.implementations.local import LocalFileSystem
+
+
+def epoch_address(checkpoints: str, epoch: int) -> str:
+    """The address of one epoch's checkpoint under a trial's own place."""
+    return f"{checkpoints.rstrip('/')}/epoch-{epoch:04d}"
+
+
+def write(address: str, save: Callable[[Path], object]) -> str:
+    """Have `save` write a folder, and return its address once all of it is there.
+
+    A local folder is written in place (`save` is atomic); anything else is written to a temporary folder first.
+    """
+    filesystem, path = fsspec.core.url_to_fs(address)
+    if isinstance(filesystem, LocalFileSystem):
+        Path(path).parent.mkdir(parents=True, exist_ok=True)
+        save(Path(path))
+        return address
+    with tempfile.TemporaryDirectory() as folder:
+        local = Path(folder, "checkpoint")
+        save(local)
+        filesystem.put(f"{local}/", path, recursive=True)
+    return address
+
+
+def fetch(address: str) -> Path:
+    """A local folder with the checkpoint's files: the folder itself, or a copy that lives until the process ends."""
+    filesystem, path = fsspec.core.url_to_fs(address)
+    if isinstance(filesystem, LocalFileSystem):
+        return Path(path)
+    local = Path(tempfile.mkdtemp(prefix="gradfleet-checkpoint-"))
+    filesystem.get(f"{path}/", str(local), recursive=True)
+    return local

@@ -1,0 +1,71 @@
+"""Where plans are run: the Executor seam, and the executor that needs nothing but this process."""
+
+from __future__ import annotations
+
+import time
+from typing import Protocol
+
+from gradfleet.errors import TrialStopped
+from gradfleet.training.history import EpochRecord
+from gradfleet.trials.plan import TrialPlan
+from gradfleet.trials.recipe import Recipe
+from gradfleet.trials.run import run_trial
+
+_PAUSE = 0.1  # seconds between two looks at a ledger that has nothing to run now
+
+
+class Ledger(Protocol):
+    """The study's side of a sweep: hands out plans, takes what happened, decides who goes on."""
+
+    @property
+    def finished(self) -> bool:
+        """Whether no further plan will ever come."""
+        ...
+
+    @property
+    def aborted(self) -> bool:
+        """Whether what still runs must be ended at once, in the middle of an epoch."""
+        ...
+
+    def next_plan(self) -> TrialPlan | None:
+        """The next trial to run; None when there is none now or, with `finished`, ever."""
+        ...
+
+    def record(self, number: int, record: EpochRecord, checkpoint: str | None) -> bool:
+        """Keep one record; whether the trial may go on."""
+        ...
+
+    def end(self, number: int, error: str | None = None) -> None:
+        """The trial has ended: by itself, because it was told to, or with the traceback `error`."""
+        ...
+
+    def lost(self, number: int) -> None:
+        """The trial's worker died under it; the ledger may hand the trial out again."""
+        ...
+
+
+class Executor(Protocol):
+    """Runs every plan that a ledger hands out. Plans may run side by side, many in one process."""
+
+    def run(self, recipe: Recipe, ledger: Ledger) -> None:
+        """Return when the ledger is finished and nothing runs any more."""
+        ...
+
+
+class InlineExecutor:
+    """One trial after the other in this process: for tests, debugging and tabulated benchmarks."""
+
+    def run(self, recipe: Recipe, ledger: Ledger) -> None:
+        while not ledger.finished:
+            plan = ledger.next_plan()
+            if plan is None:
+                time.sleep(_PAUSE)
+            else:
+                self._run_one(recipe, plan, ledger)
+
+    def _run_one(self, recipe: Recipe, plan: TrialPlan, ledger: Ledger) -> None:
+        def report(record: EpochRecord, checkpoint: str | None = None) -> None:
+            if not ledger.record(plan.number, record, checkpoint):
+                raise TrialStopped
+
+        ledger.end(plan.number, error=run_trial(recipe, plan, report))

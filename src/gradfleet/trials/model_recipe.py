@@ -1,0 +1,135 @@
+"""A recipe from a Model with open choices: a config fixes them, the loop trains it."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from torch import nn
+
+from gradfleet.data.prepared import DataFacts
+from gradfleet.search.tuner import Tuner
+from gradfleet.training.callbacks.callback import Callback
+from gradfleet.training.callbacks.time_limit import TimeLimit
+from gradfleet.training.checkpoint import read_extra
+from gradfleet.training.model import Model
+from gradfleet.training.problem import Problem
+from gradfleet.training.seeding import seed_everything
+from gradfleet.training.settings import TrainingSettings
+from gradfleet.trials import checkpoints
+from gradfleet.trials.plan import Config, TrialPlan
+from gradfleet.trials.predictor import ModelPredictor
+from gradfleet.trials.recipe import Report
+
+CHECKPOINT_EVERY = 10.0
+"""Seconds after which a trial that does not improve writes a checkpoint all the same, to be resumed from."""
+
+
+@dataclass(frozen=True)
+class ModelRecipe:
+    """Builds the network that a config names, compiles a Model with the rest of the config, and trains that.
+
+    Attributes:
+        tuner: the registered builders, looked up by the names in a config.
+        settings: what the config leaves open.
+        batch_size: rows a step of the optimizer, when no dimension is called so.
+        callbacks: each is called once a trial and makes its callback.
+    """
+
+    tuner: Tuner
+    settings: TrainingSettings = field(default_factory=TrainingSettings)
+    batch_size: int = 32
+    callbacks: tuple[Callable[[], Callback], ...] = ()
+
+    def run(self, plan: TrialPlan, report: Report) -> None:
+        assert plan.data is not None, "AutoModel.fit refuses a search of Models without data"
+        data = plan.data.open()
+        seed_everything(plan.seed)
+        model = self.build(plan.config, data.facts)
+        keeper = _Keeper(plan, extra={"config": dict(plan.config), "facts": data.facts.to_json()})
+        epochs = model.epochs(
+            data.train,
+            data.validation,
+            epochs=plan.epochs,
+            batch_size=self._batch_size(plan.config),
+            callbacks=self._callbacks(plan),
+            seed=plan.seed,
+            resume=None if plan.resume is None else checkpoints.fetch(plan.resume),
+        )
+        for record in epochs:
+            report(record, keeper.keep(model, record.epoch, record.metrics))
+
+    def load(self, checkpoint: Path) -> ModelPredictor:
+        """The predictor of a checkpoint that `run` wrote; only this recipe's own builders are called."""
+        extra = read_extra(checkpoint)
+        facts = DataFacts.from_json(extra["facts"])
+        config: Config = extra["config"]
+        model = self.build(config, facts)
+        model.load_weights(checkpoint)
+        return ModelPredictor(model, facts, batch_size=self._batch_size(config))
+
+    def build(self, config: Config, facts: DataFacts) -> Model:
+        """The untrained, compiled Model of a config.
+
+        Raises:
+            SettingError: the config and the settings together cannot be.
+        """
+        built = self.tuner.build_network(config, facts)
+        model = built if isinstance(built, Model) else Model(built)
+        settings = self._settings(config, facts)
+        return model.compile(**{name: getattr(settings, name) for name in TrainingSettings.__dataclass_fields__})
+
+    def record_names(self, facts: DataFacts) -> tuple[str, ...]:
+        """The metrics that every record of such data will have."""
+        metrics = ("loss", *Problem.settle(self.settings, self.settings.kind or facts.kind).metric_names)
+        return tuple(f"{part}_{name}" for part in ("train", "val") for name in metrics) + ("train_seconds",)
+
+    def _settings(self, config: Config, facts: DataFacts) -> TrainingSettings:
+        names = ("loss", "precision", "schedule", "clip_norm", "learning_rate")
+        chosen = {name: self.tuner.setting(config, name, getattr(self.settings, name)) for name in names}
+        smoothing = self.tuner.setting(config, "label_smoothing")
+        if smoothing is not None:
+            chosen["loss"] = nn.CrossEntropyLoss(label_smoothing=smoothing)
+        optimizer = self.tuner.optimizer_choice(config)
+        if optimizer is not None:
+            chosen["optimizer"] = optimizer.factory or optimizer.name
+            chosen["optimizer_options"] = optimizer.options
+            if optimizer.learning_rate is not None:
+                chosen["learning_rate"] = optimizer.learning_rate
+        return replace(self.settings, kind=self.settings.kind or facts.kind, **chosen)
+
+    def _batch_size(self, config: Config) -> int:
+        return int(self.tuner.setting(config, "batch_size", self.batch_size))
+
+    def _callbacks(self, plan: TrialPlan) -> list[Callback]:
+        limit = [] if plan.deadline is None else [TimeLimit(plan.deadline)]
+        return [*(make() for make in self.callbacks), *self.tuner.callbacks(plan.config), *limit]
+
+
+class _Keeper:
+    """Decides which epochs of a trial get a checkpoint: each best one, and one every few seconds."""
+
+    def __init__(self, plan: TrialPlan, *, extra: Mapping[str, Any]) -> None:
+        self._plan = plan
+        self._extra = extra
+        self._best = plan.best
+        self._written = time.monotonic()
+
+    def keep(self, model: Model, epoch: int, metrics: Mapping[str, float]) -> str | None:
+        """Write the epoch's checkpoint when it is needed; its address, or None."""
+        if self._plan.checkpoints is None:
+            return None
+        rank = self._plan.objective.rank(metrics)
+        is_best = self._best is None or rank < self._best
+        if not is_best and time.monotonic() - self._written < CHECKPOINT_EVERY:
+            return None
+        if is_best:
+            self._best = rank
+        address = checkpoints.epoch_address(self._plan.checkpoints, epoch)
+        checkpoints.write(address, partial(model.save, extra=self._extra))
+        self._written = time.monotonic()
+        return address

@@ -1,0 +1,43 @@
+"""What crosses to a worker: the settings of one trial, never its data or its objects."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from gradfleet.data.prepared import DataRef
+from gradfleet.objective import Objective
+
+Value = str | int | float | bool | None
+Config = Mapping[str, Value]
+
+
+@dataclass(frozen=True, slots=True)
+class TrialPlan:
+    """One trial, ready to be run anywhere.
+
+    Attributes:
+        number: the study's own trial number, from 0.
+        config: the flat choices, such as `{"architecture": "cnn", "architecture.cnn.channels": 32}`.
+        objective: what decides which checkpoint is the trial's best.
+        data: where the prepared data lies; None for a function that brings its own.
+        seed: of everything random in this trial.
+        epochs: how many in total, those of an earlier attempt included.
+        deadline: Unix time in seconds after which the trial ends within one batch; None for no limit.
+        threads: how many CPU threads torch may use.
+        checkpoints: URL of the folder that this trial writes its checkpoints to; None writes none.
+        resume: address of the checkpoint to go on from; None starts anew.
+        best: the best rank (`Objective.rank`) that earlier attempts of this trial recorded.
+    """
+
+    number: int
+    config: Config
+    objective: Objective
+    data: DataRef | None = None
+    seed: int = 0
+    epochs: int = 1
+    deadline: float | None = None
+    threads: int = 1
+    checkpoints: str | None = None
+    resume: str | None = None
+    best: tuple[float, float] | None = None

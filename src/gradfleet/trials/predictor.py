@@ -1,0 +1,104 @@
+"""A trained Model that takes raw items: file names, images, arrays."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from typing import Any
+
+import numpy
+import torch
+
+from gradfleet.data.decoding import apply_all
+from gradfleet.data.examples import ArrayExamples
+from gradfleet.data.labelled import labelled_arrays, labelled_folder
+from gradfleet.data.preparation import preparation_from_json
+from gradfleet.data.prepared import DataFacts
+from gradfleet.errors import DataError
+from gradfleet.training.evaluation import Evaluation
+from gradfleet.training.model import Model
+
+
+class ModelPredictor:
+    """Predicts in the terms of the data that the model learned from.
+
+    Attributes:
+        model: the trained Model itself.
+        facts: of the training data: labels, input shape, preparation.
+    """
+
+    def __init__(self, model: Model, facts: DataFacts, *, batch_size: int = 32) -> None:
+        self.model = model
+        self.facts = facts
+        self._batch_size = batch_size
+
+    def predict(self, items: Any) -> list[Any]:
+        """One prediction an item, in order: a label for classes, a list of labels for multilabel, else numbers.
+
+        Args:
+            items: paths or images when the model learned from images, else an array of shape (rows, *input_shape).
+
+        Raises:
+            DataError: an item cannot be read, or the shape is another than in training; it is named.
+        """
+        outputs = self._outputs(items)
+        if self.facts.kind == "multiclass":
+            return [self._label(number) for number in outputs.argmax(dim=1).tolist()]
+        if self.facts.kind == "multilabel":
+            return [[self._label(number) for number in row.nonzero().flatten().tolist()] for row in outputs > 0]
+        if self.facts.kind == "binary":
+            return (outputs.reshape(len(outputs)) > 0).long().tolist()
+        return outputs.tolist()
+
+    def predict_proba(self, items: Any) -> numpy.ndarray[Any, numpy.dtype[numpy.float32]]:
+        """Probabilities of shape (rows, classes), in the order of `facts.labels`.
+
+        Raises:
+            DataError: as `predict`, or the model does not classify.
+        """
+        if self.facts.kind == "regression":
+            raise DataError("A regression model has no probabilities; use predict().")
+        outputs = self._outputs(items).float()
+        probabilities = outputs.softmax(dim=1) if self.facts.kind == "multiclass" else outputs.sigmoid()
+        return probabilities.numpy()
+
+    def evaluate(self, data: Any) -> Evaluation:
+        """Loss and metrics over labelled data, computed over all predictions at once.
+
+        Args:
+            data: a folder of class folders, a pair (inputs, targets) in the terms of the training data, or a prepared
+                part such as `prepared.validation`.
+
+        Raises:
+            DataError: a class that training never saw, or items that cannot be read; they are named.
+        """
+        return self.model.evaluate(self._labelled(data), batch_size=self._batch_size, labels=self.facts.labels)
+
+    def _labelled(self, data: Any) -> Any:
+        if isinstance(data, str | os.PathLike):
+            return labelled_folder(data, self.facts)
+        if isinstance(data, tuple) and len(data) == 2 and not isinstance(data, ArrayExamples):
+            return labelled_arrays(*data, self.facts)
+        return data
+
+    def _outputs(self, items: Any) -> torch.Tensor:
+        if self.facts.preparation is not None and not _is_batch(items, self.facts.input_shape):
+            if isinstance(items, str | os.PathLike):
+                raise DataError(f"predict takes a list of items, got the single {items!r}. Pass [{items!r}].")
+            inputs = apply_all(preparation_from_json(self.facts.preparation), list(items))
+        else:
+            inputs = torch.as_tensor(items)
+            if tuple(inputs.shape[1:]) != self.facts.input_shape:
+                raise DataError(
+                    f"Inputs need the shape (rows, {', '.join(map(str, self.facts.input_shape))}) as in training, "
+                    f"got {tuple(inputs.shape)}."
+                )
+        return self.model.predict(inputs, batch_size=self._batch_size)
+
+    def _label(self, number: int) -> Any:
+        return number if self.facts.labels is None else self.facts.labels[number]
+
+
+def _is_batch(items: Any, input_shape: Sequence[int]) -> bool:
+    """Whether `items` are prepared inputs already, all rows in one tensor."""
+    return isinstance(items, torch.Tensor) and tuple(items.shape[1:]) == tuple(input_shape)

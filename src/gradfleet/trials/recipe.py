@@ -1,0 +1,46 @@
+"""A Recipe: how one trial is trained and how its checkpoint becomes a predictor again."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Protocol
+
+if TYPE_CHECKING:
+    from gradfleet.training.evaluation import Evaluation
+    from gradfleet.training.history import EpochRecord
+    from gradfleet.trials.plan import TrialPlan
+
+
+class Report(Protocol):
+    """Takes each record of a trial, with the address of its checkpoint when one was written.
+
+    Raises:
+        TrialStopped: the trial must end now.
+    """
+
+    def __call__(self, record: EpochRecord, checkpoint: str | None = None) -> None: ...
+
+
+class Predictor(Protocol):
+    """A trained model with everything it needs to take raw items."""
+
+    def predict(self, items: Any) -> Sequence[Any]:
+        """One prediction an item, in the items' order; labels as they were in the data."""
+        ...
+
+    def evaluate(self, data: Any) -> Evaluation:
+        """Metrics over labelled data, computed over all predictions at once."""
+        ...
+
+
+class Recipe(Protocol):
+    """Trains one trial anywhere. It is pickled once a sweep and kept by a worker between trials."""
+
+    def run(self, plan: TrialPlan, report: Report) -> None:
+        """Train as `plan` says and report each epoch. An exception fails this trial only."""
+        ...
+
+    def load(self, checkpoint: Path) -> Predictor:
+        """A predictor from a local checkpoint folder that `run` wrote."""
+        ...

@@ -1,0 +1,29 @@
+"""Run one plan: the same few steps in this process, in a Ray worker, and in a test."""
+
+from __future__ import annotations
+
+import traceback
+
+import torch
+
+from gradfleet.errors import TrialStopped
+from gradfleet.trials.plan import TrialPlan
+from gradfleet.trials.recipe import Recipe, Report
+
+
+def run_trial(recipe: Recipe, plan: TrialPlan, report: Report) -> str | None:
+    """Run `plan` and report each of its records; the traceback when it raised, else None.
+
+    The worker's thread count is set for the trial and put back; the recipe seeds from `plan.seed`.
+    """
+    threads = torch.get_num_threads()
+    torch.set_num_threads(plan.threads)
+    try:
+        recipe.run(plan, report)
+    except TrialStopped:
+        return None
+    except Exception:
+        return traceback.format_exc()
+    finally:
+        torch.set_num_threads(threads)
+    return None
