@@ -9,7 +9,7 @@ from gradfleet.errors import SpaceError
 from gradfleet.search.suggester import Suggester
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, repr=False)
 class Float:
     """Real numbers from `low` to `high`, both included.
 
@@ -55,7 +55,7 @@ class Float:
         if self.log:
             return math.sqrt(self.low) * math.sqrt(self.high)
         middle = self.low + (self.high - self.low) / 2
-        return middle if self.step is None else self.low + round((middle - self.low) / self.step) * self.step
+        return middle if self.step is None else _last_step(self.low, middle, self.step)
 
     def problem(self, value: object) -> str | None:
         """Why `value` is none of this dimension; None when it is one."""
@@ -67,11 +67,14 @@ class Float:
             return f"needs {self.low} plus a multiple of {self.step}, got {value}"
         return None
 
+    def __repr__(self) -> str:
+        return _short(self, step=None)
+
     def suggest(self, trial: Suggester, name: str) -> float:
         return trial.suggest_float(name, self.low, self.high, log=self.log, step=self.step)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, repr=False)
 class Int:
     """Whole numbers from `low` to `high`, both included.
 
@@ -126,8 +129,18 @@ class Int:
             return f"needs {self.low} plus a multiple of {self.step}, got {value}"
         return None
 
+    def __repr__(self) -> str:
+        return _short(self, step=1)
+
     def suggest(self, trial: Suggester, name: str) -> int:
         return trial.suggest_int(name, self.low, self.high, log=self.log, step=self.step)
+
+
+def _short(dimension: Float | Int, *, step: int | None) -> str:
+    """As one would write it: without what is not said. `step` is what an unsaid one is."""
+    unsaid = {"log": False, "step": step, "default": None}
+    said = [f"{name}={getattr(dimension, name)}" for name, value in unsaid.items() if getattr(dimension, name) != value]
+    return f"{type(dimension).__name__}({', '.join([str(dimension.low), str(dimension.high), *said])})"
 
 
 def _as_float(name: str, value: object, low: object, high: object) -> float | None:
@@ -151,7 +164,7 @@ def _check_grid(kind: str, low: float, high: float, step: float, *, whole: bool)
     if step <= 0:
         raise SpaceError(f"{kind} needs a step above zero, got step={step}.")
     if not whole:
-        last = low + math.floor((high - low) / step + 1e-9) * step
+        last = _last_step(low, high, step)
         raise SpaceError(f"{kind} needs a high that its steps of {step} from {low} reach, got high={high}; use {last}.")
 
 
@@ -159,6 +172,11 @@ def _check_default(dimension: Float | Int, default: float | None) -> None:
     problem = None if default is None else dimension.problem(default)
     if problem:
         raise SpaceError(f"The default of {dimension!r} {problem}.")
+
+
+def _last_step(low: float, high: float, step: float) -> float:
+    """The largest number up to `high` that steps from `low` reach."""
+    return low + math.floor((high - low) / step + 1e-9) * step
 
 
 def _near_whole(ratio: float) -> bool:

@@ -122,10 +122,14 @@ class SearchSpace:
             SpaceError: every name, value and branch that is not of this space, and every one that is missing.
         """
         problems = [unknown_name("dimension", name, self.names) for name in config if name not in self.names]
-        problems += [problem for entry in self.entries if (problem := _misfit(entry, config))]
+        taken: Config = {}  # what hangs on a value out of its own branch is out of its branch too
+        for entry in self.entries:
+            problems += _misfits(entry, config, taken)
+            if entry.name in config and entry.active(taken):
+                taken[entry.name] = config[entry.name]
         if problems:
             raise SpaceError(problems)
-        return {name: config[name] for name in self.names if name in config}
+        return taken
 
     def difference(self, other: SearchSpace) -> list[str]:
         """What has changed from this space to `other`, one sentence a dimension; empty when they are equal."""
@@ -165,16 +169,15 @@ class SearchSpace:
         return config
 
 
-def _misfit(entry: Entry, config: Mapping[str, Value]) -> str | None:
-    if entry.active(config):
+def _misfits(entry: Entry, config: Mapping[str, Value], taken: Config) -> Iterator[str]:
+    if entry.active(taken):
         if entry.name not in config:
-            return f"{entry.name!r} is missing: {entry.dimension!r}."
-        problem = entry.dimension.problem(config[entry.name])
-        return f"{entry.name!r} {problem}." if problem else None
-    if entry.name not in config:
-        return None
-    conditions = " and ".join(map(str, entry.when))
-    return f"{entry.name!r} is only there with {conditions}, and this configuration is not; leave it out."
+            yield f"{entry.name!r} is missing: {entry.dimension!r}."
+        elif problem := entry.dimension.problem(config[entry.name]):
+            yield f"{entry.name!r} {problem}."
+    elif entry.name in config:
+        conditions = " and ".join(map(str, entry.when))
+        yield f"{entry.name!r} is only there with {conditions}, and this configuration is not; leave it out."
 
 
 def _entry_to_json(entry: Entry) -> dict[str, Any]:

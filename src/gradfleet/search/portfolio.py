@@ -1,0 +1,43 @@
+"""Known-good configurations that are tried before the sampler draws its own."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+
+from gradfleet.errors import SpaceError
+from gradfleet.search.space import SearchSpace
+from gradfleet.search.suggester import Config, Value
+
+
+@dataclass(frozen=True, slots=True)
+class Portfolio:
+    """Configurations of a space, complete, each once, and without the default, which is tried first in any case.
+
+    Example:
+        >>> from gradfleet import Choice
+        >>> from gradfleet.search.space import Entry
+        >>> space = SearchSpace((Entry("batch_size", Choice(32, 64)), Entry("loss", Choice("a", "b"))))
+        >>> Portfolio.of(space, [{"batch_size": 64}, {"batch_size": 32}]).configs
+        ({'batch_size': 64, 'loss': 'a'},)
+    """
+
+    configs: tuple[Config, ...] = ()
+
+    @classmethod
+    def of(cls, space: SearchSpace, known_good: Iterable[Mapping[str, Value]]) -> Portfolio:
+        """`known_good` in order; what one of these leaves out is filled with defaults.
+
+        Raises:
+            SpaceError: one names or sets what the space does not have; all problems of all of them are listed.
+        """
+        configs, problems = [], []
+        for place, config in enumerate(known_good):
+            try:
+                configs.append(space.complete(config))
+            except SpaceError as error:
+                problems += [f"Configuration {place} of the portfolio: {problem}" for problem in error.problems]
+        if problems:
+            raise SpaceError(problems)
+        seen = [space.default(), *configs]
+        return cls(tuple(config for place, config in enumerate(configs, 1) if config not in seen[:place]))

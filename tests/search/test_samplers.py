@@ -1,0 +1,129 @@
+from __future__ import annotations
+
+import json
+import pickle
+import subprocess
+import sys
+from pathlib import Path
+
+import optuna
+import pytest
+
+from gradfleet import Choice, Float, Int
+from gradfleet.errors import SettingError
+from gradfleet.search.samplers import make_sampler
+from gradfleet.search.space import Entry, SearchSpace, When
+
+SPACE = SearchSpace(
+    (
+        Entry("optimizer", Choice("sgd", "adam")),
+        Entry("optimizer.sgd.momentum", Float(0.0, 0.99), (When("optimizer", ("sgd",)),)),
+        Entry("optimizer.adam.beta", Float(0.8, 0.999), (When("optimizer", ("adam",)),)),
+        Entry("learning_rate", Float(1e-4, 1.0, log=True)),
+        Entry("width", Int(8, 64, step=8)),
+    )
+)
+
+
+@pytest.fixture(autouse=True)
+def quiet() -> None:
+    optuna.logging.set_verbosity(optuna.logging.WARNING)
+
+
+def search(study: optuna.Study, name: str, *, seed: int, until: int) -> list[dict[str, object]]:
+    """Ask and tell up to trial `until`; the loss has its best at sgd with a large momentum."""
+    for number in range(len(study.trials), until):
+        study.sampler = make_sampler(name, seed=seed, number=number)
+        trial = study.ask()
+        config = SPACE(trial)
+        momentum = config.get("optimizer.sgd.momentum", -1.0)
+        study.tell(trial, abs(float(config["learning_rate"]) - 0.1) + abs(0.9 - float(momentum)))
+    return [trial.params for trial in study.trials]
+
+
+@pytest.mark.parametrize("name", ["random", "tpe"])
+def test_the_same_seed_gives_the_same_sequence_and_another_one_another(name: str) -> None:
+    first, again, other = (search(optuna.create_study(), name, seed=seed, until=25) for seed in (7, 7, 8))
+    assert first == again
+    assert all(one != two for one, two in zip(first, other, strict=True))
+
+
+@pytest.mark.parametrize("name", ["random", "tpe"])
+def test_a_study_that_goes_on_in_another_process_draws_what_it_would_have_drawn(name: str, tmp_path: Path) -> None:
+    straight = search(optuna.create_study(), name, seed=3, until=30)
+    interrupted = optuna.create_study()
+    search(interrupted, name, seed=3, until=17)
+    (tmp_path / "trials").write_bytes(pickle.dumps(interrupted.trials))
+    code = f"""
+import json, pickle, sys, optuna
+sys.path.insert(0, {str(Path(__file__).parent)!r})
+from test_samplers import search
+study = optuna.create_study()
+study.add_trials(pickle.loads(open("trials", "rb").read()))
+print(json.dumps(search(study, {name!r}, seed=3, until=30)))
+"""
+    done = subprocess.run([sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True, check=True)
+    assert json.loads(done.stdout) == straight
+
+
+@pytest.mark.parametrize("name", ["random", "tpe"])
+def test_a_configuration_holds_only_its_own_branch(name: str) -> None:
+    configs = search(optuna.create_study(), name, seed=0, until=30)
+    assert {config["optimizer"] for config in configs} == {"sgd", "adam"}
+    for config in configs:
+        assert SPACE.validate(config) == config
+
+
+def test_tpe_learns_from_the_trials_it_sees() -> None:
+    seeds = range(5)
+    best = {name: sum(_best(search_loss(name, seed=seed)) for seed in seeds) / len(seeds) for name in ("tpe", "random")}
+    assert best["tpe"] < best["random"]
+
+
+def search_loss(name: str, *, seed: int) -> optuna.Study:
+    study = optuna.create_study()
+    search(study, name, seed=seed, until=40)
+    return study
+
+
+def _best(study: optuna.Study) -> float:
+    return study.best_value
+
+
+def test_trials_that_run_side_by_side_are_not_drawn_alike() -> None:
+    study = optuna.create_study()
+    search(study, "tpe", seed=0, until=15)
+    configs = []
+    for number in range(15, 23):
+        study.sampler = make_sampler("tpe", seed=0, number=number)
+        configs.append(SPACE(study.ask()))
+    assert len({json.dumps(config) for config in configs}) == len(configs)
+
+
+def test_a_function_of_a_seed_gets_one_for_each_trial() -> None:
+    seeds: list[int] = []
+
+    def sampler(seed: int) -> optuna.samplers.BaseSampler:
+        seeds.append(seed)
+        return optuna.samplers.RandomSampler(seed=seed)
+
+    for number in (0, 1, 0):
+        make_sampler(sampler, seed=5, number=number)
+    assert seeds[0] == seeds[2] != seeds[1]
+
+
+def test_an_optuna_sampler_is_used_as_it_is() -> None:
+    sampler = optuna.samplers.RandomSampler(seed=1)
+    assert make_sampler(sampler, seed=0, number=3) is sampler
+
+
+@pytest.mark.parametrize(
+    ("choice", "message"),
+    [
+        ("tpee", r"No sampler is called 'tpee'. Did you mean 'tpe'\? Known: random, tpe."),
+        (3, "A sampler is a name, an Optuna sampler or a function of a seed, got 3."),
+    ],
+)
+def test_what_is_no_sampler_is_refused(choice: object, message: str) -> None:
+    with pytest.raises(SettingError, match=message):
+        make_sampler(choice, seed=0, number=0)  # type: ignore[arg-type]
