@@ -1,0 +1,180 @@
+"""What callbacks see of a fit, and the few things they may change."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import IntEnum
+from typing import TYPE_CHECKING, Any
+
+import torch
+
+from gradfleet.errors import unknown_name
+from gradfleet.training.history import EpochRecord, History
+
+if TYPE_CHECKING:
+    from gradfleet.training.model import Model
+
+
+class Cancel(IntEnum):
+    """What a callback has asked to leave out; the larger one wins."""
+
+    NOTHING = 0
+    STEP = 1
+    BATCH = 2
+    VALIDATION = 3
+    EPOCH = 4
+    FIT = 5
+
+
+@dataclass(slots=True)
+class FitState:
+    """The loop's own side of a Context: plain fields that it may write at any time."""
+
+    model: Model
+    total_epochs: int
+    epoch: int = 0
+    batch_number: int = 0
+    num_batches: int | None = None
+    batch: Any = None
+    outputs: Any = None
+    loss: torch.Tensor | None = None
+    metrics: dict[str, float] = field(default_factory=dict)
+    record: EpochRecord | None = None
+    expected: tuple[str, ...] | None = None
+    needs_record: bool = False
+    error: BaseException | None = None
+    stop_reason: str | None = None
+    cancel: Cancel = Cancel.NOTHING
+
+    def begin_batch(self, batch: Any) -> None:
+        """Forget the batch before, and what a callback left out of it."""
+        self.batch = batch
+        self.batch_number += 1
+        self.outputs = self.loss = None
+        self.cancel = Cancel.NOTHING
+
+    @property
+    def stopping(self) -> bool:
+        """Whether a callback has ended the fit."""
+        return self.stop_reason is not None
+
+
+class Context:
+    """One fit as callbacks see it. `batch`, `outputs` and `loss` may be set; setting anything else is an error.
+
+    A change takes effect on what follows: a new `batch` at `batch_start` is the one that is trained on, new `outputs`
+    at `forward_end` are what the loss is computed from, a new `loss` at `loss_end` is what is differentiated.
+    Gradients are changed in place, at `backward_end`, through `model`.
+
+    What is left out by `skip_...`, `end_...` or `stop` is left out from the event on at which it was asked; all who
+    listen to that event still hear it, and whatever was begun ends with its own event: an epoch that is ended inside a
+    batch still gives `batch_end` and `train_end`.
+    """
+
+    __slots__ = ("_state",)
+    _state: FitState
+
+    def __init__(self, state: FitState) -> None:
+        object.__setattr__(self, "_state", state)
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        if name not in _MUTABLE:
+            raise AttributeError(unknown_name("field that a callback may set", name, _MUTABLE))
+        setattr(self._state, name, value)
+
+    @property
+    def model(self) -> Model:
+        return self._state.model
+
+    @property
+    def epoch(self) -> int:
+        """The number of the epoch that is being trained; the model's first is 1."""
+        return self._state.epoch
+
+    @property
+    def total_epochs(self) -> int:
+        """The number of the last epoch, if nothing stops the fit before."""
+        return self._state.total_epochs
+
+    @property
+    def batch_number(self) -> int:
+        """The number of the batch within this epoch's training or validation; the first is 1."""
+        return self._state.batch_number
+
+    @property
+    def num_batches(self) -> int | None:
+        """Batches of an epoch's training; None when the data does not know its length."""
+        return self._state.num_batches
+
+    @property
+    def batch(self) -> Any:
+        return self._state.batch
+
+    @property
+    def outputs(self) -> Any:
+        return self._state.outputs
+
+    @property
+    def loss(self) -> torch.Tensor | None:
+        return self._state.loss
+
+    @property
+    def metrics(self) -> Mapping[str, float]:
+        """Of the epoch that is being trained, as far as they are known."""
+        return self._state.metrics
+
+    @property
+    def record(self) -> EpochRecord | None:
+        """The last complete epoch's record; at `epoch_end` that of the epoch that just ended."""
+        return self._state.record
+
+    @property
+    def expected_metrics(self) -> tuple[str, ...] | None:
+        """The names that records are going to have; None while nobody can know."""
+        return self._state.expected
+
+    @property
+    def history(self) -> History:
+        return self._state.model.history
+
+    @property
+    def error(self) -> BaseException | None:
+        """What ended the fit, at `exception`."""
+        return self._state.error
+
+    @property
+    def stop_reason(self) -> str | None:
+        """Why a callback has ended the fit; None while none has."""
+        return self._state.stop_reason
+
+    def skip_step(self) -> None:
+        """Leave the optimizer's step out. `batch_end` comes next."""
+        self._ask(Cancel.STEP)
+
+    def skip_batch(self) -> None:
+        """Leave the rest of this batch out, and the batch out of the metrics. `batch_end` comes next."""
+        self._ask(Cancel.BATCH)
+
+    def end_validation(self) -> None:
+        """Validate no further batch; the metrics are of those so far. `validation_end` comes next."""
+        self._ask(Cancel.VALIDATION)
+
+    def end_epoch(self) -> None:
+        """Train no further batch in this epoch, then validate and record as always. `train_end` comes next."""
+        self._ask(Cancel.EPOCH)
+
+    def stop(self, reason: str) -> None:
+        """End the fit. `fit_end` comes next.
+
+        An epoch that is not complete gives no record, unless the model has none yet: then what was trained is
+        validated and recorded, so that there is something to use.
+        """
+        self._ask(Cancel.FIT)
+        self._state.stop_reason = self._state.stop_reason or reason
+
+    def _ask(self, cancel: Cancel) -> None:
+        self._state.cancel = max(self._state.cancel, cancel)
+
+
+_MUTABLE = ("batch", "outputs", "loss")

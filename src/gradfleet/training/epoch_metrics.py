@@ -1,0 +1,100 @@
+"""A metric over one pass of the data: fed with predictions, asked once at the end."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import torch
+import torchmetrics
+
+from gradfleet.training.predictions import Predictions
+
+MetricFunction = Callable[[torch.Tensor, torch.Tensor], "torch.Tensor | float"]
+
+
+class EpochMetric(ABC):
+    """One metric, or several that are computed together.
+
+    Attributes:
+        names: what its numbers are called, in order.
+        in_parts: whether it may be fed a part at a time; otherwise `update` comes once, with all rows.
+    """
+
+    in_parts: bool = True
+
+    def __init__(self, names: Sequence[str]) -> None:
+        self.names = list(names)
+
+    @abstractmethod
+    def update(self, predictions: Predictions) -> None:
+        """Take more rows in."""
+
+    @abstractmethod
+    def compute(self) -> Mapping[str, float]:
+        """The numbers over all rows, by name."""
+
+
+class TorchMetric(EpochMetric):
+    """A torchmetrics metric or collection. For classification it is given probabilities, for regression outputs."""
+
+    def __init__(self, names: Sequence[str], metric: torchmetrics.Metric | torchmetrics.MetricCollection) -> None:
+        super().__init__(names)
+        self._metric = metric
+
+    def update(self, predictions: Predictions) -> None:
+        values = predictions.probabilities
+        self._metric.to(values.device).update(values.contiguous(), predictions.targets.contiguous())
+
+    def compute(self) -> Mapping[str, float]:
+        result = self._metric.compute()
+        values = list(result.values()) if isinstance(result, dict) else [result]
+        return dict(zip(self.names, map(_number, values), strict=True))
+
+
+class FunctionMetric(EpochMetric):
+    """A function of (outputs, targets), called once with all rows: the outputs are the network's own."""
+
+    in_parts = False
+
+    def __init__(self, name: str, function: MetricFunction) -> None:
+        super().__init__([name])
+        self._function = function
+        self._value = float("nan")
+
+    def update(self, predictions: Predictions) -> None:
+        self._value = _number(self._function(predictions.outputs, predictions.targets))
+
+    def compute(self) -> Mapping[str, float]:
+        return {self.names[0]: self._value}
+
+
+class ScorerMetric(EpochMetric):
+    """A scorer that sklearn knows by name, asked about an estimator that has these predictions."""
+
+    in_parts = False
+
+    def __init__(self, name: str, scorer: str) -> None:
+        super().__init__([name])
+        self._scorer = scorer
+        self._value = float("nan")
+
+    def update(self, predictions: Predictions) -> None:
+        from sklearn.metrics import get_scorer
+
+        from gradfleet.training.fixed_estimator import fixed_estimator
+
+        targets = predictions.targets.cpu().numpy()
+        estimator = fixed_estimator(predictions)
+        self._value = _number(get_scorer(self._scorer)(estimator, np.arange(len(targets)).reshape(-1, 1), targets))
+
+    def compute(self) -> Mapping[str, float]:
+        return {self.names[0]: self._value}
+
+
+def _number(value: Any) -> float:
+    if isinstance(value, torch.Tensor) and value.numel() != 1:
+        raise ValueError(f"A metric must give one number, got a tensor of shape {tuple(value.shape)}.")
+    return float(value)

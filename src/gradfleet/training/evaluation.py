@@ -1,0 +1,80 @@
+"""What `evaluate` gives: metrics that read as a plain dict, with tables under `details`."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import numpy.typing as npt
+
+from gradfleet.training.meter import Meter
+from gradfleet.training.predictions import Predictions
+
+if TYPE_CHECKING:
+    import pandas
+
+Array = npt.NDArray[Any]
+
+
+class Evaluation(dict[str, float]):
+    """Metrics by their plain names; for classification `accuracy` is always one of them.
+
+    Attributes:
+        details: tables. "confusion" has a row for each true class and a column for each predicted one (binary and
+            multiclass); "classes" or "labels" has precision, recall, f1 and the number of rows of each.
+
+    Example:
+        >>> Evaluation({"accuracy": 0.97, "loss": 0.11})["accuracy"]
+        0.97
+    """
+
+    def __init__(self, metrics: Mapping[str, float], details: Mapping[str, pandas.DataFrame] | None = None) -> None:
+        super().__init__(metrics)
+        self.details: dict[str, pandas.DataFrame] = dict(details or {})
+
+
+def evaluate(meter: Meter, labels: Sequence[str] | None = None) -> Evaluation:
+    """The evaluation of a pass that kept its predictions.
+
+    Args:
+        labels: class names in class-number order; class numbers stand where there are none.
+    """
+    numbers = meter.numbers()
+    predictions = meter.predictions()
+    if predictions is None or not _is_hard_classification(predictions):
+        return Evaluation(numbers)
+    true = predictions.targets.long().cpu().numpy()
+    predicted = predictions.classes.cpu().numpy()
+    numbers.setdefault("accuracy", float(np.mean(true == predicted)))
+    return Evaluation(numbers, _tables(predictions, true, predicted, labels))
+
+
+def _is_hard_classification(predictions: Predictions) -> bool:
+    """Whether each row has class numbers, or yes and no, for targets."""
+    if predictions.kind == "multiclass":
+        return not predictions.targets.is_floating_point() and predictions.targets.dim() == 1
+    return predictions.kind in ("binary", "multilabel")
+
+
+def _tables(
+    predictions: Predictions, true: Array, predicted: Array, labels: Sequence[str] | None
+) -> dict[str, pandas.DataFrame]:
+    import pandas
+    from sklearn.metrics import confusion_matrix, precision_recall_fscore_support
+
+    several = predictions.kind == "multilabel"
+    names = _names(predictions, labels)
+    scores = precision_recall_fscore_support(true, predicted, labels=range(len(names)), zero_division=0.0)
+    columns = dict(zip(("precision", "recall", "f1", "rows"), scores, strict=True))
+    tables = {"labels" if several else "classes": pandas.DataFrame(columns, index=pandas.Index(names))}
+    if not several:
+        counts = confusion_matrix(true, predicted, labels=range(len(names)))
+        index, header = pandas.Index(names, name="true"), pandas.Index(names, name="predicted")
+        tables["confusion"] = pandas.DataFrame(counts, index=index, columns=header)
+    return tables
+
+
+def _names(predictions: Predictions, labels: Sequence[str] | None) -> list[str]:
+    count = 2 if predictions.kind == "binary" else predictions.num_outputs
+    return list(labels) if labels and len(labels) == count else [str(number) for number in range(count)]

@@ -1,0 +1,82 @@
+"""The events of a fit, in the order in which they happen, and who listens to them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any
+
+from gradfleet.errors import SettingError
+from gradfleet.training.callbacks.callback import Callback
+from gradfleet.training.context import Context
+
+EVENTS = (
+    "fit_start",
+    "epoch_start",
+    "batch_start",  # the batch is on its device; it may be changed
+    "forward_end",  # the outputs are there; they may be changed
+    "loss_end",  # the loss is there; it may be changed
+    "backward_end",  # the gradients are there; they may be changed in place
+    "step_end",  # the optimizer has moved the weights
+    "batch_end",
+    "train_end",
+    "validation_start",
+    "validation_batch_start",
+    "validation_batch_end",
+    "validation_end",
+    "epoch_end",  # the record is complete
+    "exception",
+    "fit_end",  # always the last one
+)
+
+Listeners = tuple[tuple[Callback, Callable[[Context], None]], ...]
+
+
+class Events:
+    """Who listens to what. An event without listeners costs the loop one look at an empty tuple.
+
+    Listeners are called in order of their callback's `priority`, the lowest first; equal ones in order of their class
+    names, and two of one class in the order in which they were given.
+
+    Attributes:
+        callbacks: in that order.
+    """
+
+    batch_start: Listeners
+    backward_end: Listeners
+    step_end: Listeners
+    batch_end: Listeners
+    validation_batch_start: Listeners
+    validation_batch_end: Listeners
+
+    def __init__(self, callbacks: Iterable[Callback], context: Context) -> None:
+        given: list[Any] = list(callbacks)
+        if found := [f"A callback is a Callback, got {one!r}." for one in given if not isinstance(one, Callback)]:
+            raise SettingError(found)
+        self._context = context
+        self.callbacks: list[Callback] = sorted(given, key=_place)
+        for event in EVENTS:
+            setattr(self, event, _listeners(self.callbacks, event))
+
+    def fire(self, event: str) -> None:
+        """Tell everybody who listens to `event`; an exception is marked with the callback and the event."""
+        listeners: Listeners = getattr(self, event)
+        for callback, listener in listeners:
+            try:
+                listener(self._context)
+            except Exception as error:
+                error.add_note(f"Raised by the callback {type(callback).__name__} at the event {event!r}.")
+                raise
+
+    def listens(self, event: str) -> bool:
+        return bool(getattr(self, event))
+
+
+def _place(callback: Callback) -> tuple[int, str, str]:
+    return callback.priority, type(callback).__module__, type(callback).__qualname__
+
+
+def _listeners(callbacks: Sequence[Callback], event: str) -> Listeners:
+    method = f"on_{event}"
+    nobody: Any = getattr(Callback, method)
+    found = [(one, getattr(one, method)) for one in callbacks]
+    return tuple((one, listener) for one, listener in found if getattr(listener, "__func__", listener) is not nobody)

@@ -1,0 +1,261 @@
+"""The only training loop: a generator of one record an epoch.
+
+What costs time is decided before the first batch. Events without listeners are a look at an empty tuple, nothing is
+asked of the device until the epoch is over, and in one process at full precision the user's own backward pass and
+optimizer run bare.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable, Iterator, Mapping
+from itertools import chain
+from typing import TYPE_CHECKING, Any
+
+from torch import nn
+
+from gradfleet.data.loaders import Batches
+from gradfleet.errors import DataError
+from gradfleet.training import schedules
+from gradfleet.training.callbacks.callback import Callback
+from gradfleet.training.context import Cancel, Context, FitState
+from gradfleet.training.events import Events
+from gradfleet.training.history import EpochRecord
+from gradfleet.training.inference import measure
+from gradfleet.training.meter import Meter
+from gradfleet.training.schedules import Schedule
+from gradfleet.training.seeding import seed_everything
+from gradfleet.training.step import Step, as_step
+
+if TYPE_CHECKING:
+    from gradfleet.training.model import Model
+
+
+class Loop:
+    """One fit of one model.
+
+    Args:
+        total_epochs: the number of the last epoch, those before this fit included.
+        first_epoch: how many epochs the model had when this fit began; a resumed fit began where the one before did.
+    """
+
+    def __init__(
+        self,
+        model: Model,
+        train: Batches,
+        validation: Batches | None,
+        *,
+        total_epochs: int,
+        first_epoch: int,
+        seed: int,
+        callbacks: Iterable[Callback],
+    ) -> None:
+        self._model = model
+        self._train = train
+        self._validation = validation
+        self._seed = seed
+        self._first_epoch = first_epoch
+        self._state = FitState(model, total_epochs, epoch=model.epoch, num_batches=train.num_batches)
+        self._state.record = model.history[-1] if model.history else None
+        self._events = Events(callbacks, Context(self._state))
+        self._hooked = self._events.listens("forward_end") or self._events.listens("loss_end")
+        self._fired: set[str] = set()
+        self._schedules = self._make_schedules()
+        self._step_schedules = [one.scheduler for one in self._schedules.values() if one.per_step]
+        self._parameters: list[nn.Parameter] = []
+
+    def run(self) -> Iterator[EpochRecord]:
+        """Train; on each record the model is as it was at the end of that epoch, and may be saved."""
+        try:
+            self._start()
+            while self._model.epoch < self._state.total_epochs and not self._state.stopping:
+                record = self._epoch()
+                if record is None:
+                    break
+                yield record
+        except Exception as error:
+            self._state.error = error
+            self._events.fire("exception")
+            raise
+        finally:
+            self._events.fire("fit_end")
+            self._model.leave(self.state(), self._state.stop_reason)
+
+    def state(self) -> dict[str, Any]:
+        """What a resumed fit needs beside the model's own state."""
+        return {
+            "seed": self._seed,
+            "first_epoch": self._first_epoch,
+            "schedules": {name: schedule.scheduler.state_dict() for name, schedule in self._schedules.items()},
+            "batches": self._train.state(),
+            "callbacks": {key: dict(callback.state()) for key, callback in self._keyed_callbacks()},
+        }
+
+    def load_state(self, state: Mapping[str, Any]) -> None:
+        """Go on from what `state` returned; callbacks that it does not know begin afresh."""
+        for name, schedule in self._schedules.items():
+            if name in state["schedules"]:
+                schedule.scheduler.load_state_dict(state["schedules"][name])
+        self._train.load_state(state["batches"])
+        for key, callback in self._keyed_callbacks():
+            if key in state["callbacks"]:
+                callback.load_state(state["callbacks"][key])
+
+    def _keyed_callbacks(self) -> Iterator[tuple[str, Callback]]:
+        """Callbacks under names that a later process finds again: the class, and which of its objects."""
+        seen: dict[str, int] = {}
+        for callback in self._events.callbacks:
+            name = type(callback).__qualname__
+            seen[name] = seen.get(name, -1) + 1
+            yield f"{name}.{seen[name]}", callback
+
+    def _make_schedules(self) -> dict[str, Schedule]:
+        choice, batches = self._model.settings.schedule, self._train.num_batches
+        if choice is None:
+            return {}
+        steps = None if batches is None else batches * (self._state.total_epochs - self._first_epoch)
+        return {name: schedules.build(choice, one, steps) for name, one in self._model.optimizers.items()}
+
+    def _start(self) -> None:
+        for network in self._model.networks.values():
+            if not network.training:  # otherwise its parts are in the modes that the user has put them in
+                network.train()
+        self._state.expected = self._model.expected_metrics(validation=self._validation is not None)
+        self._events.fire("fit_start")
+
+    def _epoch(self) -> EpochRecord | None:
+        """Train, validate and record one epoch; None when a callback has cut it short."""
+        state, events = self._state, self._events
+        state.epoch = self._model.epoch + 1
+        state.cancel, state.metrics = Cancel.NOTHING, {}
+        state.needs_record = not self._model.history
+        # Seeded anew each epoch, so that a resumed fit draws what the straight one does.
+        seed_everything(self._seed, state.epoch)
+        events.fire("epoch_start")
+        started = time.perf_counter()
+        whole = self._train_batches()
+        state.metrics["train_seconds"] = time.perf_counter() - started
+        events.fire("train_end")
+        if self._is_cut(whole=whole and self._validation is None):
+            return None
+        if self._validation is not None and not self._validate(self._validation):
+            return None
+        return self._end_epoch()
+
+    def _end_epoch(self) -> EpochRecord:
+        state = self._state
+        state.record = EpochRecord(state.epoch, dict(state.metrics))
+        for schedule in self._schedules.values():
+            schedule.step_epoch(state.metrics)
+        self._model.epoch = state.epoch
+        self._model.history.append(state.record)
+        self._events.fire("epoch_end")
+        return state.record
+
+    def _is_cut(self, *, whole: bool) -> bool:
+        """Whether the epoch ends without a record: it is not whole, and the model has a record to show already."""
+        return self._state.stopping and not whole and not self._state.needs_record
+
+    def _train_batches(self) -> bool:
+        """One pass over the training batches; whether all of them were seen."""
+        state = self._state
+        state.batch_number = 0
+        self._parameters = [
+            parameter
+            for optimizer in self._model.optimizers.values()
+            for group in optimizer.param_groups
+            for parameter in group["params"]
+        ]
+        batches = self._settled(self._train.epoch(state.epoch))
+        meter = Meter(self._model.problem)
+        for batch in batches:
+            if state.cancel >= Cancel.EPOCH:
+                break
+            self._batch(batch, meter)
+        state.metrics |= {f"train_{name}": value for name, value in meter.numbers().items()}
+        return state.cancel < Cancel.EPOCH or state.batch_number == state.num_batches
+
+    def _settled(self, batches: Iterator[Any]) -> Iterator[Any]:
+        """The same batches; when nothing before told the kind of problem, the first one does."""
+        first = next(batches, None)
+        if first is None:
+            raise DataError("The training data gives no batches; it may be empty, or exhausted by an earlier epoch.")
+        self._model.settle_from(first)
+        return chain([first], batches)
+
+    def _batch(self, batch: Any, meter: Meter) -> None:
+        state, events = self._state, self._events
+        state.begin_batch(batch)
+        if events.batch_start:
+            events.fire("batch_start")
+        if state.cancel < Cancel.BATCH:
+            for parameter in self._parameters:
+                parameter.grad = None
+            self._fired.clear()
+            step = self._forward(state.batch)
+            if state.cancel < Cancel.BATCH:
+                state.outputs, state.loss = step.outputs, step.loss
+                self._learn(step)
+                meter.add(step, state.batch)
+        if events.batch_end:
+            events.fire("batch_end")
+
+    def _forward(self, batch: Any) -> Step:
+        model = self._model
+        if model.precision.mixed:
+            with model.precision.autocast():
+                step = as_step(model.training_step(batch))
+        else:
+            step = as_step(model.training_step(batch))
+        return self._offer(step) if self._hooked else step
+
+    def _learn(self, step: Step) -> None:
+        state, events = self._state, self._events
+        if step.loss is None:  # the step has done its own backward passes
+            return
+        self._model.backward(step.loss)
+        if events.backward_end:
+            events.fire("backward_end")
+        if state.cancel >= Cancel.STEP:
+            return
+        self._model.optimizer_step()
+        if events.step_end:
+            events.fire("step_end")
+        for scheduler in self._step_schedules:
+            scheduler.step()
+
+    def offer_outputs(self, outputs: Any) -> Any:
+        """Show the outputs to those who listen to `forward_end`; what they made of them."""
+        return self._offer_field("outputs", "forward_end", outputs)
+
+    def offer_loss(self, loss: Any) -> Any:
+        """Show the loss to those who listen to `loss_end`; what they made of it."""
+        return self._offer_field("loss", "loss_end", loss)
+
+    def _offer_field(self, name: str, event: str, value: Any) -> Any:
+        if event in self._fired or self._state.cancel >= Cancel.BATCH:
+            return value
+        self._fired.add(event)
+        setattr(self._state, name, value)
+        self._events.fire(event)
+        return getattr(self._state, name)
+
+    def _offer(self, step: Step) -> Step:
+        """Both events fire once a batch, for a user's own step too, which may not have called what fires them."""
+        outputs = self.offer_outputs(step.outputs)
+        return Step(self.offer_loss(step.loss), outputs, step.targets)
+
+    def _validate(self, batches: Batches) -> bool:
+        """Add the validation's metrics; False when a callback has cut the epoch short."""
+        state, events = self._state, self._events
+        state.cancel = Cancel.NOTHING
+        events.fire("validation_start")
+        meter = Meter(self._model.problem)
+        if state.cancel < Cancel.VALIDATION:
+            measure(self._model, batches, meter, events, state)
+        cut = self._is_cut(whole=False)
+        if not cut:
+            state.metrics |= {f"val_{name}": value for name, value in meter.numbers().items()}
+        events.fire("validation_end")
+        state.cancel = Cancel.NOTHING
+        return not cut

@@ -1,0 +1,118 @@
+"""The numbers of one pass over the data, exact over all its rows."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import torch
+
+from gradfleet.training.epoch_metrics import EpochMetric
+from gradfleet.training.predictions import Predictions
+from gradfleet.training.problem import Problem
+from gradfleet.training.step import Step, num_rows
+
+_KEPT_NUMBERS = 2**22  # outputs are kept until there are this many, then folded into the metrics
+_KEPT_BATCHES = 2048
+
+
+class Meter:
+    """Keeps losses and outputs where they are, without asking the device for a number, until the pass is over.
+
+    The loss is the mean over rows of the batches' mean losses. Metrics are computed over all predictions.
+    """
+
+    def __init__(self, problem: Problem, *, keep_predictions: bool = False) -> None:
+        self._problem = problem
+        self._keep = keep_predictions
+        self._with_outputs = bool(problem.metrics) or keep_predictions
+        self._metrics: list[EpochMetric] | None = None
+        self._losses: list[torch.Tensor] = []
+        self._rows: list[int] = []
+        self._outputs: list[torch.Tensor] = []
+        self._targets: list[torch.Tensor] = []
+        self._parts: list[Predictions] = []
+        self._limit = _KEPT_BATCHES
+        self._loss_sum = 0.0
+        self._num_rows = 0
+
+    def add(self, step: Step, batch: Any) -> None:
+        """Take one batch's step in."""
+        loss, outputs, targets = step
+        if loss is not None:
+            self._losses.append(loss.detach())
+            self._rows.append(targets.shape[0] if isinstance(targets, torch.Tensor) else num_rows(batch))
+        if self._with_outputs and isinstance(outputs, torch.Tensor) and isinstance(targets, torch.Tensor):
+            if not self._outputs:
+                self._limit = min(_KEPT_BATCHES, max(1, _KEPT_NUMBERS // max(1, outputs.numel())))
+            self._outputs.append(outputs.detach())
+            self._targets.append(targets)
+        if len(self._losses) >= self._limit or len(self._outputs) >= self._limit:
+            self._fold()
+
+    def numbers(self) -> dict[str, float]:
+        """`loss` and every metric by its plain name.
+
+        Where the loss is not a number the metrics are none either: predictions of a network that diverged are NaN,
+        which an arg-max would quietly count as the first class.
+        """
+        self._fold()
+        found = {"loss": self._loss_sum / self._num_rows} if self._num_rows else {}
+        for metric in self._metrics or ():
+            found |= self._ask(metric)
+        if math.isnan(found.get("loss", 0.0)):
+            return dict.fromkeys(found, math.nan)
+        return found
+
+    def predictions(self) -> Predictions | None:
+        """All predictions of the pass, when they were to be kept and there are any."""
+        self._fold()
+        return self._joined() if self._keep and self._parts else None
+
+    def _fold(self) -> None:
+        if self._losses:
+            rows = torch.tensor(self._rows, dtype=torch.float64)
+            losses = torch.stack(self._losses).flatten().double().cpu()
+            self._loss_sum += float(losses @ rows)
+            self._num_rows += sum(self._rows)
+            self._losses, self._rows = [], []
+        if self._outputs:
+            self._feed(
+                Predictions.gather(
+                    self._outputs,
+                    self._targets,
+                    self._problem.kind,
+                    given_as_probabilities=self._problem.outputs_are_probabilities,
+                )
+            )
+            self._outputs, self._targets = [], []
+
+    def _feed(self, part: Predictions) -> None:
+        if self._metrics is None:
+            self._metrics = self._problem.new_metrics(part.num_outputs)
+        for metric in self._metrics:
+            if metric.in_parts:
+                _call(metric, metric.update, part)
+        if self._keep or not all(metric.in_parts for metric in self._metrics):
+            self._parts.append(part)
+
+    def _ask(self, metric: EpochMetric) -> dict[str, float]:
+        if not metric.in_parts:
+            _call(metric, metric.update, self._joined())
+        return dict(_call(metric, metric.compute))
+
+    def _joined(self) -> Predictions:
+        if len(self._parts) > 1:
+            first = self._parts[0]
+            outputs = torch.cat([part.outputs for part in self._parts])
+            targets = torch.cat([part.targets for part in self._parts])
+            self._parts = [Predictions(outputs, targets, first.kind, first.given_as_probabilities)]
+        return self._parts[0]
+
+
+def _call(metric: EpochMetric, method: Any, *arguments: Any) -> Any:
+    try:
+        return method(*arguments)
+    except Exception as error:
+        error.add_note(f"Raised by the metric {' or '.join(metric.names)}.")
+        raise

@@ -1,0 +1,168 @@
+"""Metrics by name, as torchmetrics objects or classes, by an sklearn scorer's name, or as plain functions."""
+
+from __future__ import annotations
+
+import inspect
+import re
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import torchmetrics
+from torchmetrics import classification, regression
+
+from gradfleet.data.prepared import Kind
+from gradfleet.errors import SettingError, unknown_name
+from gradfleet.training.accuracy import ExactAccuracy
+from gradfleet.training.epoch_metrics import EpochMetric, FunctionMetric, MetricFunction, ScorerMetric, TorchMetric
+
+MetricChoice = str | torchmetrics.Metric | torchmetrics.MetricCollection | type[torchmetrics.Metric] | MetricFunction
+MetricChoices = Sequence[MetricChoice] | Mapping[str, MetricChoice]
+_Make = Callable[[int], torchmetrics.Metric]
+
+
+def _classified(binary: Any, multiclass: Any, multilabel: Any, average: str) -> Mapping[Kind, _Make]:
+    """The three forms that torchmetrics has of a classification metric; `average` is over classes or labels."""
+    return {
+        "binary": lambda _: binary(validate_args=False),
+        "multiclass": lambda n: multiclass(num_classes=n, average=average, validate_args=False),
+        "multilabel": lambda n: multilabel(num_labels=n, average=average, validate_args=False),
+    }
+
+
+def _regressed(make: Callable[[], torchmetrics.Metric]) -> Mapping[Kind, _Make]:
+    return {"regression": lambda _: make()}
+
+
+METRICS: Mapping[str, Mapping[Kind, _Make]] = {
+    "accuracy": {
+        "binary": lambda _: ExactAccuracy(by_class=False),
+        "multiclass": lambda _: ExactAccuracy(by_class=True),
+        "multilabel": lambda _: ExactAccuracy(by_class=False),
+    },
+    "average_precision": _classified(
+        classification.BinaryAveragePrecision,
+        classification.MulticlassAveragePrecision,
+        classification.MultilabelAveragePrecision,
+        "macro",
+    ),
+    "balanced_accuracy": {
+        "multiclass": lambda n: classification.MulticlassAccuracy(n, average="macro", validate_args=False)
+    },
+    "f1": _classified(
+        classification.BinaryF1Score, classification.MulticlassF1Score, classification.MultilabelF1Score, "macro"
+    ),
+    "mae": _regressed(regression.MeanAbsoluteError),
+    "mape": _regressed(regression.MeanAbsolutePercentageError),
+    "mse": _regressed(regression.MeanSquaredError),
+    "precision": _classified(
+        classification.BinaryPrecision, classification.MulticlassPrecision, classification.MultilabelPrecision, "macro"
+    ),
+    "r2": _regressed(regression.R2Score),
+    "recall": _classified(
+        classification.BinaryRecall, classification.MulticlassRecall, classification.MultilabelRecall, "macro"
+    ),
+    "rmse": _regressed(lambda: regression.MeanSquaredError(squared=False)),
+    "roc_auc": _classified(
+        classification.BinaryAUROC, classification.MulticlassAUROC, classification.MultilabelAUROC, "macro"
+    ),
+}
+
+DEFAULTS: Mapping[Kind, tuple[str, ...]] = {
+    "binary": ("accuracy",),
+    "multiclass": ("accuracy",),
+    "multilabel": ("accuracy", "f1"),
+    "regression": ("mae",),
+}
+
+
+def problems(choices: MetricChoices | None, kind: Kind | None = None) -> list[str]:
+    """Why `choices` cannot be the metrics of a problem of `kind`; empty when they can."""
+    if choices is None:
+        return []
+    if isinstance(choices, str) or not isinstance(choices, Sequence | Mapping):
+        return [f"metrics takes a list of metrics, or a dict from name to metric, got {choices!r}."]
+    found = [problem for choice in _values(choices) for problem in _problems_of(choice, kind)]
+    if not found:
+        names = names_of(choices)
+        found += [
+            f"Two metrics are called {name!r}; name them with a dict." for name in set(names) if names.count(name) > 1
+        ]
+        if "loss" in names:
+            found.append("A metric cannot be called 'loss', which every record has already.")
+    return found
+
+
+def names_of(choices: MetricChoices) -> list[str]:
+    """The names that the metrics have in a record, without `train_` and `val_`."""
+    pairs = choices.items() if isinstance(choices, Mapping) else [(None, choice) for choice in choices]
+    return [name for given, choice in pairs for name in _names(given, choice)]
+
+
+def build(choices: MetricChoices, kind: Kind | None, num_outputs: int) -> list[EpochMetric]:
+    """Fresh metrics for one pass over the data."""
+    pairs = choices.items() if isinstance(choices, Mapping) else [(None, choice) for choice in choices]
+    return [_build(given, choice, kind, num_outputs) for given, choice in pairs]
+
+
+def _build(given: str | None, choice: MetricChoice, kind: Kind | None, num_outputs: int) -> EpochMetric:
+    names = _names(given, choice)
+    if isinstance(choice, str):
+        if choice not in METRICS:
+            return ScorerMetric(names[0], choice)
+        makers = METRICS[choice]
+        if kind is None or kind not in makers:
+            raise SettingError(_wrong_kind(choice, kind))
+        return TorchMetric(names, makers[kind](num_outputs))
+    if isinstance(choice, type):
+        return TorchMetric(names, _instance(choice, kind, num_outputs))
+    if isinstance(choice, torchmetrics.Metric | torchmetrics.MetricCollection):
+        return TorchMetric(names, choice.clone())
+    return FunctionMetric(names[0], choice)
+
+
+def _instance(cls: type[torchmetrics.Metric], kind: Kind | None, num_outputs: int) -> torchmetrics.Metric:
+    """A torchmetrics class made with what its signature asks for."""
+    values = {"num_classes": num_outputs, "num_labels": num_outputs, "task": kind}
+    # The classes that choose by `task` do so in `__new__`.
+    signature = {**inspect.signature(cls.__new__).parameters, **inspect.signature(cls.__init__).parameters}
+    return cls(**{name: value for name, value in values.items() if name in signature})
+
+
+def _names(given: str | None, choice: MetricChoice) -> list[str]:
+    if isinstance(choice, torchmetrics.MetricCollection):
+        return [f"{given}_{key}" if given else str(key) for key in choice.keys(keep_base=False)]
+    return [given or _own_name(choice)]
+
+
+def _own_name(choice: MetricChoice) -> str:
+    if isinstance(choice, str):
+        return choice
+    if isinstance(choice, torchmetrics.Metric):
+        choice = type(choice)
+    name = getattr(choice, "__name__", type(choice).__name__)
+    return re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", name).lower()
+
+
+def _values(choices: MetricChoices) -> list[MetricChoice]:
+    return list(choices.values()) if isinstance(choices, Mapping) else list(choices)
+
+
+def _problems_of(choice: MetricChoice, kind: Kind | None) -> list[str]:
+    if isinstance(choice, str):
+        return _problems_of_name(choice, kind)
+    if callable(choice):
+        return []
+    return [f"A metric is a name, a torchmetrics object or a function of (outputs, targets), got {choice!r}."]
+
+
+def _problems_of_name(name: str, kind: Kind | None) -> list[str]:
+    if name in METRICS:
+        return [_wrong_kind(name, kind)] if kind and kind not in METRICS[name] else []
+    from sklearn.metrics import get_scorer_names  # heavy, and needed for names that are not ours only
+
+    scorers = get_scorer_names()
+    return [] if name in scorers else [unknown_name("metric", name, {*METRICS, *scorers})]
+
+
+def _wrong_kind(name: str, kind: Kind | None) -> str:
+    return f"The metric {name!r} is for {' or '.join(METRICS[name])}, and this problem is {kind or 'of unknown kind'}."

@@ -1,0 +1,153 @@
+"""A model as a checkpoint's files, and back."""
+
+from __future__ import annotations
+
+import io
+import json
+import pickle
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import safetensors.torch
+import torch
+from torch import nn
+
+from gradfleet.errors import CheckpointError
+from gradfleet.training.checkpoint import DESCRIPTION, read_files, write_files
+from gradfleet.training.history import History
+from gradfleet.training.settings import TrainingSettings
+
+if TYPE_CHECKING:
+    from gradfleet.training.model import Model
+
+TRAINING = "training.pt"
+
+
+def save(model: Model, folder: Path, fit_state: Mapping[str, Any], extra: Mapping[str, Any]) -> None:
+    """Write everything of the model: weights, description, and what a resumed fit needs."""
+    files = {_weights_file(name): _weights(network) for name, network in model.networks.items()}
+    files[TRAINING] = _training_state(model, fit_state)
+    files[DESCRIPTION] = json.dumps(_description(model, extra), indent=1).encode()
+    write_files(folder, files)
+
+
+def load(model: Model, folder: Path) -> TrainingSettings | None:
+    """Put weights and history into the model; the settings it was compiled with, None when they were objects."""
+    files = read_files(folder)
+    settings = _restore(model, folder, files)["settings"]
+    return TrainingSettings.from_json(settings) if settings is not None else None
+
+
+def resume(model: Model, folder: Path) -> dict[str, Any]:
+    """Put everything into a compiled model, and give what its loop needs.
+
+    Raises:
+        CheckpointError: the checkpoint is damaged, or belongs to another network or optimizer.
+    """
+    files = read_files(folder)
+    state = _read_training_state(folder, files)
+    if set(state["optimizers"]) != set(model.optimizers):
+        raise CheckpointError(
+            f"The checkpoint {folder} has optimizers for {sorted(state['optimizers'])}, "
+            f"and the model for {sorted(model.optimizers)}."
+        )
+    _restore(model, folder, files)
+    for name, optimizer in model.optimizers.items():
+        try:
+            optimizer.load_state_dict(state["optimizers"][name])
+        except (KeyError, ValueError) as error:
+            raise CheckpointError(f"The checkpoint {folder} was made with another optimizer: {error}") from error
+    if model.precision.scaler is not None and state["scaler"]:
+        model.precision.scaler.load_state_dict(state["scaler"])
+    fit_state: dict[str, Any] = state["fit"]
+    return fit_state
+
+
+def _description(model: Model, extra: Mapping[str, Any]) -> dict[str, Any]:
+    return {
+        "epoch": model.epoch,
+        "history": json.loads(model.history.to_json()),
+        "settings": model.settings.to_json() if model.is_compiled else None,
+        "labels": model.labels,
+        "batch_size": model.batch_size,
+        "networks": {name: type(network).__qualname__ for name, network in model.networks.items()},
+        "extra": dict(extra),
+    }
+
+
+def _restore(model: Model, folder: Path, files: Mapping[str, bytes]) -> dict[str, Any]:
+    description: dict[str, Any] = json.loads(files[DESCRIPTION])
+    if set(description["networks"]) != set(model.networks):
+        raise CheckpointError(
+            f"The checkpoint {folder} holds the networks {sorted(description['networks'])}, "
+            f"and the model has {sorted(model.networks)}."
+        )
+    weights = {name: safetensors.torch.load(files[_weights_file(name)]) for name in model.networks}
+    for name, network in model.networks.items():
+        _check_fit(folder, network, weights[name])
+    for name, network in model.networks.items():
+        network.load_state_dict(weights[name])
+    model.epoch = description["epoch"]
+    model.history = History.from_json(json.dumps(description["history"]))
+    model.labels = tuple(description["labels"]) if description["labels"] is not None else None
+    model.batch_size = description["batch_size"]
+    return description
+
+
+def _check_fit(folder: Path, network: nn.Module, weights: Mapping[str, torch.Tensor]) -> None:
+    own = network.state_dict()
+    differences = {
+        "missing": [key for key in own if key not in weights],
+        "unexpected": [key for key in weights if key not in own],
+        "of another shape": [
+            f"{key} {tuple(weights[key].shape)} instead of {tuple(own[key].shape)}"
+            for key in own
+            if key in weights and weights[key].shape != own[key].shape
+        ],
+    }
+    found = [f"{kind}: {', '.join(keys)}" for kind, keys in differences.items() if keys]
+    if found:
+        raise CheckpointError(f"The checkpoint {folder} belongs to another architecture; {'; '.join(found)}.")
+
+
+def _weights_file(name: str) -> str:
+    return "weights.safetensors" if name == "network" else f"weights.{name}.safetensors"
+
+
+def _weights(network: nn.Module) -> bytes:
+    """The state dict as safetensors, which refuses tensors that share memory: tied weights are written twice."""
+    seen: set[int] = set()
+    tensors = {}
+    for key, value in network.state_dict().items():
+        if not isinstance(value, torch.Tensor):
+            raise CheckpointError(f"{type(network).__name__} keeps {key!r}, which is no tensor; a checkpoint cannot.")
+        address = value.untyped_storage().data_ptr()
+        tensors[key] = value.clone() if address in seen else value.contiguous()
+        seen.add(address)
+    return safetensors.torch.save(tensors)
+
+
+def _training_state(model: Model, fit_state: Mapping[str, Any]) -> bytes:
+    scaler = model.precision.scaler
+    state = {
+        "optimizers": {name: optimizer.state_dict() for name, optimizer in model.optimizers.items()},
+        "scaler": scaler.state_dict() if scaler is not None else {},
+        "fit": dict(fit_state),
+    }
+    buffer = io.BytesIO()
+    torch.save(state, buffer)
+    return buffer.getvalue()
+
+
+def _read_training_state(folder: Path, files: Mapping[str, bytes]) -> dict[str, Any]:
+    if TRAINING not in files:
+        raise CheckpointError(f"The checkpoint {folder} has no {TRAINING}, so training cannot go on from it.")
+    try:
+        state: dict[str, Any] = torch.load(io.BytesIO(files[TRAINING]), weights_only=True, map_location="cpu")
+    except pickle.UnpicklingError as error:
+        raise CheckpointError(
+            f"{TRAINING} of the checkpoint {folder} holds more than numbers and tensors; "
+            f"a callback's or an optimizer's state must be plain. {error}"
+        ) from error
+    return state

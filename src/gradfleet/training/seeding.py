@@ -1,0 +1,37 @@
+"""The one place where Python, NumPy and torch are seeded."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import numpy as np
+import torch
+
+
+def seed_everything(seed: int, *branch: int) -> None:
+    """Seed the global generators of Python, NumPy and torch (every device) from `seed`.
+
+    Args:
+        branch: numbers that tell one use of the seed from another, such as the epoch.
+    """
+    words = np.random.SeedSequence([seed, *branch]).generate_state(4, np.uint64)
+    random.seed(int(words[0]))
+    np.random.seed(int(words[1]) % 2**32)
+    torch.manual_seed(int(words[2]) >> 1)
+
+
+@contextmanager
+def untouched_generators() -> Iterator[None]:
+    """Whatever is drawn inside leaves the global generators of Python, NumPy and torch as they were."""
+    python, numpy, cpu = random.getstate(), np.random.get_state(), torch.get_rng_state()
+    devices = torch.cuda.get_rng_state_all() if torch.cuda.is_available() else []
+    try:
+        yield
+    finally:
+        random.setstate(python)
+        np.random.set_state(numpy)
+        torch.set_rng_state(cpu)
+        if devices:
+            torch.cuda.set_rng_state_all(devices)
