@@ -1,11 +1,15 @@
-"""Presets by name: what is installed, and how to make one."""
+"""Presets by name: what is installed, how to make one, and the types that a preset is written with."""
 
 from __future__ import annotations
 
 from importlib.metadata import entry_points
 from typing import Any
 
+from gradfleet.training.evaluation import Evaluation as Evaluation
+from gradfleet.trials.plan import Config as Config
+from gradfleet.trials.recipe import Recipe as Recipe
 from gradfleet.trials.recipes import TASKS, task_entry_point
+from gradfleet.trials.recipes import TaskReference as TaskReference
 
 
 def available_tasks() -> list[str]:

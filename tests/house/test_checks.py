@@ -17,7 +17,14 @@ ROOT = Path(__file__).parents[2]
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
 
 # What `autotasks`, and so anybody's preset, may import of gradfleet.
-PUBLIC_MODULES = ("gradfleet", "gradfleet.errors", "gradfleet.data", "gradfleet.training.callbacks")
+PUBLIC_MODULES = (
+    "gradfleet",
+    "gradfleet.errors",
+    "gradfleet.data",
+    "gradfleet.tasks",
+    "gradfleet.training.callbacks",
+    "gradfleet.training.context",
+)
 
 
 def test_the_changelog_begins_with_this_version() -> None:

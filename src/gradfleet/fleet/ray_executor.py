@@ -31,28 +31,22 @@ class RayExecutor:
     def run(self, recipe: Recipe, ledger: Ledger) -> None:
         workers = connect(self._address).workers(self._resources)
         searcher = LedgerSearcher(ledger, workers=workers)
-        trainable = tune.with_resources(
-            tune.with_parameters(TrialWorker, recipe=by_value(recipe)),
-            {"cpu": self._resources.cpu, "gpu": self._resources.gpu},
-        )
         # All workers start together: Tune gives a freed worker the trial of one that is still starting, and ends that
         # one, so that with one start at a time trials shorter than a start never reach the second worker.
         os.environ["TUNE_MAX_PENDING_TRIALS_PG"] = str(workers)
         logging.getLogger("ray.tune").setLevel(logging.ERROR)
         with tempfile.TemporaryDirectory(prefix="gradfleet-tune-") as folder:
-            tune.Tuner(
-                trainable,
-                tune_config=tune.TuneConfig(
-                    search_alg=searcher,
-                    scheduler=LedgerScheduler(ledger, searcher),
-                    num_samples=-1,
-                    reuse_actors=True,
-                ),
-                run_config=tune.RunConfig(
-                    name="sweep",
-                    storage_path=folder,
-                    verbose=0,
-                    failure_config=tune.FailureConfig(max_failures=0),
-                    callbacks=[AbortWatch(ledger)],
-                ),
-            ).fit()
+            # tune.run and not tune.Tuner: a Tuner pickles its searcher and callbacks at birth, to be restored from.
+            tune.run(
+                tune.with_parameters(TrialWorker, recipe=by_value(recipe)),
+                name="sweep",
+                search_alg=searcher,
+                scheduler=LedgerScheduler(ledger, searcher),
+                num_samples=-1,
+                resources_per_trial={"cpu": self._resources.cpu, "gpu": self._resources.gpu},
+                reuse_actors=True,
+                callbacks=[AbortWatch(ledger)],
+                raise_on_failed_trial=False,
+                storage_path=folder,
+                verbose=0,
+            )

@@ -75,11 +75,9 @@ class LedgerScheduler(FIFOScheduler):
         if result["done"]:
             self._searcher.errors[trial.trial_id] = result["error"]
             return TrialScheduler.STOP
-        # Tune hands over a flattened copy: its `metrics/...` keys are put together again here.
-        metrics = {
-            name.removeprefix("metrics/"): value for name, value in result.items() if name.startswith("metrics/")
-        }
-        record = EpochRecord(result["epoch"], metrics)
+        # Tune flattens what it hands over: the metrics come as `metrics/...` and are put together again here.
+        names = [name for name in result if name.startswith("metrics/")]
+        record = EpochRecord(result["epoch"], {name.removeprefix("metrics/"): result[name] for name in names})
         goes_on = self._ledger.record(self._searcher.numbers[trial.trial_id], record, result["checkpoint"])
         return TrialScheduler.CONTINUE if goes_on else TrialScheduler.STOP
 

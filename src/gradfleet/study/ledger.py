@@ -125,7 +125,7 @@ class StudyLedger:
     # -- the start: everything is rebuilt from the store ---------------------------------------------------------------
 
     def open(self) -> None:
-        """Bring Optuna, the scheduler and the counters to where the store is, and line up the trials that were running."""
+        """Bring Optuna, the scheduler and the counters to where the store is; line up the trials that were running."""
         trials = self._store.trials(self._study.id)
         records = self._store.records(self._study.id)
         self._generation.reconcile(trials, records)

@@ -13,6 +13,7 @@ from torch import nn
 
 from gradfleet.data.prepared import DataFacts
 from gradfleet.search.tuner import Tuner
+from gradfleet.training import saving
 from gradfleet.training.callbacks.callback import Callback
 from gradfleet.training.callbacks.time_limit import TimeLimit
 from gradfleet.training.checkpoint import read_extra
@@ -69,7 +70,7 @@ class ModelRecipe:
         facts = DataFacts.from_json(extra["facts"])
         config: Config = extra["config"]
         model = self.build(config, facts)
-        model.load_weights(checkpoint)
+        saving.load(model, checkpoint)
         return ModelPredictor(model, facts, batch_size=self._batch_size(config))
 
     def build(self, config: Config, facts: DataFacts) -> Model:
@@ -86,7 +87,7 @@ class ModelRecipe:
     def record_names(self, facts: DataFacts) -> tuple[str, ...]:
         """The metrics that every record of such data will have."""
         metrics = ("loss", *Problem.settle(self.settings, self.settings.kind or facts.kind).metric_names)
-        return tuple(f"{part}_{name}" for part in ("train", "val") for name in metrics) + ("train_seconds",)
+        return (*(f"{part}_{name}" for part in ("train", "val") for name in metrics), "train_seconds")
 
     def _settings(self, config: Config, facts: DataFacts) -> TrainingSettings:
         names = ("loss", "precision", "schedule", "clip_norm", "learning_rate")

@@ -72,7 +72,8 @@ class ModelPredictor:
         Raises:
             DataError: a class that training never saw, or items that cannot be read; they are named.
         """
-        return self.model.evaluate(self._labelled(data), batch_size=self._batch_size, labels=self.facts.labels)
+        self.model.labels = self.facts.labels
+        return self.model.evaluate(self._labelled(data), batch_size=self._batch_size)
 
     def _labelled(self, data: Any) -> Any:
         if isinstance(data, str | os.PathLike):

@@ -1,0 +1,68 @@
+"""Image classification from a folder of class folders, with networks that train from scratch."""
+
+from __future__ import annotations
+
+from autotasks.augmentation import Augmentation
+from autotasks.task import AutoTask
+from autotasks.vision_networks import cnn, mlp, resnet
+from gradfleet import AutoModel, Choice, Float, Int, Tuner
+from gradfleet.tasks import Config
+
+
+class AutoImageClassifier(AutoTask):
+    """Learns to tell classes of images apart.
+
+    Searched: three kinds of network and their sizes, two optimizers, the schedule, label smoothing, the batch size and
+    the augmentation. The default configuration is a small convolutional net.
+
+    Example:
+        >>> classifier = AutoImageClassifier("flowers/")  # doctest: +SKIP
+        >>> classifier.fit(budget="10m").evaluate("held_out/")["accuracy"]  # doctest: +SKIP
+        0.934
+        >>> classifier.predict(["new.jpg"])  # doctest: +SKIP
+        ['tulip']
+    """
+
+    task = "image-classification"
+
+    @classmethod
+    def tuner(cls) -> Tuner:
+        tuner = Tuner()
+        tuner.architecture("cnn", cnn, channels=Int(16, 64, log=True), depth=Int(1, 4), dropout=Float(0.0, 0.5))
+        tuner.architecture("resnet", resnet, channels=Int(16, 64, log=True), depth=Int(1, 2), dropout=Float(0.0, 0.5))
+        tuner.architecture("mlp", mlp, width=Int(64, 512, log=True), depth=Int(1, 3), dropout=Float(0.0, 0.5))
+        tuner.optimizer(
+            "adamw",
+            learning_rate=Float(3e-4, 1e-2, log=True, default=2e-3),
+            weight_decay=Float(1e-4, 1e-1, log=True, default=1e-2),
+        )
+        tuner.optimizer(
+            "sgd", learning_rate=Float(1e-2, 0.5, log=True, default=0.1), momentum=Float(0.8, 0.98, default=0.9)
+        )
+        tuner.add("schedule", Choice("one_cycle", "cosine"))
+        tuner.add("label_smoothing", Float(0.0, 0.15, default=0.05))
+        tuner.add("batch_size", Choice(32, 64, 128))
+        tuner.callback(
+            "augmentation",
+            Augmentation,
+            shift=Float(0.0, 0.2, default=0.08),
+            rotation=Float(0.0, 30.0, default=8.0),
+            scale=Float(0.0, 0.3, default=0.08),
+            mirror=Choice(False, True),
+            erase=Float(0.0, 0.5, default=0.0),
+        )
+        return tuner
+
+    @classmethod
+    def portfolio(cls) -> list[Config]:
+        space = cls.tuner().space()
+        return [
+            space.complete({"architecture": "resnet"}),
+            space.complete({"architecture": "cnn", "architecture.cnn.channels": 48, "architecture.cnn.depth": 3}),
+            space.complete({"architecture": "mlp"}),
+        ]
+
+    @classmethod
+    def automodel(cls) -> AutoModel:
+        model = AutoModel(cls.tuner(), objective=cls.objective, reference=cls.reference())
+        return model.compile(kind="multiclass", metrics=["accuracy"])

@@ -1,0 +1,248 @@
+"""AutoModel: a recipe with open choices, searched into a study with a best model."""
+
+from __future__ import annotations
+
+import secrets
+import time
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any, Self
+
+from gradfleet.data.dataset import AutoDataset
+from gradfleet.data.prepared import DataRef, Kind
+from gradfleet.errors import SettingError, unknown_name
+from gradfleet.fleet.sweep import SweepSettings, run_sweep
+from gradfleet.objective import Objective
+from gradfleet.search.dimensions import Dimension
+from gradfleet.search.space import Entry, SearchSpace
+from gradfleet.search.tuner import Tuner
+from gradfleet.study.budget import Budget
+from gradfleet.study.places import artifacts_of, prepared_folder
+from gradfleet.study.progress import SweepProgress
+from gradfleet.study.rows import StudyRow
+from gradfleet.study.store import Store
+from gradfleet.study.study import Study
+from gradfleet.training.callbacks.callback import Callback
+from gradfleet.training.losses import LossChoice
+from gradfleet.training.metrics import MetricChoices
+from gradfleet.training.precision import PrecisionName
+from gradfleet.training.schedules import ScheduleChoice
+from gradfleet.training.settings import TrainingSettings
+from gradfleet.trials.function_recipe import FunctionRecipe, TrainFunction
+from gradfleet.trials.model_recipe import ModelRecipe
+from gradfleet.trials.plan import Config
+from gradfleet.trials.recipe import Recipe
+from gradfleet.trials.recipes import TaskReference, pickle_reference, store_recipe
+from gradfleet.trials.resources import Resources
+
+
+class AutoModel:
+    """Searches the open choices of a `Tuner` for the best model.
+
+    Args:
+        tuner: the registered architectures, optimizers and other dimensions.
+        objective: the metric to optimize; `val_accuracy`, the larger the better, when not given.
+        reference: how another process finds this recipe again by name; presets have one. Without it the recipe is
+            stored by value beside the study.
+
+    Example:
+        >>> tuner = Tuner()
+        >>> tuner.architecture("mlp", make_mlp, width=Int(16, 256, log=True))  # doctest: +SKIP
+        >>> model = AutoModel(tuner, objective=Objective("val_accuracy", "max"))
+        >>> study = model.compile(loss="cross_entropy").fit((x, y), trials=20)  # doctest: +SKIP
+    """
+
+    def __init__(
+        self, tuner: Tuner, *, objective: Objective | None = None, reference: TaskReference | None = None
+    ) -> None:
+        self.tuner = tuner
+        self.objective = objective or Objective("val_accuracy", "max")
+        self._reference = reference
+        self._recipe: Recipe | None = None
+        self._space: SearchSpace | None = None
+
+    @classmethod
+    def from_function(
+        cls, train: TrainFunction, space: Tuner | SearchSpace | Mapping[str, Dimension], objective: Objective
+    ) -> AutoModel:
+        """Search with a training function of one's own: `train(config, report)`, see `trials.function_recipe`.
+
+        Args:
+            space: a Tuner, a SearchSpace, or dimensions by name.
+        """
+        model = cls(space if isinstance(space, Tuner) else Tuner(), objective=objective)
+        if isinstance(space, SearchSpace):
+            model._space = space
+        elif isinstance(space, Mapping):
+            model._space = SearchSpace(tuple(Entry(name, dimension) for name, dimension in space.items()))
+        model._recipe = FunctionRecipe(train)
+        return model
+
+    @property
+    def space(self) -> SearchSpace:
+        """What is searched."""
+        return self.tuner.space() if self._space is None else self._space
+
+    @property
+    def recipe(self) -> Recipe:
+        """What trains one trial; made by `compile` or `from_function`, else of the defaults."""
+        if self._recipe is None:
+            self.compile()
+        assert self._recipe is not None
+        return self._recipe
+
+    def compile(
+        self,
+        *,
+        loss: LossChoice | None = None,
+        metrics: MetricChoices | None = None,
+        kind: Kind | None = None,
+        precision: PrecisionName = "fp32",
+        schedule: ScheduleChoice | None = None,
+        clip_norm: float | None = None,
+        batch_size: int = 32,
+        callbacks: Sequence[Callable[[], Callback]] = (),
+    ) -> Self:
+        """Fix what is not searched. A dimension of the tuner with the same name goes before what is given here.
+
+        Args:
+            loss, metrics, kind, precision, schedule, clip_norm: as for `Model.compile`.
+            batch_size: rows an optimizer step.
+            callbacks: makers of callbacks, called once a trial; a class such as `EarlyStopping` is one.
+
+        Raises:
+            SettingError: with every name that is not known.
+        """
+        settings = TrainingSettings(
+            loss=loss, metrics=metrics, kind=kind, precision=precision, schedule=schedule, clip_norm=clip_norm
+        )
+        self._recipe = ModelRecipe(self.tuner, settings, batch_size=batch_size, callbacks=tuple(callbacks))
+        return self
+
+    def fit(
+        self,
+        data: AutoDataset | str | Path | tuple[Any, Any] | None = None,
+        *,
+        trials: int | None = None,
+        budget: str | float | None = None,
+        target: float | None = None,
+        patience: int | None = None,
+        epochs: int = 10,
+        sampler: str = "tpe",
+        scheduler: str = "asha",
+        portfolio: Sequence[Config] = (),
+        resources: Resources | None = None,
+        cluster: str | None = None,
+        name: str | None = None,
+        store: str | Path | None = None,
+        artifacts: str | None = None,
+        resume: bool = False,
+        seed: int = 0,
+        keep: int = 5,
+        progress: bool = True,
+    ) -> Study:
+        """Search until the first limit is reached; the study holds every trial and the best model.
+
+        Trial 0 is the default configuration. With neither `trials` nor `budget`, the search ends after 10 minutes,
+        100 trials, or 20 trials without a better one. Ctrl-C starts no new trials; a second one stops at once.
+
+        Args:
+            data: what `AutoDataset` takes; None when a training function brings its own.
+            trials: how many in all, the default configuration included.
+            budget: wall time of this call, such as "10m".
+            target: stop when a record's objective is at least as good.
+            patience: stop after so many trials without a better one.
+            epochs: of one trial at most.
+            sampler: "tpe" or "random".
+            scheduler: "asha" stops trials that are behind others at the same epoch; "none" stops none.
+            portfolio: configurations to try after the default one.
+            resources: of one trial; one CPU core when not given.
+            cluster: None runs on this machine; "auto" on the Ray cluster this machine is part of; "inline" in this
+                process, one trial after the other and without Ray.
+            name: of the study; one is made and said when not given.
+            store: a SQLite path or a database URL; `gradfleet.db` in the working folder when not given.
+            artifacts: an fsspec URL for checkpoints; `gradfleet-artifacts/` beside the SQLite file when not given.
+            resume: go on with the study of that name if it exists; without it an existing name is an error.
+            keep: how many of the best trials keep their checkpoint, beside the default configuration's.
+            progress: show the sweep on stderr.
+
+        Raises:
+            SettingError: with everything that cannot be; DataError for the data; nothing was started then.
+            StudyMismatchError: the study to resume is of other data, another space or objective.
+            LeaseHeldError: another driver works on the study.
+            NoUsableTrialError: every trial failed.
+        """
+        started = time.time()
+        settings = SweepSettings(
+            objective=self.objective,
+            budget=Budget.of(trials=trials, budget=budget, target=target, patience=patience),
+            epochs=epochs,
+            sampler=sampler,
+            scheduler=scheduler,
+            portfolio=portfolio,
+            resources=resources or Resources(),
+            cluster=cluster,
+            seed=seed,
+            keep=keep,
+        )
+        name = name or _new_name(self._reference)
+        view = SweepProgress(name, settings.objective, settings.budget, shown=progress)
+        space = self.space
+        where = artifacts_of(store, artifacts)
+        prepared = None if data is None else self._prepare(data, where, seed=seed, say=view.say)
+        opened = Store.open(store)
+        try:
+            study = self._study(opened, name, space, settings, where, prepared, resume=resume)
+            view.say(f"Study {name!r} in {opened.url}, until {settings.budget}.")
+            return run_sweep(
+                self.recipe, space, settings, store=opened, study=study, data=prepared, started=started, view=view
+            )
+        except BaseException:
+            opened.close()
+            raise
+
+    def _prepare(self, data: Any, artifacts: str, *, seed: int, say: Callable[[str], None]) -> DataRef:
+        """Check, split and prepare the data, and the objective against what its records will hold."""
+        dataset = data if isinstance(data, AutoDataset) else AutoDataset(data, seed=seed)
+        prepared = dataset.prepare(prepared_folder(artifacts))
+        for note in dataset.notes:
+            say(note)
+        if isinstance(self.recipe, ModelRecipe):
+            names = self.recipe.record_names(prepared.open().facts)
+            if self.objective.metric not in names:
+                raise SettingError(unknown_name("metric in the records", self.objective.metric, names))
+        return prepared
+
+    def _study(
+        self,
+        store: Store,
+        name: str,
+        space: SearchSpace,
+        settings: SweepSettings,
+        artifacts: str,
+        prepared: DataRef | None,
+        *,
+        resume: bool,
+    ) -> StudyRow:
+        """The study of that name: the one that is there, when it may be resumed, else a new one."""
+        place = f"{artifacts}/{name}"
+        spec = {
+            "objective": {"metric": self.objective.metric, "mode": self.objective.mode},
+            "space": space.to_json(),
+            "search": settings.to_json(),
+            "recipe": self._reference.to_json() if self._reference else pickle_reference(place),
+            "data": None if prepared is None else prepared.place,
+        }
+        fingerprint = None if prepared is None else prepared.fingerprint
+        if resume and name in (study.name for study in store.studies()):
+            return store.open_study(name, spec, fingerprint=fingerprint)
+        study = store.create_study(name, spec, fingerprint=fingerprint, seed=settings.seed, artifacts=artifacts)
+        if self._reference is None:
+            store_recipe(self.recipe, place)
+        return study
+
+
+def _new_name(reference: TaskReference | None) -> str:
+    """A name that says what and when, with a tail that keeps two of one second apart."""
+    what = reference.task if reference else "study"
+    return f"{what}-{time.strftime('%Y%m%d-%H%M%S')}-{secrets.token_hex(2)}"

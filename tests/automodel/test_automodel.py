@@ -1,0 +1,186 @@
+"""AutoModel: from open choices to the model that was measured."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+from gradfleet import AutoDataset, AutoModel, Choice, Float, Int, Objective, Study, Tuner
+from gradfleet.data.prepared import read_prepared
+from gradfleet.errors import NoUsableTrialError, SettingError, StudyMismatchError
+
+Arrays = tuple[np.ndarray, np.ndarray]
+
+
+def moons(rows: int = 240, seed: int = 0) -> Arrays:
+    """Two classes that a linear model cannot tell apart and a small network can."""
+    generator = np.random.default_rng(seed)
+    angle = generator.uniform(0, np.pi, rows)
+    label = generator.integers(0, 2, rows)
+    x = np.where(label == 0, np.cos(angle), 1 - np.cos(angle))
+    y = np.where(label == 0, np.sin(angle), 0.5 - np.sin(angle))
+    points = np.stack([x, y], axis=1) + generator.normal(0, 0.08, (rows, 2))
+    return points.astype("float32"), label
+
+
+def linear(input_shape: tuple[int, ...], num_outputs: int) -> nn.Module:
+    return nn.Linear(input_shape[0], num_outputs)
+
+
+def mlp(input_shape: tuple[int, ...], num_outputs: int, *, width: int = 32, skip: bool = False) -> nn.Module:
+    class Network(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.inner = nn.Sequential(nn.Linear(input_shape[0], width), nn.ReLU(), nn.Linear(width, num_outputs))
+            self.direct = nn.Linear(input_shape[0], num_outputs) if skip else None
+
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            outputs: torch.Tensor = self.inner(x)
+            return outputs if self.direct is None else outputs + self.direct(x)
+
+    return Network()
+
+
+def two_by_two() -> Tuner:
+    tuner = Tuner()
+    tuner.architecture("linear", linear)
+    tuner.architecture("mlp", mlp, width=Int(16, 64, log=True), skip=Choice(False, True))
+    tuner.optimizer("sgd", learning_rate=Float(1e-2, 1.0, log=True), momentum=Float(0.0, 0.95))
+    tuner.optimizer("adamw", learning_rate=Float(1e-3, 1e-1, log=True))
+    tuner.add("batch_size", Choice(16, 32))
+    return tuner
+
+
+def search(folder: Path, *, name: str = "moons", **arguments: object) -> Study:
+    settings = {"trials": 8, "epochs": 4, "cluster": "inline", "progress": False, "store": folder / "gradfleet.db"}
+    return AutoModel(two_by_two()).fit(AutoDataset(moons()), name=name, **{**settings, **arguments})  # type: ignore[arg-type]
+
+
+@pytest.mark.row("SE1")
+def test_two_architectures_by_two_optimizers_are_searched_and_the_best_config_names_them(tmp_path: Path) -> None:
+    study = search(tmp_path, trials=14)
+    tried = {(trial.config["architecture"], trial.config["optimizer"]) for trial in study.trials}
+    assert len(tried) == 4
+    switches = {trial.config.get("architecture.mlp.skip") for trial in study.trials}
+    assert switches == {None, False, True}, "a boolean switches the topology of the branch that has it, and only there"
+    best = study.best
+    assert best.config["architecture"] == "mlp", "a line cannot part two moons"
+    assert best.config["optimizer"] in ("sgd", "adamw")
+    network = best.model().model.network
+    assert (network.direct is not None) is best.config["architecture.mlp.skip"]
+
+
+@pytest.mark.row("SE8")
+def test_the_best_checkpoint_evaluates_to_the_recorded_value_in_a_clean_process(tmp_path: Path) -> None:
+    study = search(tmp_path, epochs=6)
+    assert study.trials[0].config == two_by_two().space().default()
+    history = {trial.number: study.history(trial.number) for trial in study.trials}
+    values = {number: max(records.values("val_accuracy")) for number, records in history.items()}
+    assert study.best.value == max(values.values()), "the best record of all trials, not the last one of one"
+    script = (
+        "import json, sys; from pathlib import Path; from gradfleet import Study\n"
+        "from gradfleet.data.prepared import read_prepared\n"
+        "study = Study.attach('moons', store=sys.argv[1], trust_recipe=True)\n"
+        "print(json.dumps(study.best.model().evaluate(read_prepared(Path(study.spec['data'])).validation)))"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", script, str(tmp_path / "gradfleet.db")],
+        capture_output=True,
+        text=True,
+        check=True,
+        cwd=Path(__file__).parent,
+    )
+    measured = json.loads(done.stdout)
+    assert measured["accuracy"] == study.best.metrics["val_accuracy"]
+    assert measured["loss"] == pytest.approx(study.best.metrics["val_loss"], abs=1e-5)
+
+
+def test_the_best_record_is_kept_when_later_ones_are_worse(tmp_path: Path) -> None:
+    tuner = Tuner()
+    tuner.architecture("mlp", mlp, width=Int(8, 16))
+    tuner.optimizer("sgd", learning_rate=Float(2.0, 9.0))  # so large a step that accuracy jumps up and down
+    study = AutoModel(tuner).fit(
+        moons(), trials=3, epochs=12, cluster="inline", progress=False, scheduler="none", store=tmp_path / "g.db"
+    )
+    best = study.best
+    accuracies = study.history(best.number).values("val_accuracy")
+    assert best.value == max(accuracies)
+    assert best.epoch < len(accuracies), "the last epoch was not the best one here"
+    validation = read_prepared(Path(study.spec["data"])).validation
+    assert best.model().evaluate(validation)["accuracy"] == best.value
+
+
+@pytest.mark.row("RP1")
+def test_one_seed_gives_one_sequence_of_trials_at_concurrency_1(tmp_path: Path) -> None:
+    def outcome(study: Study) -> list[tuple[object, ...]]:
+        return [(trial.config, trial.seed, trial.value) for trial in study.trials]
+
+    first, again = search(tmp_path, name="first", seed=7), search(tmp_path, name="again", seed=7)
+    assert outcome(first) == outcome(again)
+    assert outcome(search(tmp_path, name="other", seed=8)) != outcome(first)
+
+
+def test_a_search_goes_on_where_it_ended(tmp_path: Path) -> None:
+    search(tmp_path, trials=3)
+    study = search(tmp_path, trials=6, resume=True)
+    straight = search(tmp_path, name="straight", trials=6)
+    assert [trial.config for trial in study.trials] == [trial.config for trial in straight.trials]
+
+
+def test_a_study_of_other_data_or_another_space_is_refused(tmp_path: Path) -> None:
+    search(tmp_path, trials=1)
+    with pytest.raises(SettingError, match="resume=True"):
+        search(tmp_path)
+    with pytest.raises(StudyMismatchError, match="data"):
+        AutoModel(two_by_two()).fit(
+            moons(seed=1), name="moons", resume=True, cluster="inline", store=tmp_path / "gradfleet.db", progress=False
+        )
+
+
+def test_an_objective_that_no_record_has_is_refused_before_the_first_trial(tmp_path: Path) -> None:
+    model = AutoModel(two_by_two(), objective=Objective("val_acuracy", "max"))
+    with pytest.raises(SettingError, match="Did you mean 'val_accuracy'"):
+        model.fit(moons(), cluster="inline", store=tmp_path / "g.db", progress=False)
+    assert not (tmp_path / "g.db").exists()
+
+
+def test_a_trial_that_raises_fails_alone_and_all_failing_says_why(tmp_path: Path) -> None:
+    def broken(input_shape: tuple[int, ...], num_outputs: int, *, width: int = 8) -> nn.Module:
+        if width > 4:
+            raise RuntimeError("the network is too wide")
+        return linear(input_shape, num_outputs)
+
+    def tuner(low: int) -> Tuner:
+        made = Tuner()
+        made.architecture("broken", broken, width=Int(low, 8))
+        made.optimizer("sgd", learning_rate=Float(0.1, 0.2))
+        return made
+
+    settings = {"cluster": "inline", "progress": False, "trials": 8, "epochs": 1, "store": tmp_path / "g.db"}
+    study = AutoModel(tuner(1)).fit(moons(), name="some", **settings)  # type: ignore[arg-type]
+    failed = [trial for trial in study.trials if trial.state == "FAIL"]
+    assert 0 < len(failed) < 8
+    assert failed[0].reason == "RuntimeError: the network is too wide"
+    assert "Traceback" in (failed[0].traceback or "")
+    assert study.best.config["architecture.broken.width"] <= 4
+    with pytest.raises(NoUsableTrialError, match="8 of them with: RuntimeError: the network is too wide"):
+        AutoModel(tuner(5)).fit(moons(), name="none", **settings)  # type: ignore[arg-type]
+
+
+def test_a_training_function_is_searched_like_a_model(tmp_path: Path) -> None:
+    def train(config: dict[str, float], report: object) -> None:
+        for epoch in range(3):
+            report({"score": -((config["x"] - 0.3) ** 2) - 0.1 / (epoch + 1)})  # type: ignore[operator]
+
+    model = AutoModel.from_function(train, {"x": Float(0.0, 1.0)}, Objective("score", "max"))
+    study = model.fit(trials=12, epochs=3, cluster="inline", progress=False, store=tmp_path / "g.db")
+    assert study.trials[0].config == {"x": 0.5}
+    assert abs(study.best.config["x"] - 0.3) < 0.2  # type: ignore[operator]
+    assert study.best.epoch == 3
