@@ -4,25 +4,20 @@ from __future__ import annotations
 
 import contextlib
 import math
-from collections.abc import Callable, Mapping, Sequence
-from typing import Any, Protocol
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING
 
 from optuna.samplers import BaseSampler
 from optuna.trial import TrialState as OptunaState
 
 from gradfleet.errors import StoreError
+from gradfleet.search.space import SearchSpace
 from gradfleet.study.mirror import Direction, Mirror
 from gradfleet.study.rows import RecordRow, StudyRow, TrialRow, TrialState
 from gradfleet.study.store import Store
-from gradfleet.trials.plan import Config
 
-
-class Space(Protocol):
-    """What is searched: see `gradfleet.search.space.SearchSpace`."""
-
-    def __call__(self, trial: Any) -> dict[str, Any]: ...
-    def default(self) -> Mapping[str, Any]: ...
-    def validate(self, config: Mapping[str, Any]) -> None: ...
+if TYPE_CHECKING:
+    from gradfleet.trials.plan import Config, Value
 
 
 class Generation:
@@ -78,7 +73,7 @@ class Generation:
             if row.state != "RUNNING":
                 self.tell(row.optuna_number, row.state, row.value)
 
-    def ask(self, space: Space, number: int) -> tuple[int, dict[str, Any]]:
+    def ask(self, space: SearchSpace, number: int) -> tuple[int, dict[str, Value]]:
         """The next trial, as Optuna's number and a configuration.
 
         Args:
@@ -114,21 +109,19 @@ class Generation:
             ended = OptunaState.PRUNED if state == "PRUNED" else OptunaState.FAIL
             self._mirror.tell(optuna_number, ended, None)
 
-    def _given(self, space: Space, number: int) -> dict[str, Any] | None:
+    def _given(self, space: SearchSpace, number: int) -> dict[str, Value] | None:
         if number == 0:
-            return dict(space.default())
+            return space.default()
         if number > len(self._portfolio):
             return None
-        config = dict(self._portfolio[number - 1])
-        space.validate(config)
-        return config
+        return space.validate(self._portfolio[number - 1])
 
-    def _new(self, space: Space, given: dict[str, Any] | None) -> tuple[int, dict[str, Any]]:
+    def _new(self, space: SearchSpace, given: dict[str, Value] | None) -> tuple[int, dict[str, Value]]:
         with self._mirror.new_trial(given) as trial:
             config = space(trial)
         return trial.number, config
 
-    def _adopt(self, space: Space, given: dict[str, Any] | None) -> tuple[int, dict[str, Any]] | None:
+    def _adopt(self, space: SearchSpace, given: dict[str, Value] | None) -> tuple[int, dict[str, Value]] | None:
         """A trial that a driver asked for and was killed before it could note it down."""
         for orphan in self._mirror.running():
             if orphan.number in self._known:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import Connection, Row, Update, insert, select, update
 
@@ -12,7 +12,9 @@ from gradfleet.errors import StoreError
 from gradfleet.study.rows import StudyRow, TrialState
 from gradfleet.study.tables import records, trials
 from gradfleet.training.history import EpochRecord
-from gradfleet.trials.plan import Config
+
+if TYPE_CHECKING:
+    from gradfleet.trials.plan import Config
 
 _BATCH = 500  # SQLite of old takes 999 bound values a statement
 

@@ -95,7 +95,9 @@ class Lease:
         if row is not None and row.number == self.number and not row.released:
             return
         self._lost = True
-        why = f"it was taken over by {_who(row)}" if row is not None and row.number != self.number else "it was released"
+        why = (
+            f"it was taken over by {_who(row)}" if row is not None and row.number != self.number else "it was released"
+        )
         raise LeaseLostError(
             f"The lease {self.number} of study {self.study.name!r} has ended: {why}. "
             "Nothing was written, and this driver must end."

@@ -67,7 +67,7 @@ class Mirror:
 
     def running(self) -> list[FrozenTrial]:
         """The trials that have not ended, oldest first."""
-        return self._memory.get_all_trials(self._memory_id, deepcopy=False, states=(OptunaState.RUNNING,))
+        return self._memory.get_all_trials(self._memory_id, states=(OptunaState.RUNNING,))
 
     @contextmanager
     def new_trial(self, given: dict[str, Any] | None) -> Iterator[Trial]:
@@ -103,10 +103,6 @@ class Mirror:
                 self._write(number, self._storage.set_trial_system_attr, key, value)
         self._write(number, self._storage.set_trial_state_values, told.state, told.values)
 
-    def delete(self) -> None:
-        """Drop the study from the database."""
-        self._patiently(lambda: self._storage.delete_study(self._study_id))
-
     def _create(self) -> None:
         with _quiet():
             optuna.create_study(
@@ -133,15 +129,27 @@ class Mirror:
         return self._memory.get_trial_id_from_study_id_trial_number(self._memory_id, number)
 
     def _patiently(self, attempt: Callable[[], T]) -> T:
-        def unwrapped() -> T:
-            try:
-                return attempt()
-            except StorageInternalError as error:
-                if isinstance(error.__cause__, SQLAlchemyError):
-                    raise error.__cause__ from error
-                raise
+        return _patiently(self._database, attempt)
 
-        return self._database.patiently(unwrapped)
+
+def delete_mirror(database: Database, name: str) -> None:
+    """Drop the Optuna study called `name`; nothing happens when there is none."""
+    storage = _patiently(database, lambda: _open(database))
+    with suppress(KeyError):
+        study_id = _patiently(database, lambda: storage.get_study_id_from_name(name))
+        _patiently(database, lambda: storage.delete_study(study_id))
+
+
+def _patiently(database: Database, attempt: Callable[[], T]) -> T:
+    def unwrapped() -> T:
+        try:
+            return attempt()
+        except StorageInternalError as error:
+            if isinstance(error.__cause__, SQLAlchemyError):
+                raise error.__cause__ from error
+            raise
+
+    return database.patiently(unwrapped)
 
 
 def _open(database: Database) -> RDBStorage:

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from gradfleet.objective import Objective
 from gradfleet.training.history import EpochRecord
-from gradfleet.trials.plan import Config
+
+if TYPE_CHECKING:
+    from gradfleet.trials.plan import Config
 
 TrialState = Literal["RUNNING", "COMPLETE", "PRUNED", "FAIL"]
 StudyState = Literal["queued", "running", "paused", "completed", "failed", "stopped"]

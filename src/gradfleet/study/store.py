@@ -12,16 +12,17 @@ from sqlalchemy import Connection, Select, Table, and_, delete, insert, select, 
 
 from gradfleet.errors import NotFoundError, SettingError, unknown_name
 from gradfleet.study import journal, schema
+from gradfleet.study.artifacts import absolute
 from gradfleet.study.database import Database, check_file, parse_url, sqlite_file
 from gradfleet.study.matching import check_match
 from gradfleet.study.provenance import git_commit, package_versions
 from gradfleet.study.rows import GenerationRow, RecordRow, StudyRow, StudyState, TrialRow, TrialState
 from gradfleet.study.tables import generations, records, studies, trials
 from gradfleet.training.history import EpochRecord
-from gradfleet.trials.plan import Config
 
 if TYPE_CHECKING:
     from gradfleet.study.lease import Lease
+    from gradfleet.trials.plan import Config
 
 T = TypeVar("T")
 _SAFE_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
@@ -127,15 +128,21 @@ class Store:
             query = query.where(records.c.number == number)
         return self._rows(RecordRow, query.order_by(records.c.number, records.c.epoch))
 
-    def best_records(self, study_id: int) -> dict[int, RecordRow]:
-        """Trial number to the trial's best record; trials without one are left out."""
+    def standings(self, study_id: int) -> tuple[list[TrialRow], dict[int, RecordRow]]:
+        """All trials, and the best record of each that has one, all from one moment."""
         best = and_(
             trials.c.study_id == records.c.study_id,
             trials.c.number == records.c.number,
             trials.c.best_epoch == records.c.epoch,
         )
-        query = select(records).join(trials, best).where(records.c.study_id == study_id)
-        return {row.number: row for row in self._rows(RecordRow, query)}
+        all_trials = _of(trials, study_id).order_by(trials.c.number)
+        best_records = select(records).join(trials, best).where(records.c.study_id == study_id)
+
+        def work(connection: Connection) -> tuple[list[TrialRow], dict[int, RecordRow]]:
+            found = _rows(connection, RecordRow, best_records)
+            return _rows(connection, TrialRow, all_trials), {record.number: record for record in found}
+
+        return self.database.read(work)
 
     # Studies
 
@@ -172,7 +179,7 @@ class Store:
             "created": time.time(),
             "versions": package_versions(),
             "git_commit": git_commit(),
-            "artifacts": artifacts or self.default_artifacts(),
+            "artifacts": absolute(artifacts or self.default_artifacts()),
         }
 
         self.database.write(lambda connection: _insert_study(connection, values, store=self.url))
@@ -260,8 +267,12 @@ class Store:
         return self.database.write(checked)
 
     def _rows(self, kind: Callable[..., T], query: Select[Any]) -> list[T]:
-        found = self.database.read(lambda connection: connection.execute(query).mappings().all())
-        return [kind(**{name: value for name, value in row.items() if name != "study_id"}) for row in found]
+        return self.database.read(lambda connection: _rows(connection, kind, query))
+
+
+def _rows(connection: Connection, kind: Callable[..., T], query: Select[Any]) -> list[T]:
+    found = connection.execute(query).mappings().all()
+    return [kind(**{name: value for name, value in row.items() if name != "study_id"}) for row in found]
 
 
 def _of(table: Table, study_id: int) -> Select[Any]:

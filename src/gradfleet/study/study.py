@@ -1,0 +1,203 @@
+"""Study: what a search found, read from its store by whoever wants to look."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from gradfleet.errors import NoUsableTrialError
+from gradfleet.objective import Objective
+from gradfleet.study import requests
+from gradfleet.study.artifacts import Artifacts
+from gradfleet.study.lease import Lease
+from gradfleet.study.ranking import leaderboard, most_frequent_cause, ranked
+from gradfleet.study.rows import RecordRow, StudyRow, StudyState, TrialRow
+from gradfleet.study.store import Store
+from gradfleet.study.view import BestTrial, TrialView
+from gradfleet.training.history import History
+
+if TYPE_CHECKING:
+    import pandas
+
+    from gradfleet.trials.recipe import Recipe
+
+
+class Study:
+    """A study in a store. Everything is read when it is asked for, so a sweep that runs can be watched.
+
+    Args:
+        recipe: the recipe, where the caller has it; else it is loaded from what the store says.
+        trust_recipe: load a recipe that was stored by value, which runs its author's code.
+        interrupted: whether Ctrl-C ended the sweep that made this object.
+
+    Example:
+        >>> study = Study.attach("digits", store="gradfleet.db")  # doctest: +SKIP
+        >>> study.best.value, study.best.config  # doctest: +SKIP
+        (0.9911, {'architecture': 'cnn', 'architecture.cnn.channels': 32})
+    """
+
+    def __init__(
+        self,
+        store: Store,
+        row: StudyRow,
+        *,
+        recipe: Recipe | None = None,
+        trust_recipe: bool = False,
+        interrupted: bool = False,
+    ) -> None:
+        self._store = store
+        self._id = row.id
+        self._given_recipe = recipe
+        self._trust_recipe = trust_recipe
+        self.name = row.name
+        self.spec: Mapping[str, Any] = row.spec
+        self.objective: Objective = row.objective
+        self.artifacts = Artifacts(row.artifacts)
+        self.interrupted = interrupted
+
+    @classmethod
+    def attach(cls, name: str, *, store: str | Path | None = None, trust_recipe: bool = False) -> Study:
+        """The study of that name, whether its sweep runs, has ended, or was killed.
+
+        Args:
+            store: where it was made; `gradfleet.db` in the working folder when not given.
+
+        Raises:
+            NotFoundError: there is no such store, or no such study in it.
+        """
+        opened = Store.open(store, must_exist=True)
+        return cls(opened, opened.study(name), trust_recipe=trust_recipe)
+
+    def __repr__(self) -> str:
+        return f"Study({self.name!r}, store={self._store.url!r})"
+
+    @property
+    def row(self) -> StudyRow:
+        """All that the store says of the study: spec, seed, fingerprint, versions, commit."""
+        return self._store.study(self.name)
+
+    @property
+    def state(self) -> StudyState:
+        return self.row.state
+
+    @property
+    def trials(self) -> list[TrialRow]:
+        """All trials by number, failed and running ones included."""
+        return self._store.trials(self._id)
+
+    def leaderboard(self, top: int | None = None) -> pandas.DataFrame:
+        """One row a trial, best first: those that run come after, then those without a usable result.
+
+        Columns are trial, value (of the best record), state, best_epoch, epochs, seconds, reason, and then the
+        configuration's.
+
+        Args:
+            top: how many rows at most.
+        """
+        trials, best = self._store.standings(self._id)
+        frame = leaderboard(trials, best.values(), self.objective, now=time.time())
+        return frame if top is None else frame.head(top)
+
+    @property
+    def best(self) -> BestTrial:
+        """The trial with the best record of all; a failed trial is never it, nor is one that still runs.
+
+        Raises:
+            NoUsableTrialError: no trial has a result; the most frequent cause of failure is in the message.
+        """
+        trials, best = self._store.standings(self._id)
+        ranking = ranked(trials, best.values(), self.objective)
+        if not ranking:
+            raise NoUsableTrialError(_why_none(self.name, trials))
+        number, record = ranking[0]
+        trial = next(trial for trial in trials if trial.number == number)
+        return BestTrial(**self._shared(trial, record), value=self.objective.value(record.metrics), epoch=record.epoch)
+
+    def trial(self, number: int) -> TrialView:
+        """One trial with its best record.
+
+        Raises:
+            NotFoundError: there is no trial of that number.
+        """
+        trial = self._store.trial(self._id, number)
+        record = next((record for record in self._records(number) if record.epoch == trial.best_epoch), None)
+        return TrialView(**self._shared(trial, record), value=trial.value, epoch=trial.best_epoch)
+
+    def history(self, number: int) -> History:
+        """All records of one trial.
+
+        Raises:
+            NotFoundError: there is no trial of that number.
+        """
+        self._store.trial(self._id, number)
+        return History(row.record for row in self._records(number))
+
+    def request(self, verb: str, arguments: Mapping[str, Any] | None = None) -> int:
+        """Ask the sweep's driver, wherever it runs, to pause, resume, stop or cancel; the request's id.
+
+        It is answered within about a second while a driver runs, and by the next driver otherwise.
+
+        Raises:
+            SettingError: no request is called that.
+        """
+        return requests.add(self._store, self.row, verb, arguments)
+
+    def delete(self) -> None:
+        """Drop the study, its trials and its artifacts, for good.
+
+        Raises:
+            LeaseHeldError: a driver works on it; stop that first.
+        """
+        from gradfleet.study.mirror import delete_mirror  # imports Optuna, which readers can do without
+
+        lease = Lease.acquire(self._store, self.row, wait=False)
+        try:
+            self.artifacts.delete(self.artifacts.study(self.name))
+            for generation in self._store.generations(self._id):
+                delete_mirror(self._store.database, generation.optuna_name)
+            self._store.delete_study(lease)
+        finally:
+            lease.release()
+
+    @cached_property
+    def recipe(self) -> Recipe:
+        """What trained the trials.
+
+        Raises:
+            ExecutionError: it runs its author's code, and nobody said that it is trusted.
+            NotFoundError: it is a preset that is not installed here.
+        """
+        if self._given_recipe is not None:
+            return self._given_recipe
+        from gradfleet.trials.recipes import load_recipe  # imports torch, which a leaderboard can do without
+
+        return load_recipe(self.spec["recipe"], trusted=self._trust_recipe)
+
+    def _records(self, number: int) -> list[RecordRow]:
+        return self._store.records(self._id, number)
+
+    def _shared(self, trial: TrialRow, record: RecordRow | None) -> dict[str, Any]:
+        return {
+            "number": trial.number,
+            "state": trial.state,
+            "config": trial.config,
+            "metrics": {} if record is None else record.metrics,
+            "checkpoint": trial.checkpoint,
+            "artifacts": self.artifacts,
+            "recipe": lambda: self.recipe,
+        }
+
+
+def _why_none(name: str, trials: list[TrialRow]) -> str:
+    failed = sum(trial.state == "FAIL" for trial in trials)
+    found = most_frequent_cause(trials)
+    if found is None:
+        return f"No trial of study {name!r} has a result yet: {len(trials)} were started, none has ended with one."
+    cause, times = found
+    return (
+        f"No trial of study {name!r} has a result: {failed} of {len(trials)} failed, {times} of them with: {cause} "
+        "The tracebacks are in study.trials."
+    )

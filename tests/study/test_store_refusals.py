@@ -1,0 +1,79 @@
+"""A store that cannot be is one clear error."""
+
+from __future__ import annotations
+
+import sqlite3
+from pathlib import Path
+
+import pytest
+
+from gradfleet.errors import NotFoundError, SettingError, StoreError
+from gradfleet.study.database import Database, parse_url
+from gradfleet.study.store import Store
+
+
+def test_a_file_that_is_no_database(tmp_path: Path) -> None:
+    file = tmp_path / "notes.txt"
+    file.write_text("not a database at all, but long enough to be read as one" * 30)
+    with pytest.raises(StoreError, match=r"notes\.txt refused: file is not a database"):
+        Store.open(file)
+    assert file.read_text().startswith("not a database")
+
+
+def test_a_store_of_a_newer_gradfleet(store: Store, file: Path) -> None:
+    with sqlite3.connect(file) as connection:
+        connection.execute("UPDATE gradfleet_schema SET version = 99")
+    connection.close()
+    with pytest.raises(StoreError, match=r"has schema 99, made by a newer gradfleet; this one knows up to 1\. Upgrade"):
+        Store.open(file)
+
+
+def test_a_folder_that_does_not_exist(tmp_path: Path) -> None:
+    with pytest.raises(StoreError, match=r"cannot be made: the folder .*/nowhere does not exist"):
+        Store.open(tmp_path / "nowhere" / "gradfleet.db")
+
+
+def test_a_folder_that_cannot_be_written() -> None:
+    with pytest.raises(StoreError, match=r"is not writable|unable to open database file"):
+        Store.open("/proc/gradfleet.db")
+
+
+def test_a_folder_in_place_of_a_file(tmp_path: Path) -> None:
+    with pytest.raises(StoreError, match="is no file"):
+        Store.open(tmp_path)
+
+
+def test_a_file_that_must_exist(tmp_path: Path) -> None:
+    with pytest.raises(NotFoundError, match=r"There is no store at sqlite:///.*/gradfleet\.db\. Pass store="):
+        Store.open(tmp_path / "gradfleet.db", must_exist=True)
+    assert not (tmp_path / "gradfleet.db").exists()
+
+
+@pytest.mark.parametrize("url", ["sqlite://", "sqlite:///:memory:", "sqlite:///file:x?mode=memory&uri=true"])
+def test_a_database_in_memory(url: str) -> None:
+    with pytest.raises(StoreError, match="A store needs a file that other processes can open"):
+        Store.open(url)
+
+
+@pytest.mark.parametrize("url", ["://x", "what://host/db"])
+def test_a_url_of_no_database(url: str) -> None:
+    with pytest.raises(StoreError, match="A store is a file or a URL|is no store that gradfleet knows"):
+        Store.open(url)
+
+
+def test_a_server_without_its_driver_names_the_extra_and_hides_the_password() -> None:
+    try:
+        import psycopg  # noqa: F401
+    except ImportError:
+        with pytest.raises(StoreError, match=r"pip install \"gradfleet\[service\]\"") as caught:
+            Store.open("postgresql://ann:secret@host/db")
+        assert "secret" not in str(caught.value)
+    else:
+        database = Database(parse_url("postgresql://ann:secret@host/db"), patience=1)
+        assert str(database) == "postgresql+psycopg://ann:***@host/db"
+
+
+def test_a_server_has_no_place_for_artifacts_beside_it(monkeypatch: pytest.MonkeyPatch, store: Store) -> None:
+    monkeypatch.setattr(store.database, "url", parse_url("postgresql://ann:secret@host/db"))
+    with pytest.raises(SettingError, match=r"ann:\*\*\*@host/db is a server: pass artifacts="):
+        store.default_artifacts()
