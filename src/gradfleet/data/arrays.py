@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from torch.utils.data import TensorDataset
+from torch.utils.data import DataLoader, Dataset, TensorDataset
 
 from gradfleet.data import fingerprint
 from gradfleet.data.prepared import PARTS, DataFacts
@@ -45,16 +45,18 @@ class ArraySource(Source):
         self._reader = TargetReader.fit(pairs["train"].targets)
         self.notes.append(self._reader.note(pairs["train"].targets))
         self.kind, self.labels = self._reader.kind, self._reader.labels
+        self.held_out = "validation" not in pairs
+        raw = pairs["train"].targets
         self._pairs = {part: Pair(pair.inputs, self._reader.read(pair.targets, part)) for part, pair in pairs.items()}
         self._check_shapes()
-        self._order, self._num_rows = self._split()
+        self._order, self._num_rows = self._split(raw)
 
     @staticmethod
     def pair(given: Any) -> tuple[Any, Any] | None:
         """Inputs and targets when `given` is such a pair; None when it is something else."""
         if isinstance(given, TensorDataset) and len(given.tensors) == 2:
             return given.tensors
-        if isinstance(given, tuple) and len(given) == 2:
+        if isinstance(given, tuple) and len(given) == 2 and not isinstance(given[0], Dataset | DataLoader):
             return given
         return None
 
@@ -93,13 +95,13 @@ class ArraySource(Source):
                     f"{inputs.dtype} a row, got {pair.inputs.shape[1:]} {pair.inputs.dtype}."
                 )
 
-    def _split(self) -> tuple[dict[str, Rows], dict[str, int]]:
+    def _split(self, raw: Array) -> tuple[dict[str, Rows], dict[str, int]]:
         """The rows of each part within its pair: a made split takes both parts from the training pair."""
         order = {part: np.arange(len(pair.inputs)) for part, pair in self._pairs.items()}
-        if "validation" not in order:
-            targets = self._pairs["train"].targets
-            classes = targets.reshape(-1).astype(np.int64) if self._reader.classes else None
-            order["train"], order["validation"], said = split(classes, len(targets), self.settings)
+        if self.held_out:
+            # By the targets as they were given, so that a class with one row is called by its name.
+            classes = raw.reshape(-1) if self._reader.classes else None
+            order["train"], order["validation"], said = split(classes, len(raw), self.settings)
             self.notes.append(said)
         return order, {part: len(order[part]) for part in PARTS if part in order}
 

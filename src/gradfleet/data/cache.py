@@ -12,6 +12,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
+import psutil
 from filelock import FileLock
 
 MANIFEST = "manifest.json"
@@ -45,16 +46,31 @@ def read_manifest(place: Path) -> dict[str, Any] | None:
 
 
 def _fill(place: Path, fill: Callable[[Path], Mapping[str, Any]]) -> None:
-    prefix = f".{place.name}-{socket.gethostname()}-"
-    for left in place.parent.glob(f"{prefix}*"):
-        shutil.rmtree(left, ignore_errors=True)  # we hold the lock, so whoever made it is dead
-    draft = Path(tempfile.mkdtemp(prefix=prefix, dir=place.parent))
+    _remove_leftovers(place)
+    draft = _new_draft(place)
     try:
         content = fill(draft)
         _write_manifest(draft, content)
         _install(draft, place)
     finally:
         shutil.rmtree(draft, ignore_errors=True)
+
+
+def _new_draft(place: Path) -> Path:
+    return Path(tempfile.mkdtemp(prefix=f"{_draft_prefix(place)}{os.getpid()}~", dir=place.parent))
+
+
+def _draft_prefix(place: Path) -> str:
+    return f".{place.name}~{socket.gethostname()}~"
+
+
+def _remove_leftovers(place: Path) -> None:
+    """Take away the drafts of processes of this host that were killed."""
+    prefix = _draft_prefix(place)
+    for left in place.parent.glob(f"{prefix}*"):
+        owner = left.name.removeprefix(prefix).split("~")[0]
+        if not psutil.pid_exists(int(owner)):
+            shutil.rmtree(left, ignore_errors=True)
 
 
 def _write_manifest(draft: Path, content: Mapping[str, Any]) -> None:
@@ -80,7 +96,7 @@ def _install(draft: Path, place: Path) -> None:
     except OSError:
         if read_manifest(place) is not None:
             return  # somebody whom the lock does not reach, such as another node, was faster
-        damaged = Path(tempfile.mkdtemp(prefix=f".{place.name}-{socket.gethostname()}-", dir=place.parent))
+        damaged = _new_draft(place)
         place.rename(damaged)
         draft.rename(place)
         shutil.rmtree(damaged, ignore_errors=True)

@@ -44,6 +44,7 @@ class FolderSource(Source):
             [self._encoder.encode([file.label for file in files[part]], part) for part in PARTS if part in files]
         )
         self._listed = [f"The folders name {len(self.labels)} classes, so this is multiclass.", *ignored.notes()]
+        self.held_out = "validation" not in files
         _, said = self._ordered(np.ones(len(self._files), bool))
         self.notes = [*self._listed, *said]
 

@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import os
-import warnings
 from collections import deque
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any
 
 import torch
-from PIL import Image
 
 from gradfleet.data.preparation import Preparation
 from gradfleet.data.problems import shortened
@@ -25,9 +23,7 @@ def apply_each(preparation: Preparation, items: Sequence[Any]) -> Iterator[Appli
     """The tensor of each item, or the error that names it; at most a few hundred are held at a time."""
     num_threads = min(8, os.cpu_count() or 1)
     waiting: deque[Future[list[Applied]]] = deque()
-    with warnings.catch_warnings(), ThreadPoolExecutor(num_threads) as pool:
-        warnings.simplefilter("ignore", UserWarning)  # Pillow's remarks on odd metadata
-        warnings.simplefilter("error", Image.DecompressionBombWarning)
+    with ThreadPoolExecutor(num_threads) as pool:
         for start in range(0, len(items), _BATCH):
             waiting.append(pool.submit(_apply_some, preparation, items[start : start + _BATCH]))
             if len(waiting) > 2 * num_threads:

@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+from torch.utils.data import Dataset
 
 from gradfleet.data import fingerprint, splits
 from gradfleet.data.cache import FORMAT
@@ -37,12 +38,14 @@ class Source(ABC):
 
     Attributes:
         settings: how it is split and read.
+        held_out: whether validation rows are split off the training data.
         kind: of problem, by rule.
         labels: class names in class-number order, where classes have names.
         notes: what was chosen so far, a sentence each.
     """
 
     settings: Settings
+    held_out: bool
     kind: Kind
     labels: tuple[str, ...] | None
     notes: list[str]
@@ -55,16 +58,10 @@ class Source(ABC):
     @cached_property
     def key(self) -> str:
         """Of everything that decides what the prepared folder holds."""
-        preparation = self.settings.preparation
+        preparation, settings = self.settings.preparation, self.settings
+        split = [settings.validation_fraction, settings.seed] if self.held_out else None
         return fingerprint.of_json(
-            [
-                FORMAT,
-                self.fingerprint,
-                preparation.key if preparation else None,
-                self.settings.validation_fraction,
-                self.settings.seed,
-                self.settings.on_bad_rows,
-            ]
+            [FORMAT, self.fingerprint, preparation.key if preparation else None, split, settings.on_bad_rows]
         )
 
     @property
@@ -80,7 +77,7 @@ class Source(ABC):
     def _fingerprint(self) -> str: ...
 
 
-def split(classes: npt.NDArray[np.int64] | None, num_rows: int, settings: Settings) -> tuple[Rows, Rows, str]:
+def split(classes: npt.NDArray[Any] | None, num_rows: int, settings: Settings) -> tuple[Rows, Rows, str]:
     """Training rows, validation rows, and the sentence that says how they were chosen: stratified if there are classes.
 
     Raises:
@@ -113,6 +110,8 @@ def open_source(train: Any, parts: Mapping[str, Any], settings: Settings) -> Sou
 
     if isinstance(train, str | os.PathLike):
         return FolderSource(train, parts, settings)
-    if (arrays := ArraySource.pair(train)) is not None:
-        return ArraySource(arrays, parts, settings)
-    return ObjectSource(train, parts, settings)
+    arrays = ArraySource.pair(train)
+    # A TensorDataset beside a DataLoader stays what it is; alone it is two arrays.
+    if arrays is None or (isinstance(train, Dataset) and not all(map(ArraySource.pair, parts.values()))):
+        return ObjectSource(train, parts, settings)
+    return ArraySource(arrays, parts, settings)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -13,18 +14,21 @@ from gradfleet.errors import DataError
 Rows = npt.NDArray[np.int64]
 
 
-def stratified(classes: npt.NDArray[np.int64], fraction: float, seed: int) -> tuple[Rows, Rows]:
+def stratified(classes: npt.NDArray[Any], fraction: float, seed: int) -> tuple[Rows, Rows]:
     """Training and validation rows, ascending, with every class in both parts.
 
     Each class and the whole get `fraction` of their rows within one row (the whole gets more only where a class
     would otherwise be missing from a part).
 
     Raises:
-        DataError: a class has a single row, so it cannot be in both parts; its number is named.
+        DataError: a class has a single row, so it cannot be in both parts; it is named.
     """
     numbers, counts = np.unique(classes, return_counts=True)
     if (counts < 2).any():
-        raise DataError(f"A class needs at least two rows to be split; these have one: {listed(numbers[counts < 2])}.")
+        raise DataError(
+            "A class needs at least two rows, one to train and one to validate; these have one: "
+            f"{listed(numbers[counts < 2].tolist())}. Add rows of them, take them out, or pass validation= as well."
+        )
     shares = _shares(counts, fraction)
     random = np.random.default_rng(seed)
     held = [

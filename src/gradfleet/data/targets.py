@@ -81,8 +81,8 @@ class TargetReader:
         if values.dtype.kind == "f":
             return cls("regression", values.shape[1])
         raise DataError(
-            f"Integer targets with several columns need 0 and 1 only (multilabel), got {listed(np.unique(values))}. "
-            "Give floats for regression, or one class number a row."
+            "Integer targets with several columns need 0 and 1 only (multilabel), "
+            f"got {listed(np.unique(values).tolist())}. Give floats for regression, or one class number a row."
         )
 
     @property
@@ -122,7 +122,9 @@ class TargetReader:
                 f"got {values.dtype} of shape {values.shape}."
             )
         if self.kind in ("binary", "multilabel") and not np.isin(columns, (0, 1)).all():
-            raise DataError(f"The {part} targets need 0 and 1 only as in training, got {listed(np.unique(columns))}.")
+            raise DataError(
+                f"The {part} targets need 0 and 1 only as in training, got {listed(np.unique(columns).tolist())}."
+            )
         return columns.astype(np.float32)
 
     def note(self, targets: Array) -> str:

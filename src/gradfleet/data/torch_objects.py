@@ -14,6 +14,7 @@ from gradfleet.data import fingerprint
 from gradfleet.data.dataset_targets import first_example, known_classes, read_all_targets
 from gradfleet.data.pickling import by_value
 from gradfleet.data.prepared import OBJECTS, PARTS, DataFacts, PreparedData
+from gradfleet.data.problems import listed
 from gradfleet.data.sources import Settings, Source, split
 from gradfleet.data.targets import TargetReader
 from gradfleet.errors import DataError
@@ -36,13 +37,14 @@ class ObjectSource(Source):
         self.notes.append(self._reader.note(targets))
         if num_read:
             self.notes.append(f"The targets were found by reading each of the {num_read:,} training examples once.")
-        if "validation" not in self._parts:
+        self.held_out = "validation" not in self._parts
+        if self.held_out:
             self._split(targets)
 
     def _number_classes(self, targets: Any) -> None:
         values = targets.reshape(-1)
         if values.dtype.kind not in "biu" or values.min() < 0:
-            raise DataError(f"A Dataset's classes need to be numbers from 0, got {values.dtype} with {values.min()!r}.")
+            raise DataError(f"A Dataset's classes need to be numbers from 0, got {listed(np.unique(values).tolist())}.")
         self.labels = known_classes(_dataset(self._parts["train"]))
         self._num_outputs = max(int(values.max()) + 1, len(self.labels or ()))
         if self.labels and len(self.labels) < self._num_outputs:
@@ -55,7 +57,7 @@ class ObjectSource(Source):
             raise DataError(
                 f"A {type(train).__name__} cannot be split, so pass validation= as well: a DataLoader or a Dataset."
             )
-        classes = targets.reshape(-1).astype(np.int64) if self._reader.classes else None
+        classes = targets.reshape(-1) if self._reader.classes else None
         rows, held, said = split(classes, len(targets), self.settings)
         self._parts["train"], self._parts["validation"] = Subset(train, rows.tolist()), Subset(train, held.tolist())
         self.notes.append(said)

@@ -1,0 +1,178 @@
+"""What is wrong with a folder is said in one error, before anything is written."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from gradfleet.data.dataset import AutoDataset
+from gradfleet.errors import DataError
+
+
+def test_a_folder_that_does_not_exist(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match=r"There is no folder .*nowhere\. Pass the path"):
+        AutoDataset(tmp_path / "nowhere")
+
+
+def test_a_file_instead_of_a_folder(tmp_path: Path) -> None:
+    (tmp_path / "data.csv").write_text("a,b")
+    with pytest.raises(DataError, match=r"data\.csv is a file; a folder is needed"):
+        AutoDataset(tmp_path / "data.csv")
+
+
+def test_an_empty_folder(tmp_path: Path) -> None:
+    with pytest.raises(
+        DataError, match=r"has no images\. Put the images of each class into a folder of its own: .*<class>"
+    ):
+        AutoDataset(tmp_path)
+
+
+def test_class_folders_without_any_image(class_folders: Any) -> None:
+    folder = class_folders({"rose": 0, "tulip": 0})
+    (folder / "rose" / "a.txt").write_text("text")
+    with pytest.raises(DataError, match="has no images in its class folders"):
+        AutoDataset(folder)
+
+
+def test_images_without_class_folders(class_folders: Any) -> None:
+    folder = class_folders({"rose": 3}) / "rose"
+    with pytest.raises(DataError, match="rose holds 3 images but no class folders"):
+        AutoDataset(folder)
+
+
+def test_one_class_only(class_folders: Any) -> None:
+    with pytest.raises(DataError, match="at least two classes, got one: 'rose'. Add a folder of another class"):
+        AutoDataset(class_folders({"rose": 3}))
+
+
+def test_classes_with_one_image(class_folders: Any) -> None:
+    with pytest.raises(DataError, match=r"A class needs at least two images.*these have fewer: 'rose', 'tulip'"):
+        AutoDataset(class_folders({"lily": 5, "rose": 1, "tulip": 1}))
+
+
+def test_a_class_with_one_image_will_do_beside_validation_data(class_folders: Any) -> None:
+    AutoDataset(class_folders({"train/lily": 5, "train/rose": 1, "val/lily": 1})).open()
+
+
+def test_empty_class_folders_are_all_named(class_folders: Any) -> None:
+    folder = class_folders({"lily": 5, "rose": 0, "tulip": 0, "tulip/more": 2})
+    with pytest.raises(DataError) as caught:
+        AutoDataset(folder)
+    assert caught.value.problems == (
+        f"The class folder {folder / 'rose'} has no image. Add images of this class, or remove the folder.",
+        f"The class folder {folder / 'tulip'} has no image of its own (2 files lie deeper). "
+        "Add images of this class, or remove the folder.",
+    )
+
+
+def test_a_validation_class_that_training_never_saw(class_folders: Any) -> None:
+    with pytest.raises(DataError, match="label of the validation data must occur .* it never saw 'tulip'"):
+        AutoDataset(class_folders({"train/lily": 2, "train/rose": 2, "val/tulip": 1}))
+
+
+def test_split_folders_among_class_folders(class_folders: Any) -> None:
+    with pytest.raises(DataError, match="split folders 'train', 'val' and beside them 'rose', so it is not clear"):
+        AutoDataset(class_folders({"train/lily": 2, "val/lily": 2, "rose": 1}))
+
+
+@pytest.mark.parametrize("names", [["test", "val"], ["train", "val", "valid"]])
+def test_split_folders_that_do_not_make_a_split(class_folders: Any, names: list[str]) -> None:
+    with pytest.raises(DataError, match="needs one train folder and at most one val and one test folder"):
+        AutoDataset(class_folders({f"{name}/{label}": 2 for name in names for label in ("lily", "rose")}))
+
+
+def test_problems_of_several_parts_come_together(class_folders: Any) -> None:
+    with pytest.raises(DataError, match="2 problems") as caught:
+        AutoDataset(class_folders({"train/lily": 2, "train/rose": 0, "val": 2}))
+    assert "class folder" in caught.value.problems[0]
+    assert "val holds 2 images but no class folders" in caught.value.problems[1]
+
+
+def spoil(folder: Path) -> list[str]:
+    """Spoil images in every way that there is; their paths, sorted."""
+    pixels = np.random.default_rng(0).integers(0, 256, (64, 64), np.uint8)
+    Image.fromarray(pixels).save(folder / "rose" / "half.png")
+    whole = (folder / "rose" / "half.png").read_bytes()
+    (folder / "rose" / "half.png").write_bytes(whole[: len(whole) // 2])
+    (folder / "rose" / "text.png").write_text("this is text")
+    (folder / "tulip" / "empty.jpg").write_bytes(b"")
+    Image.new("L", (1, 1)).save(folder / "tulip" / "tiny.png")
+    return sorted(
+        str(folder / name) for name in ("rose/half.png", "rose/text.png", "tulip/empty.jpg", "tulip/tiny.png")
+    )
+
+
+@pytest.mark.row_part("DA10")
+def test_unusable_images_are_all_named_and_nothing_remains(class_folders: Any, tmp_path: Path) -> None:
+    folder = class_folders({"rose": 5, "tulip": 5})
+    spoiled = spoil(folder)
+    before = sorted(os.listdir(tmp_path))
+    with pytest.raises(DataError) as caught:
+        AutoDataset(folder).prepare(tmp_path / "cache" / "deep")
+    assert sorted(problem.split(" ")[0] for problem in caught.value.problems[:-1]) == spoiled
+    assert caught.value.problems[-1] == 'Repair or remove them, or pass on_bad_rows="skip" to leave them out.'
+    assert sorted(os.listdir(tmp_path)) == before
+
+
+@pytest.mark.row_part("DA10")
+def test_unusable_images_are_left_out_when_asked_and_listed(
+    class_folders: Any, tmp_path: Path, decoded: list[str]
+) -> None:
+    folder = class_folders({"rose": 5, "tulip": 5})
+    clean = AutoDataset(folder).open()
+    decoded.clear()
+    spoiled = spoil(folder)
+    data = AutoDataset(folder, on_bad_rows="skip")
+    opened = data.prepare(tmp_path / "cache").open()
+    said = next(note for note in data.notes if note.startswith("Left out 4 images: "))
+    assert all(path in said for path in spoiled)
+    assert (opened.train.inputs == clean.train.inputs).all()
+    assert opened.validation.targets.tolist() == clean.validation.targets.tolist()
+    assert len(decoded) == len(set(decoded))
+    assert sorted(os.listdir(Path(data.prepare(tmp_path / "cache").place))) == [
+        "inputs.npy",
+        "manifest.json",
+        "targets.npy",
+    ]
+
+
+def test_more_than_ten_are_counted(class_folders: Any) -> None:
+    folder = class_folders({"rose": 15, "tulip": 5})
+    for path in (folder / "rose").iterdir():
+        path.write_text("text")
+    with pytest.raises(DataError) as caught:
+        AutoDataset(folder).open()
+    assert len(caught.value.problems) == 12
+    assert caught.value.problems[10] == "5 more images cannot be used."
+    with pytest.raises(DataError, match="A class needs at least two images.*these have fewer: 'rose'"):
+        AutoDataset(folder, on_bad_rows="skip").open()
+
+
+def test_skipping_every_image_is_an_error(class_folders: Any) -> None:
+    folder = class_folders({"rose": 2, "tulip": 2})
+    for path in folder.rglob("*.png"):
+        path.write_text("text")
+    with pytest.raises(DataError, match="No training image can be read"):
+        AutoDataset(folder, on_bad_rows="skip").open()
+
+
+def test_a_given_part_that_loses_every_image_is_an_error(class_folders: Any) -> None:
+    folder = class_folders({"train/rose": 2, "train/tulip": 2, "val/rose": 1})
+    (folder / "val/rose/000.png").write_text("text")
+    with pytest.raises(DataError, match="The validation data has no image that can be read"):
+        AutoDataset(folder, on_bad_rows="skip").open()
+
+
+def test_a_huge_image_is_named(class_folders: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    folder = class_folders({"rose": 2, "tulip": 2})
+    Image.new("1", (100, 100)).save(folder / "rose" / "huge.png")
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 1000)
+    with pytest.raises(
+        DataError, match=r"rose/huge\.png cannot be read as an image: it has more than the 1,000 pixels"
+    ):
+        AutoDataset(folder).open()
