@@ -15,6 +15,7 @@ import torch
 from PIL import Image, ImageOps, UnidentifiedImageError
 
 from gradfleet.data.fingerprint import of_json
+from gradfleet.data.problems import LIMIT, counted, listed
 from gradfleet.errors import DataError
 
 SUFFIXES = frozenset(
@@ -71,7 +72,10 @@ class ImagePreparation:
             return self
         headers = list(_headers(examples))
         if not headers:
-            raise DataError("No training image can be read, so no size can be chosen.")
+            raise DataError(
+                f"None of the {counted(len(examples), 'training image')} can be read, beginning with "
+                f"{listed(map(_called, examples[:LIMIT]))}. Are these images?"
+            )
         sizes = [(height, width) for height, width, _ in headers]
         channels = 1 if all(grey for _, _, grey in headers) else 3
         return replace(self, size=self.size or self._fitting(sizes), channels=self.channels or channels)
