@@ -12,8 +12,8 @@ from gradfleet.tasks import Config
 class AutoImageClassifier(AutoTask):
     """Learns to tell classes of images apart.
 
-    Searched: three kinds of network and their sizes, two optimizers, the schedule, label smoothing, the batch size and
-    the augmentation. The default configuration is a small convolutional net.
+    Searched: three kinds of network and their sizes, two optimizers, the schedule, the batch size and the
+    augmentation. The default configuration is a small convolutional net.
 
     Example:
         >>> classifier = AutoImageClassifier("flowers/")  # doctest: +SKIP
@@ -40,7 +40,6 @@ class AutoImageClassifier(AutoTask):
             "sgd", learning_rate=Float(1e-2, 0.5, log=True, default=0.1), momentum=Float(0.8, 0.98, default=0.9)
         )
         tuner.add("schedule", Choice("one_cycle", "cosine"))
-        tuner.add("label_smoothing", Float(0.0, 0.15, default=0.05))
         tuner.add("batch_size", Choice(32, 64, 128))
         tuner.callback(
             "augmentation",

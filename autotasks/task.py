@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Self
 
@@ -127,7 +128,7 @@ class AutoTask(ABC):
         """A row a trial, best first; trial 0 is the default configuration."""
         return self.study.leaderboard(top)
 
-    def predict(self, items: Any) -> list[Any]:
+    def predict(self, items: Any) -> Sequence[Any]:
         """The best model's prediction of each item, as labels of the data."""
         return self.study.best.model().predict(items)
 

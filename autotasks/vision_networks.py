@@ -88,7 +88,7 @@ class SmallResNet(nn.Module):
         if min(height, width) < 64:
             stem = self.backbone.embedder
             stem.embedder.convolution = nn.Conv2d(image_channels, channels, 3, padding=1, bias=False)
-            stem.pooler = nn.Identity()
+            stem.pooler = nn.MaxPool2d(1)  # of one pixel: nothing
         self.head = nn.Sequential(nn.Flatten(), nn.Dropout(dropout), nn.Linear(sizes[-1], num_outputs))
 
     def forward(self, images: torch.Tensor) -> torch.Tensor:

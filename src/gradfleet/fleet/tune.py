@@ -33,14 +33,14 @@ class LedgerSearcher(Searcher):
         self.numbers: dict[str, int] = {}
         self.errors: dict[str, str | None] = {}
 
-    def suggest(self, trial_id: str) -> dict[str, Any] | str | None:
+    def suggest(self, trial_id: str) -> dict[str, Any] | str | None:  # type: ignore[override]  # as FINISHED is typed
         if self._ledger.finished:
             return Searcher.FINISHED
         if len(self.numbers) >= self._most_live:
             return None
         plan = self._ledger.next_plan()
         if plan is None:
-            return Searcher.FINISHED if self._ledger.finished else None
+            return None
         self.numbers[trial_id] = plan.number
         # Bytes, because the worker must not import torch before it is up.
         return {"plan": pickle.dumps(plan)}
@@ -67,7 +67,7 @@ class LedgerScheduler(FIFOScheduler):
     """
 
     def __init__(self, ledger: Ledger, searcher: LedgerSearcher) -> None:
-        super().__init__()
+        super().__init__()  # type: ignore[no-untyped-call]
         self._ledger = ledger
         self._searcher = searcher
 

@@ -29,7 +29,7 @@ def seconds(duration: str | float) -> float:
         value = sum(float(number) * _UNITS[unit] for number, unit in parts) if well_formed else math.nan
     if not (0 < value < math.inf):
         raise SettingError(
-            f"A budget is a positive duration such as '90s', '10m' or '1h30m', or a number of seconds, got {duration!r}."
+            f"A budget is a duration such as '90s', '10m' or '1h30m', or a number of seconds; got {duration!r}."
         )
     return value
 
@@ -70,7 +70,7 @@ class Budget:
         target: float | None = None,
         patience: int | None = None,
     ) -> Budget:
-        """From what a user passes to `fit`; with neither trials nor time, 10 minutes, 100 trials or 20 without a gain."""
+        """From what a user passes to `fit`; with neither trials nor time 10 minutes, 100 trials or 20 without gain."""
         if trials is None and budget is None:
             return cls(trials=100, seconds=600.0, target=target, patience=patience or 20)
         return cls(trials=trials, seconds=None if budget is None else seconds(budget), target=target, patience=patience)

@@ -9,8 +9,6 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from torch import nn
-
 from gradfleet.data.prepared import DataFacts
 from gradfleet.search.tuner import Tuner
 from gradfleet.training import saving
@@ -92,9 +90,6 @@ class ModelRecipe:
     def _settings(self, config: Config, facts: DataFacts) -> TrainingSettings:
         names = ("loss", "precision", "schedule", "clip_norm", "learning_rate")
         chosen = {name: self.tuner.setting(config, name, getattr(self.settings, name)) for name in names}
-        smoothing = self.tuner.setting(config, "label_smoothing")
-        if smoothing is not None:
-            chosen["loss"] = nn.CrossEntropyLoss(label_smoothing=smoothing)
         optimizer = self.tuner.optimizer_choice(config)
         if optimizer is not None:
             chosen["optimizer"] = optimizer.factory or optimizer.name

@@ -7,6 +7,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
 if TYPE_CHECKING:
+    import numpy
+
     from gradfleet.training.evaluation import Evaluation
     from gradfleet.training.history import EpochRecord
     from gradfleet.trials.plan import TrialPlan
@@ -27,6 +29,14 @@ class Predictor(Protocol):
 
     def predict(self, items: Any) -> Sequence[Any]:
         """One prediction an item, in the items' order; labels as they were in the data."""
+        ...
+
+    def predict_proba(self, items: Any) -> numpy.ndarray[Any, Any]:
+        """Probabilities of shape (items, classes).
+
+        Raises:
+            DataError: the model does not classify.
+        """
         ...
 
     def evaluate(self, data: Any) -> Evaluation:
