@@ -1,0 +1,35 @@
+"""Stop at a moment in time."""
+
+from __future__ import annotations
+
+import time
+
+from gradfleet.training.callbacks.callback import Callback
+from gradfleet.training.context import Context
+
+
+class TimeLimit(Callback):
+    """Ends a fit within one batch of `deadline`, in Unix seconds.
+
+    The epoch that is cut short gives no record, unless the model has none yet: then it is validated, so that there is
+    something to use.
+    """
+
+    priority = 60
+
+    def __init__(self, deadline: float) -> None:
+        self.deadline = deadline
+
+    def on_epoch_start(self, context: Context) -> None:
+        if len(context.history) > 0:  # a first epoch trains at least one batch
+            self._check(context)
+
+    def on_batch_end(self, context: Context) -> None:
+        self._check(context)
+
+    def on_validation_batch_end(self, context: Context) -> None:
+        self._check(context)
+
+    def _check(self, context: Context) -> None:
+        if time.time() >= self.deadline:
+            context.stop("the time limit is reached")
