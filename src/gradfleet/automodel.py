@@ -233,7 +233,8 @@ class AutoModel:
             "recipe": self._reference.to_json() if self._reference else pickle_reference(place),
             "data": None if prepared is None else prepared.place,
         }
-        fingerprint = None if prepared is None else prepared.fingerprint
+        # The prepared folder is named after content, split and preparation: the same rows split otherwise are other data.
+        fingerprint = None if prepared is None else Path(prepared.place).name
         if resume and name in (study.name for study in store.studies()):
             return store.open_study(name, spec, fingerprint=fingerprint)
         study = store.create_study(name, spec, fingerprint=fingerprint, seed=settings.seed, artifacts=artifacts)
