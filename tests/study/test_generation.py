@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import math
+import sqlite3
 from pathlib import Path
 
 import optuna
@@ -227,3 +229,11 @@ def test_a_builder_that_raises_leaves_no_trial(store: Store, study: StudyRow) ->
         generation.ask(SearchSpace((Entry("a", Choice(1, 3)),)), 2)
     assert generation.ask(twice, 2)[0] == 1
     assert len(in_database(store).trials) == 2
+
+
+def test_tables_of_another_optuna_are_an_error(store: Store, study: StudyRow, file: Path) -> None:
+    Generation(store, study, sampler)
+    with contextlib.closing(sqlite3.connect(file)) as connection, connection:
+        connection.execute("UPDATE alembic_version SET version_num = 'v99.0.a'")
+    with pytest.raises(StoreError, match=r"Optuna's tables in the store .*gradfleet\.db are of another version"):
+        Generation(store, study, sampler)

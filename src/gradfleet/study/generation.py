@@ -47,7 +47,6 @@ class Generation:
         self._portfolio = portfolio
         direction: Direction = "maximize" if study.objective.mode == "max" else "minimize"
         self._mirror = Mirror(store.database, row.optuna_name, directions=[direction])
-        self._mirror.load()
         self._known: set[int] = set()
 
     def reconcile(self, rows: Sequence[TrialRow], records: Sequence[RecordRow] = ()) -> None:
@@ -56,7 +55,6 @@ class Generation:
         Raises:
             StoreError: Optuna lacks one of our trials altogether.
         """
-        self._mirror.load()
         ours = {row.number: row for row in rows if row.generation == self.number}
         self._known = {row.optuna_number for row in ours.values()}
         missing = self._known - self._mirror.numbers()

@@ -6,6 +6,8 @@ leaves no half-drawn trial there, and an ask costs one commit and not one for ea
 
 from __future__ import annotations
 
+import random
+import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from functools import partial
@@ -16,7 +18,7 @@ from optuna.exceptions import StorageInternalError, UpdateFinishedTrialError
 from optuna.storages import InMemoryStorage, RDBStorage
 from optuna.trial import FrozenTrial, Trial
 from optuna.trial import TrialState as OptunaState
-from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 
 from gradfleet.errors import StoreError
 from gradfleet.study.database import Database, connect_args
@@ -26,7 +28,7 @@ Direction = Literal["minimize", "maximize"]
 
 
 class Mirror:
-    """The Optuna study called `name`, made when there is none. `load` it before anything else.
+    """The Optuna study called `name`, made when there is none.
 
     Attributes:
         study: the copy in memory; its sampler may be set.
@@ -41,8 +43,7 @@ class Mirror:
         self._storage = self._patiently(lambda: _open(database))
         self._patiently(self._create)
         self._study_id = self._patiently(lambda: self._storage.get_study_id_from_name(name))
-        self._ids: dict[int, int] = {}  # Optuna's trial number to the row's key in the database
-        self._noted: dict[str, Any] = {}
+        self.load()
 
     def load(self) -> None:
         """Copy the database's study into memory, trial by trial, with the same numbers."""
@@ -57,6 +58,7 @@ class Mirror:
         for trial in trials:
             memory.create_new_trial(study_id, template_trial=trial)
         self.study, self._memory, self._memory_id = study, memory, study_id
+        # From Optuna's trial number to the key of its row; asking for each key would cost a query a trial.
         self._ids = {trial.number: trial._trial_id for trial in trials}
 
     def numbers(self) -> set[int]:
@@ -112,8 +114,8 @@ class Mirror:
     def _insert(self, number: int) -> None:
         complete = self.trial(number)
         trial_id = self._patiently(lambda: self._storage.create_new_trial(self._study_id, template_trial=complete))
-        written = self._patiently(lambda: self._storage.get_trial_number_from_id(trial_id))
-        if written != number:
+        by_number = partial(self._storage.get_trial_id_from_study_id_trial_number, self._study_id, number)
+        if self._patiently(by_number) != trial_id:
             raise StoreError(f"Another program writes to the Optuna study {self._name!r}; end it and resume.")
         self._ids[number] = trial_id
         for key, value in self._memory.get_study_system_attrs(self._memory_id).items():
@@ -154,7 +156,17 @@ def _patiently(database: Database, attempt: Callable[[], T]) -> T:
 
 def _open(database: Database) -> RDBStorage:
     url = database.url.render_as_string(hide_password=False)
-    return RDBStorage(url, engine_kwargs={"connect_args": connect_args(database.url, busy=5.0)})
+    deadline = time.monotonic() + 5.0
+    while True:
+        try:
+            return RDBStorage(url, engine_kwargs={"connect_args": connect_args(database.url, busy=5.0)})
+        except (DBAPIError, StorageInternalError):
+            # Optuna makes its tables one by one: another process that does so at once is met as "exists already".
+            if time.monotonic() > deadline:
+                raise
+            time.sleep(random.uniform(0.05, 0.2))
+        except RuntimeError as error:
+            raise StoreError(f"Optuna's tables in the store {database} are of another version: {error}") from error
 
 
 @contextmanager
