@@ -1,0 +1,58 @@
+"""How a command ends: the one place that turns errors into exit codes and lines for people."""
+
+from __future__ import annotations
+
+import re
+
+from gradfleet.errors import (
+    CheckpointError,
+    ClusterError,
+    ExecutionError,
+    GradfleetError,
+    NotFoundError,
+    NoUsableTrialError,
+    SettingError,
+    StoreError,
+)
+
+DONE = 0
+NO_RESULT = 1
+USAGE = 2
+OUT_OF_REACH = 3
+NOT_FOUND = 5
+TARGET_MISSED = 6
+INTERRUPTED = 130
+
+_CODES: tuple[tuple[type[Exception], int], ...] = (
+    (NoUsableTrialError, NO_RESULT),
+    (CheckpointError, NO_RESULT),
+    (SettingError, USAGE),
+    (ExecutionError, USAGE),
+    (NotFoundError, NOT_FOUND),
+    (StoreError, OUT_OF_REACH),
+    (ClusterError, OUT_OF_REACH),
+    (OSError, OUT_OF_REACH),
+)
+
+_RESOURCES = re.compile(r"\bresources=Resources\(\.\.\.\)")
+_NAMES = "artifacts|cluster|keep|name|on_bad_rows|resume|store|trust_recipe"
+_ARGUMENT = re.compile(rf"""\b({_NAMES})=(?:True\b|'([^']*)'|"([^"]*)")?""")
+
+
+def exit_code(error: Exception) -> int | None:
+    """The code that a command ends with after this error; None for one that nobody foresaw."""
+    return next((code for kind, code in _CODES if isinstance(error, kind)), None)
+
+
+def message(error: Exception) -> str:
+    """The error for somebody who types options, not Python: `resume=True` is `--resume` here."""
+    text = str(error)
+    if not isinstance(error, GradfleetError):
+        return text
+    return _ARGUMENT.sub(_option, _RESOURCES.sub("--cpu and --gpu", text))
+
+
+def _option(found: re.Match[str]) -> str:
+    option = "--" + found[1].replace("_", "-")
+    value = found[2] or found[3]
+    return f"{option} {value}" if value else option

@@ -1,0 +1,189 @@
+"""`gradfleet tasks` and `gradfleet fit`: what can be searched, and the search."""
+
+from __future__ import annotations
+
+import inspect
+import os
+import shlex
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from gradfleet.cli import exits
+from gradfleet.cli.options import JsonOption, StoreOption
+from gradfleet.cli.output import pairs, show, show_json
+from gradfleet.errors import SettingError, unknown_name
+
+if TYPE_CHECKING:
+    from gradfleet.study.study import Study
+
+TASKS_EXAMPLES = ("gradfleet tasks", "gradfleet tasks --json")
+
+FIT_EXAMPLES = (
+    "gradfleet fit image-classification flowers/ --budget 10m",
+    "gradfleet fit image-classification flowers/ --trials 40 --name flowers",
+    "gradfleet fit image-classification flowers/ --trials 80 --name flowers --resume",
+    "gradfleet fit image-classification flowers/ --target 0.95 --json > flowers.json",
+)
+
+
+def tasks(*, json: JsonOption = False) -> None:
+    """List the tasks that can be fitted, a line each."""
+    from gradfleet.tasks import available_tasks
+
+    found = {name: _summary(name) for name in available_tasks()}
+    if json:
+        show_json({"tasks": found})
+    else:
+        show(pairs(found))
+
+
+def fit(
+    task: Annotated[str, typer.Argument(metavar="TASK", help="One of `gradfleet tasks`.", show_default=False)],
+    data: Annotated[
+        str, typer.Argument(metavar="DATA", help="A folder with a folder of images a class.", show_default=False)
+    ],
+    *,
+    budget: Annotated[
+        str | None, typer.Option(metavar="DURATION", help="Wall time of this command: 90s, 10m, 1h30m.")
+    ] = None,
+    trials: Annotated[
+        int | None, typer.Option(metavar="N", help="How many trials in all; trial 0 is the default configuration.")
+    ] = None,
+    target: Annotated[float | None, typer.Option(metavar="X", help="Stop when the objective is this good.")] = None,
+    patience: Annotated[
+        int | None, typer.Option(metavar="N", help="Stop after so many trials without a better one.")
+    ] = None,
+    epochs: Annotated[
+        int | None, typer.Option(metavar="N", help="Of one trial at most; the task has its own default.")
+    ] = None,
+    name: Annotated[
+        str | None, typer.Option(metavar="NAME", help="Of the study; one is made and printed by default.")
+    ] = None,
+    resume: Annotated[bool, typer.Option("--resume", help="Go on with the study of that name if it exists.")] = False,
+    store: StoreOption = None,
+    artifacts: Annotated[
+        str | None,
+        typer.Option(metavar="URL", help="Where checkpoints go; gradfleet-artifacts/ beside the store by default."),
+    ] = None,
+    seed: Annotated[int, typer.Option(metavar="N", help="Of the split, the search and every trial.")] = 0,
+    sampler: Annotated[str, typer.Option(metavar="tpe|random", help="How configurations are chosen.")] = "tpe",
+    scheduler: Annotated[
+        str, typer.Option(metavar="asha|none", help="Whether trials that are behind others end early.")
+    ] = "asha",
+    cpu: Annotated[float, typer.Option(metavar="X", help="CPU cores of one trial.")] = 1.0,
+    gpu: Annotated[float, typer.Option(metavar="X", help="GPUs of one trial; fractions share one.")] = 0.0,
+    cluster: Annotated[
+        str | None,
+        typer.Option(
+            metavar="auto|inline",
+            help="auto: the Ray cluster of this machine. inline: this process, without Ray. By default a Ray of its "
+            "own on this machine.",
+        ),
+    ] = None,
+    keep: Annotated[int, typer.Option(metavar="N", help="How many of the best trials keep their checkpoint.")] = 5,
+    on_bad_rows: Annotated[
+        str, typer.Option(metavar="raise|skip", help="Refuse images that cannot be read, or go on without them.")
+    ] = "raise",
+    quiet: Annotated[bool, typer.Option("--quiet", help="No progress on stderr.")] = False,
+    json: JsonOption = False,
+) -> None:
+    """Search for the best model of TASK on DATA.
+
+    Every trial is kept in a store, and what it learned under the artifacts.
+
+    With neither --trials nor --budget the search ends after 10 minutes, 100 trials, or 20 trials without a better one.
+    Ctrl-C starts no new trials and waits for those that run; a second one stops at once. Both keep the best so far.
+    """
+    from gradfleet.tasks import autotask, available_tasks
+    from gradfleet.trials.resources import Resources
+
+    _check(task, available_tasks(), name=name, resume=resume)
+    preset = autotask(task, os.path.abspath(data), seed=seed, on_bad_rows=on_bad_rows)
+    preset.fit(
+        trials=trials,
+        budget=budget,
+        target=target,
+        patience=patience,
+        epochs=epochs,
+        sampler=sampler,
+        scheduler=scheduler,
+        resources=Resources(cpu=cpu, gpu=gpu),
+        cluster=cluster,
+        name=name,
+        store=store,
+        artifacts=artifacts,
+        resume=resume,
+        keep=keep,
+        progress=not quiet,
+    )
+    found = outcome(preset.study)
+    if json:
+        show_json(found)
+    else:
+        show(_report(found, store=store))
+    raise typer.Exit(_exit_code(preset.study, target))
+
+
+def outcome(study: Study) -> dict[str, Any]:
+    """What `fit --json` says of a study that has ended."""
+    best = study.best
+    return {
+        "study": study.name,
+        "state": study.state,
+        "objective": {"metric": study.objective.metric, "mode": study.objective.mode},
+        "best": {
+            "trial": best.number,
+            "value": best.value,
+            "epoch": best.epoch,
+            "metrics": best.metrics,
+            "config": best.config,
+            "checkpoint": best.checkpoint,
+        },
+        "trials": len(study.trials),
+        "store": study.store_url,
+        "artifacts": study.artifacts.url,
+    }
+
+
+def _check(task: str, known: list[str], *, name: str | None, resume: bool) -> None:
+    problems = []
+    if task not in known:
+        problems.append(unknown_name("task", task, known))
+    if resume and name is None:
+        problems.append("--resume needs to know with which study: add its --name.")
+    if problems:
+        raise SettingError(problems)
+
+
+def _exit_code(study: Study, target: float | None) -> int:
+    if study.interrupted:
+        return exits.INTERRUPTED
+    if target is not None and not study.objective.reached(study.best.value, target):
+        return exits.TARGET_MISSED
+    return exits.DONE
+
+
+def _report(found: dict[str, Any], *, store: str | None) -> str:
+    best, metric = found["best"], found["objective"]["metric"]
+    lines = {
+        "study": f"{found['study']} ({found['state']}, {found['trials']} trials)",
+        "best trial": f"{best['trial']}, {metric} {best['value']:.4f} after epoch {best['epoch']}",
+        **{f"  {name}": value for name, value in best["config"].items()},
+        "store": found["store"],
+        "checkpoint": best["checkpoint"],
+    }
+    where = "" if store is None else f" --store {shlex.quote(store)}"
+    nexts = (f"leaderboard {found['study']}", f"evaluate {found['study']}", f"predict {found['study']} FILE...")
+    return "\n".join([pairs(lines), "", "Next:", *(f"  gradfleet {verb}{where}" for verb in nexts)])
+
+
+def _summary(task: str) -> str:
+    """The first sentence of the preset's own documentation."""
+    from gradfleet.trials.recipes import task_entry_point
+
+    try:
+        preset = task_entry_point(task).load()
+    except ImportError as error:
+        return f"(cannot be loaded: {error})"
+    return (inspect.getdoc(preset) or "").partition("\n")[0]

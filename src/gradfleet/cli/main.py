@@ -1,0 +1,77 @@
+"""The command line `gradfleet VERB`: its verbs, and the one way in which errors leave it."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+import typer
+from typer.core import TyperGroup
+
+import gradfleet
+from gradfleet.cli import doctor, exits, fit, leaderboard, predict
+from gradfleet.cli.options import examples
+
+
+class Verbs(TyperGroup):
+    """Runs a verb; an error that gradfleet raises on purpose ends it with a line on stderr and a code."""
+
+    def invoke(self, ctx: Any) -> Any:
+        try:
+            return super().invoke(ctx)
+        except Exception as error:
+            code = exits.exit_code(error)
+            if code is None or ctx.params["debug"] or isinstance(error, BrokenPipeError):
+                raise
+            typer.echo(f"Error: {exits.message(error)}", err=True)
+            raise typer.Exit(code) from error
+
+
+app = typer.Typer(
+    name="gradfleet",
+    cls=Verbs,
+    rich_markup_mode=None,
+    add_completion=False,
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 120},
+    epilog=examples(
+        "gradfleet fit image-classification flowers/ --budget 10m --name flowers",
+        "gradfleet leaderboard flowers",
+        "gradfleet evaluate flowers held_out/",
+        "gradfleet predict flowers new.jpg",
+    ),
+)
+
+
+def _version(*, asked: bool) -> None:
+    if asked:
+        typer.echo(f"gradfleet {gradfleet.__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def root(
+    *,
+    version: Annotated[
+        bool, typer.Option("--version", callback=lambda asked: _version(asked=asked), is_eager=True, help="Print it.")
+    ] = False,
+    debug: Annotated[bool, typer.Option("--debug", help="Show an error with its traceback.")] = False,
+) -> None:
+    """AutoML and hyperparameter tuning for PyTorch, backed by Ray.
+
+    Data goes to stdout, progress and errors to stderr. Exit codes: 0 done, 1 no usable trial, 2 usage or setting, 3
+    cluster or store out of reach, 5 not found, 6 done but the target was missed, 130 interrupted.
+    """
+
+
+app.command(epilog=examples(*fit.TASKS_EXAMPLES))(fit.tasks)
+app.command(epilog=examples(*fit.FIT_EXAMPLES))(fit.fit)
+app.command(epilog=examples(*leaderboard.EXAMPLES))(leaderboard.leaderboard)
+app.command(epilog=examples(*predict.PREDICT_EXAMPLES))(predict.predict)
+app.command(epilog=examples(*predict.EVALUATE_EXAMPLES))(predict.evaluate)
+app.command(epilog=examples(*doctor.EXAMPLES))(doctor.doctor)
+
+
+def main() -> None:
+    """The console script."""
+    app(prog_name="gradfleet")

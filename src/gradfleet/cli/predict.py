@@ -1,0 +1,141 @@
+"""`gradfleet predict` and `gradfleet evaluate`: the models of a study at work."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from gradfleet.cli.options import JsonOption, Name, StoreOption, TrialOption, TrustOption
+from gradfleet.cli.output import aligned, number, show, show_json
+
+if TYPE_CHECKING:
+    from gradfleet.study.study import Study
+    from gradfleet.study.view import TrialView
+    from gradfleet.training.evaluation import Evaluation
+
+PREDICT_EXAMPLES = (
+    "gradfleet predict flowers new.jpg other.jpg",
+    "gradfleet predict flowers photos/*.jpg --proba > probabilities.tsv",
+    "gradfleet predict flowers new.jpg --trial 0 --json",
+)
+
+EVALUATE_EXAMPLES = (
+    "gradfleet evaluate flowers",
+    "gradfleet evaluate flowers held_out/ --details",
+    "gradfleet evaluate flowers held_out/ --trial 0 --json",
+)
+
+
+def predict(
+    name: Name,
+    items: Annotated[list[str], typer.Argument(metavar="ITEM", help="Files to predict.", show_default=False)],
+    *,
+    proba: Annotated[bool, typer.Option("--proba", help="Probabilities: a header, then a column a class.")] = False,
+    trial: TrialOption = None,
+    trust_recipe: TrustOption = False,
+    store: StoreOption = None,
+    json: JsonOption = False,
+) -> None:
+    """Predict files with the best model of a study.
+
+    A line each: the file, a tab, its label.
+    """
+    from gradfleet.study.study import Study
+
+    study = Study.attach(name, store=store, trust_recipe=trust_recipe)
+    chosen = _trial(study, trial)
+    found = (_probabilities if proba else _labels)(chosen.model(), items)
+    if json:
+        show_json({"study": study.name, "trial": chosen.number, "predictions": found})
+    else:
+        show("\n".join("\t".join(line) for line in _lines(found, proba=proba)))
+
+
+def evaluate(
+    name: Name,
+    data: Annotated[
+        str | None,
+        typer.Argument(
+            metavar="DATA",
+            help="Labelled data of the kind the study learned from; its own validation rows by default.",
+            show_default=False,
+        ),
+    ] = None,
+    *,
+    trial: TrialOption = None,
+    details: Annotated[bool, typer.Option("--details", help="The tables too: by class, and the confusion.")] = False,
+    trust_recipe: TrustOption = False,
+    store: StoreOption = None,
+    json: JsonOption = False,
+) -> None:
+    """Measure the best model of a study on labelled data.
+
+    Without DATA these are the study's own validation rows, and what the study recorded stands beside: a model that was
+    saved and loaded right gives the same accuracy again.
+    """
+    from gradfleet.study.study import Study
+
+    study = Study.attach(name, store=store, trust_recipe=trust_recipe)
+    chosen = _trial(study, trial)
+    model = chosen.model()
+    measured = model.evaluate(_validation(study) if data is None else os.path.abspath(data))
+    recorded = _recorded(chosen, measured) if data is None else {}
+    if json:
+        found = {"study": study.name, "trial": chosen.number, "data": data, "metrics": measured, "recorded": recorded}
+        show_json({**found, "details": _tables(measured)} if details else found)
+    else:
+        show(_metrics(measured, recorded))
+        for title, table in measured.details.items() if details else ():
+            show(f"\n{title}\n{table.to_string()}")
+
+
+def _trial(study: Study, chosen: int | None) -> TrialView:
+    return study.best if chosen is None else study.trial(chosen)
+
+
+def _validation(study: Study) -> Any:
+    from gradfleet.data.prepared import read_prepared
+
+    return read_prepared(Path(study.spec["data"])).validation
+
+
+def _recorded(trial: TrialView, measured: Mapping[str, float]) -> dict[str, float]:
+    """What the study recorded of the same metrics when the model was saved."""
+    return {name: trial.metrics[f"val_{name}"] for name in measured if f"val_{name}" in trial.metrics}
+
+
+def _metrics(measured: Mapping[str, float], recorded: Mapping[str, float]) -> str:
+    if not recorded:
+        return aligned(("metric", "value"), [(name, number(one)) for name, one in measured.items()], left=("metric",))
+    rows = [(name, number(one), number(recorded.get(name))) for name, one in measured.items()]
+    return aligned(("metric", "value", "recorded"), rows, left=("metric",))
+
+
+def _tables(measured: Evaluation) -> dict[str, Any]:
+    return {name: table.to_dict("index") for name, table in measured.details.items()}
+
+
+def _labels(model: Any, items: Sequence[str]) -> list[dict[str, Any]]:
+    labels = model.predict([os.path.abspath(item) for item in items])
+    return [{"item": item, "label": label} for item, label in zip(items, labels, strict=True)]
+
+
+def _probabilities(model: Any, items: Sequence[str]) -> list[dict[str, Any]]:
+    """An entry an item, with a dict from class to probability."""
+    table = model.predict_proba([os.path.abspath(item) for item in items]).tolist()
+    labels = [str(label) for label in model.facts.labels or range(len(table[0]))]
+    return [
+        {"item": item, "probabilities": dict(zip(labels, row, strict=True))}
+        for item, row in zip(items, table, strict=True)
+    ]
+
+
+def _lines(found: Sequence[Mapping[str, Any]], *, proba: bool) -> list[list[str]]:
+    if not proba:
+        return [[one["item"], str(one["label"])] for one in found]
+    rows = [[one["item"], *map(number, one["probabilities"].values())] for one in found]
+    return [["item", *found[0]["probabilities"]], *rows]
