@@ -10,6 +10,7 @@ from types import TracebackType
 from rich.console import Console
 from rich.live import Live
 from rich.table import Table
+from rich.text import Text
 
 from gradfleet.objective import Objective
 from gradfleet.study.budget import Budget
@@ -135,7 +136,8 @@ class SweepProgress:
         table = Table(title=self._line(), title_justify="left", title_style="bold", expand=False)
         for name in ("trial", "state", "epoch", self._objective.metric):
             table.add_column(name, justify="left" if name == "state" else "right", no_wrap=True)
-        table.add_column("config", overflow="ellipsis", no_wrap=True)
+        # May wrap for Rich to narrow it alone, and not the short columns until nothing is left of them; it is cut.
+        table.add_column("config")
         running = [one for one in self._all.values() if one.state == "running"]
         others = sorted(
             (one for one in self._all.values() if one.state != "running"), key=lambda one: (one.rank, one.number)
@@ -144,7 +146,8 @@ class SweepProgress:
         for one in [*running, *others][:_ROWS]:
             value = "" if one.value is None else f"{one.value:.4f}"
             style = "bold green" if one is best else ("dim" if one.state in ("pruned", "fail") else "")
-            table.add_row(str(one.number), one.state, str(one.epoch), value, summary(one.config), style=style)
+            config = Text(summary(one.config), no_wrap=True, overflow="ellipsis")
+            table.add_row(str(one.number), one.state, str(one.epoch), value, config, style=style)
         return table
 
 

@@ -80,6 +80,11 @@ class Study:
         return self._store.study(self.name)
 
     @property
+    def store_url(self) -> str:
+        """Where the study is kept, without the store's password."""
+        return self._store.url
+
+    @property
     def state(self) -> StudyState:
         return self.row.state
 
