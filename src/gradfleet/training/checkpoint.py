@@ -18,12 +18,15 @@ DESCRIPTION = "model.json"
 FORMAT = 1
 
 
-def write_files(folder: Path, files: Mapping[str, bytes]) -> None:
+def write_files(folder: Path, files: Mapping[str, bytes], *, durable: bool = True) -> None:
     """Make `folder` hold exactly `files` and their manifest, replacing what was there.
 
-    The files are written and flushed to disk under another name first. A process that dies leaves either what was
-    there before or all of the new; while an old folder is being replaced it lies beside it as `.NAME.previous`, where
-    `read_files` finds it.
+    The files are written under another name first. A process that dies leaves either what was there before or all of
+    the new; while an old folder is being replaced it lies beside it as `.NAME.previous`, where `read_files` finds it.
+
+    Args:
+        durable: whether the same holds when the machine dies, for which every file is flushed to the disk. That takes
+            several times as long as all the rest; without it a file may be empty afterwards, which reading finds out.
     """
     folder = folder.absolute()
     folder.parent.mkdir(parents=True, exist_ok=True)
@@ -31,9 +34,8 @@ def write_files(folder: Path, files: Mapping[str, bytes]) -> None:
     making.mkdir()
     try:
         for name, content in {**files, MANIFEST: _manifest(files)}.items():
-            _write(making / name, content)
-        _flush(making)
-        _put_in_place(making, folder)
+            _write(making / name, content, durable=durable)
+        _put_in_place(making, folder, durable=durable)
     finally:
         shutil.rmtree(making, ignore_errors=True)
 
@@ -109,11 +111,12 @@ def _digest(content: bytes) -> str:
     return hashlib.sha256(content).hexdigest()
 
 
-def _write(path: Path, content: bytes) -> None:
+def _write(path: Path, content: bytes, *, durable: bool) -> None:
     with path.open("wb") as file:
         file.write(content)
-        file.flush()
-        os.fsync(file.fileno())
+        if durable:
+            file.flush()
+            os.fsync(file.fileno())
 
 
 def _flush(folder: Path) -> None:
@@ -129,11 +132,14 @@ def _previous(folder: Path) -> Path:
     return folder.with_name(f".{folder.name}.previous")
 
 
-def _put_in_place(made: Path, folder: Path) -> None:
+def _put_in_place(made: Path, folder: Path, *, durable: bool) -> None:
+    if durable:
+        _flush(made)
     previous = _previous(folder)
     if folder.exists():
         shutil.rmtree(previous, ignore_errors=True)
         folder.rename(previous)
     made.rename(folder)
-    _flush(folder.parent)
+    if durable:
+        _flush(folder.parent)
     shutil.rmtree(previous, ignore_errors=True)

@@ -16,7 +16,6 @@ from torch import nn
 
 from gradfleet.data.loaders import Batches
 from gradfleet.errors import DataError
-from gradfleet.training import schedules
 from gradfleet.training.callbacks.callback import Callback
 from gradfleet.training.context import Cancel, Context, FitState
 from gradfleet.training.events import Events
@@ -110,11 +109,9 @@ class Loop:
             yield f"{name}.{seen[name]}", callback
 
     def _make_schedules(self) -> dict[str, Schedule]:
-        choice, batches = self._model.settings.schedule, self._train.num_batches
-        if choice is None:
-            return {}
-        steps = None if batches is None else batches * (self._state.total_epochs - self._first_epoch)
-        return {name: schedules.build(choice, one, steps) for name, one in self._model.optimizers.items()}
+        batches = self._train.num_batches
+        epochs = self._state.total_epochs - self._first_epoch
+        return self._model.build_schedules(None if batches is None else batches * epochs)
 
     def _start(self) -> None:
         for network in self._model.networks.values():

@@ -76,6 +76,7 @@ class Model:
         self._problem: Problem | None = None
         self._loop: Loop | None = None
         self._last_fit: Mapping[str, Any] = {}
+        self._rates: dict[str, schedules.Rates] = {}
 
     def compile(
         self,
@@ -144,8 +145,9 @@ class Model:
             found.append("This model is not compiled: call compile(...) before fit.")
         if found:
             raise SettingError(found)
-        fit_state = saving.resume(self, Path(resume)) if resume is not None else {}
-        seed = seed if seed is not None else int(fit_state.get("seed", 0))
+        resumed = saving.resume(self, Path(resume)) if resume is not None else None
+        fit_state = resumed.fit if resumed is not None else {"seed": 0, "first_epoch": self.epoch}
+        seed = fit_state["seed"] if seed is None else seed
         parts = split_of(data, validation)
         train = make_batches(parts.train, batch_size=batch_size, shuffle=True, seed=seed, device=self.device)
         held_out = self._batches(parts.validation, batch_size) if parts.validation is not None else None
@@ -155,12 +157,13 @@ class Model:
             self,
             train,
             held_out,
-            total_epochs=epochs if resume is not None else self.epoch + epochs,
-            first_epoch=int(fit_state.get("first_epoch", self.epoch)),
+            total_epochs=epochs if resumed is not None else self.epoch + epochs,
+            first_epoch=fit_state["first_epoch"],
             seed=seed,
             callbacks=callbacks,
         )
-        if fit_state:
+        if resumed is not None:
+            resumed.restore_optimizers(self)
             loop.load_state(fit_state)
         self._loop = loop
         return loop.run()
@@ -215,14 +218,16 @@ class Model:
         own = parts.test if parts.test is not None else parts.validation
         return inference.predict(self, self._batches(own if own is not None else parts.train, batch_size))
 
-    def save(self, folder: Path | str, *, extra: Mapping[str, Any] | None = None) -> None:
+    def save(self, folder: Path | str, *, extra: Mapping[str, Any] | None = None, durable: bool = True) -> None:
         """Write a checkpoint folder: all or nothing, replacing the one that may be there.
 
         Args:
             extra: further JSON to keep with it; `checkpoint.read_extra` reads it without the weights.
+            durable: whether it survives the death of the machine too, not only that of the process; see
+                `checkpoint.write_files`.
         """
         fit_state = self._loop.state() if self._loop is not None else self._last_fit
-        saving.save(self, Path(folder), fit_state, extra or {})
+        saving.save(self, Path(folder), fit_state, extra or {}, durable=durable)
 
     @classmethod
     def load(
@@ -334,6 +339,16 @@ class Model:
         names = [f"{prefix}_{name}" for prefix in prefixes for name in ("loss", *self._problem.metric_names)]
         return (*names, "train_seconds")
 
+    def build_schedules(self, total_steps: int | None) -> dict[str, schedules.Schedule]:
+        """A schedule for each optimizer, from the rates that it had when it was made; none unless compile was told."""
+        choice = self.settings.schedule
+        if choice is None:
+            return {}
+        return {
+            name: schedules.build(choice, optimizer, self._rates[name], total_steps)
+            for name, optimizer in self.optimizers.items()
+        }
+
     def leave(self, fit_state: Mapping[str, Any], stop_reason: str | None) -> None:
         """The loop is over; what it leaves is kept for `save`."""
         self._loop, self._last_fit, self.stop_reason = None, fit_state, stop_reason
@@ -343,6 +358,7 @@ class Model:
         self.precision = Precision(settings.precision, self.device)
         made = self.configure_optimizers()
         self.optimizers = {"network": made} if isinstance(made, Optimizer) else dict(made)
+        self._rates = {name: schedules.rates_of(one) for name, one in self.optimizers.items()}
         kind = settings.told_kind
         self._problem = Problem.settle(settings, kind) if kind is not None else None
         return self

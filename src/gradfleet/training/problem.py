@@ -55,14 +55,19 @@ class Problem:
             raise SettingError("Nothing tells which loss to use: give compile a loss=, or the kind= of problem.")
         if isinstance(outputs, torch.Tensor) and isinstance(targets, torch.Tensor):
             outputs, targets = kinds.align(outputs, targets, self.kind)
+            if self.kind not in (None, "multiclass") and outputs.shape != targets.shape:
+                raise self._misfit(outputs, targets, "they would be broadcast against each other")
         try:
             return self.loss(outputs, targets)
         except (RuntimeError, ValueError, IndexError, TypeError) as error:
-            raise SettingError(
-                f"The loss does not fit: outputs are {_describe(outputs)} and targets are {_describe(targets)}"
-                f"{f' of a {self.kind} problem' if self.kind else ''} ({error}). "
-                "Check the network's last layer, the loss, and kind= of compile."
-            ) from error
+            raise self._misfit(outputs, targets, error) from error
+
+    def _misfit(self, outputs: Any, targets: Any, reason: object) -> SettingError:
+        return SettingError(
+            f"The loss does not fit: outputs are {_describe(outputs)} and targets are {_describe(targets)}"
+            f"{f' of a {self.kind} problem' if self.kind else ''} ({reason}). "
+            "Check the network's last layer, the loss, and kind= of compile."
+        )
 
     @classmethod
     def infer(cls, settings: TrainingSettings, targets: Any, told: Kind | None = None) -> Problem:

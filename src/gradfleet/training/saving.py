@@ -6,6 +6,7 @@ import io
 import json
 import pickle
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -22,14 +23,17 @@ if TYPE_CHECKING:
     from gradfleet.training.model import Model
 
 TRAINING = "training.pt"
+_PLAIN = {bool, bytes, float, int, str, type(None)}
 
 
-def save(model: Model, folder: Path, fit_state: Mapping[str, Any], extra: Mapping[str, Any]) -> None:
+def save(
+    model: Model, folder: Path, fit_state: Mapping[str, Any], extra: Mapping[str, Any], *, durable: bool = True
+) -> None:
     """Write everything of the model: weights, description, and what a resumed fit needs."""
     files = {_weights_file(name): _weights(network) for name, network in model.networks.items()}
     files[TRAINING] = _training_state(model, fit_state)
     files[DESCRIPTION] = json.dumps(_description(model, extra), indent=1).encode()
-    write_files(folder, files)
+    write_files(folder, files, durable=durable)
 
 
 def load(model: Model, folder: Path) -> TrainingSettings | None:
@@ -39,11 +43,41 @@ def load(model: Model, folder: Path) -> TrainingSettings | None:
     return TrainingSettings.from_json(settings) if settings is not None else None
 
 
-def resume(model: Model, folder: Path) -> dict[str, Any]:
-    """Put everything into a compiled model, and give what its loop needs.
+@dataclass(frozen=True, slots=True)
+class Resumption:
+    """A checkpoint whose weights are in a compiled model already; the rest follows when the loop has been made.
+
+    Attributes:
+        fit: what the loop needs.
+    """
+
+    folder: Path
+    optimizers: Mapping[str, Any]
+    scaler: Mapping[str, Any]
+    fit: Mapping[str, Any]
+
+    def restore_optimizers(self, model: Model) -> None:
+        """Put the optimizers' state back. The schedules must be made before: making one changes its optimizer.
+
+        Raises:
+            CheckpointError: the model has other optimizers.
+        """
+        for name, optimizer in model.optimizers.items():
+            try:
+                optimizer.load_state_dict(self.optimizers[name])
+            except (KeyError, ValueError) as error:
+                raise CheckpointError(
+                    f"The checkpoint {self.folder} was made with another optimizer: {error}"
+                ) from error
+        if model.precision.scaler is not None and self.scaler:
+            model.precision.scaler.load_state_dict(dict(self.scaler))
+
+
+def resume(model: Model, folder: Path) -> Resumption:
+    """Put weights and history into a compiled model, and read the rest.
 
     Raises:
-        CheckpointError: the checkpoint is damaged, or belongs to another network or optimizer.
+        CheckpointError: the checkpoint is damaged, or belongs to another network.
     """
     files = read_files(folder)
     state = _read_training_state(folder, files)
@@ -53,15 +87,7 @@ def resume(model: Model, folder: Path) -> dict[str, Any]:
             f"and the model for {sorted(model.optimizers)}."
         )
     _restore(model, folder, files)
-    for name, optimizer in model.optimizers.items():
-        try:
-            optimizer.load_state_dict(state["optimizers"][name])
-        except (KeyError, ValueError) as error:
-            raise CheckpointError(f"The checkpoint {folder} was made with another optimizer: {error}") from error
-    if model.precision.scaler is not None and state["scaler"]:
-        model.precision.scaler.load_state_dict(state["scaler"])
-    fit_state: dict[str, Any] = state["fit"]
-    return fit_state
+    return Resumption(folder, state["optimizers"], state["scaler"], state["fit"])
 
 
 def _description(model: Model, extra: Mapping[str, Any]) -> dict[str, Any]:
@@ -129,6 +155,7 @@ def _weights(network: nn.Module) -> bytes:
 
 
 def _training_state(model: Model, fit_state: Mapping[str, Any]) -> bytes:
+    _require_plain(fit_state, "the state of the fit")
     scaler = model.precision.scaler
     state = {
         "optimizers": {name: optimizer.state_dict() for name, optimizer in model.optimizers.items()},
@@ -138,6 +165,21 @@ def _training_state(model: Model, fit_state: Mapping[str, Any]) -> bytes:
     buffer = io.BytesIO()
     torch.save(state, buffer)
     return buffer.getvalue()
+
+
+def _require_plain(value: Any, name: str) -> None:
+    """Refuse, while there is somebody to see it, what could not be loaded back without running code."""
+    if isinstance(value, Mapping):
+        for key, part in value.items():
+            _require_plain(part, f"{name}.{key}")
+    elif isinstance(value, list | tuple):
+        for number, part in enumerate(value):
+            _require_plain(part, f"{name}.{number}")
+    elif type(value) not in _PLAIN and not isinstance(value, torch.Tensor):
+        raise CheckpointError(
+            f"{name} is a {type(value).__name__}; a checkpoint holds numbers, strings, tensors, and lists and dicts of "
+            "them. Convert it in the callback's state()."
+        )
 
 
 def _read_training_state(folder: Path, files: Mapping[str, bytes]) -> dict[str, Any]:

@@ -18,6 +18,7 @@ from torch.optim.lr_scheduler import (
 from gradfleet.errors import SettingError, unknown_name
 
 ScheduleFactory = Callable[..., LRScheduler]
+Rates = list[dict[str, Any]]
 ScheduleChoice = str | type[LRScheduler] | ScheduleFactory
 
 
@@ -72,8 +73,15 @@ def problems(choice: ScheduleChoice | None) -> list[str]:
     return [f"A schedule is a name, a class or a factory of (optimizer), got {choice!r}."]
 
 
-def build(choice: ScheduleChoice, optimizer: Optimizer, total_steps: int | None) -> Schedule:
-    """The schedule over `total_steps` steps of the optimizer.
+def rates_of(optimizer: Optimizer) -> Rates:
+    """The numbers of an optimizer that a schedule may move, in each of its groups."""
+    return [
+        {key: group[key] for key in ("lr", "betas", "momentum") if key in group} for group in optimizer.param_groups
+    ]
+
+
+def build(choice: ScheduleChoice, optimizer: Optimizer, rates: Rates, total_steps: int | None) -> Schedule:
+    """The schedule over `total_steps` steps of the optimizer, from `rates` on: an earlier schedule may have moved them.
 
     A factory that takes `total_steps` moves after every step, any other after every epoch.
 
@@ -81,9 +89,9 @@ def build(choice: ScheduleChoice, optimizer: Optimizer, total_steps: int | None)
         SettingError: the schedule needs the number of steps, and the data does not know its length.
     """
     factory: ScheduleFactory = SCHEDULES[choice] if isinstance(choice, str) else choice
-    for group in optimizer.param_groups:
-        # An earlier fit's schedule left its last rate behind; a new one starts from the rate that was asked for.
-        group["lr"] = group.get("initial_lr", group["lr"])
+    for group, asked in zip(optimizer.param_groups, rates, strict=False):
+        group.update(asked)
+        group.pop("initial_lr", None)
     if not _wants_steps(factory):
         return Schedule(factory(optimizer), per_step=False)
     if total_steps is None:

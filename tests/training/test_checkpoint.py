@@ -1,0 +1,298 @@
+from __future__ import annotations
+
+import io
+import json
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+from torch.utils.data import DataLoader, TensorDataset
+
+from gradfleet.errors import CheckpointError
+from gradfleet.training.callbacks import Callback, EarlyStopping
+from gradfleet.training.checkpoint import read_description, read_extra, read_files, write_files
+from gradfleet.training.model import Model
+
+Make = Callable[..., nn.Module]
+Pair = tuple[torch.Tensor, torch.Tensor]
+
+
+def weights(model: Model) -> torch.Tensor:
+    values = [value.flatten().double() for one in model.networks.values() for value in one.state_dict().values()]
+    return torch.cat(values)
+
+
+@pytest.fixture
+def saved(pair: Pair, network: Make, tmp_path: Path) -> Path:
+    model = Model(network()).compile("cross_entropy", metrics=["accuracy"])
+    model.fit(pair, pair, epochs=2)
+    model.save(tmp_path / "saved", extra={"config": {"width": 8}})
+    return tmp_path / "saved"
+
+
+def test_a_loaded_model_measures_and_predicts_as_the_saved_one(pair: Pair, network: Make, tmp_path: Path) -> None:
+    model = Model(network()).compile()
+    history = model.fit(pair, pair, epochs=2, batch_size=16)
+    model.save(tmp_path / "saved")
+
+    loaded = Model.load(tmp_path / "saved", network())
+
+    assert torch.equal(loaded.predict(pair[0]), model.predict(pair[0]))
+    assert loaded.evaluate(pair)["accuracy"] == history[-1]["val_accuracy"]
+    assert loaded.evaluate(pair)["loss"] == history[-1]["val_loss"]
+    assert loaded.history[1] == history[1]
+    assert loaded.epoch == 2
+
+
+def test_a_checkpoint_is_a_folder_of_readable_files_with_a_manifest(saved: Path) -> None:
+    assert sorted(file.name for file in saved.iterdir()) == [
+        "manifest.json",
+        "model.json",
+        "training.pt",
+        "weights.safetensors",
+    ]
+    manifest = json.loads((saved / "manifest.json").read_text())
+    assert manifest["files"]["model.json"]["size"] == (saved / "model.json").stat().st_size
+    assert read_description(saved)["settings"]["loss"] == "cross_entropy"
+    assert read_extra(saved) == {"config": {"width": 8}}
+
+
+@pytest.mark.parametrize("name", ["manifest.json", "model.json", "training.pt", "weights.safetensors"])
+@pytest.mark.parametrize("damage", ["missing", "cut", "flipped"])
+def test_a_damaged_checkpoint_is_refused_with_the_files_name(
+    name: str, damage: str, saved: Path, network: Make
+) -> None:
+    file = saved / name
+    content = file.read_bytes()
+    if damage == "missing":
+        file.unlink()
+    else:
+        file.write_bytes(content[:-1] if damage == "cut" else b"?" + content[1:])
+
+    with pytest.raises(CheckpointError, match=name):
+        Model.load(saved, network())
+
+
+def test_a_place_without_a_checkpoint_is_refused(tmp_path: Path, network: Make) -> None:
+    with pytest.raises(CheckpointError, match=r"no checkpoint at .+nowhere"):
+        Model.load(tmp_path / "nowhere", network())
+
+
+def test_a_later_format_is_refused(saved: Path, network: Make) -> None:
+    manifest = json.loads((saved / "manifest.json").read_text())
+    (saved / "manifest.json").write_text(json.dumps({**manifest, "format": 99}))
+
+    with pytest.raises(CheckpointError, match="has format 99; this version reads format 1"):
+        Model.load(saved, network())
+
+
+def test_another_architecture_is_refused_with_missing_and_unexpected_keys(saved: Path) -> None:
+    other = nn.Sequential(nn.Linear(4, 9), nn.Tanh(), nn.Linear(9, 2))
+    before = other[0].weight.clone()
+
+    with pytest.raises(CheckpointError) as caught:
+        Model.load(saved, other)
+
+    message = str(caught.value)
+    assert "missing: 2.weight, 2.bias" in message
+    assert "unexpected: 3.bias, 3.weight" in message
+    assert "of another shape: 0.weight (8, 4) instead of (9, 4), 0.bias (8,) instead of (9,)" in message
+    assert torch.equal(other[0].weight, before)
+
+
+def test_other_networks_are_refused(saved: Path, network: Make) -> None:
+    with pytest.raises(CheckpointError, match=r"holds the networks \['network'\], and the model has \['a', 'b'\]"):
+        Model.load(saved, {"a": network(), "b": network()})
+
+
+def test_loading_runs_no_code_of_the_checkpoint(saved: Path, pair: Pair, network: Make, tmp_path: Path) -> None:
+    class Evil:
+        def __reduce__(self) -> Any:
+            return os.mkdir, (str(tmp_path / "evil"),)
+
+    buffer = io.BytesIO()
+    torch.save(Evil(), buffer)
+    write_files(saved, {**read_files(saved), "training.pt": buffer.getvalue()})
+
+    Model.load(saved, network())
+    with pytest.raises(CheckpointError, match=r"training\.pt of the checkpoint .+ more than numbers and tensors"):
+        Model(network()).compile().fit(pair, epochs=3, resume=saved)
+    assert not (tmp_path / "evil").exists()
+
+
+def test_a_write_that_fails_leaves_what_was_there(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    write_files(tmp_path / "place", {"a": b"old"})
+
+    def full(*_: Any) -> None:
+        raise OSError("disk full")
+
+    monkeypatch.setattr(os, "fsync", full)
+    with pytest.raises(OSError, match="disk full"):
+        write_files(tmp_path / "place", {"a": b"new"})
+
+    assert read_files(tmp_path / "place") == {"a": b"old"}
+    assert [one.name for one in tmp_path.iterdir()] == ["place"]
+
+
+def test_a_death_between_the_two_renames_leaves_the_previous_one_readable(tmp_path: Path) -> None:
+    write_files(tmp_path / "place", {"a": b"old"})
+    (tmp_path / "place").rename(tmp_path / ".place.previous")
+
+    assert read_files(tmp_path / "place") == {"a": b"old"}
+
+    write_files(tmp_path / "place", {"a": b"new"})
+    assert read_files(tmp_path / "place") == {"a": b"new"}
+    assert sorted(one.name for one in tmp_path.iterdir()) == ["place"]
+
+
+def test_a_write_that_need_not_be_durable_flushes_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    flushed: list[int] = []
+    monkeypatch.setattr(os, "fsync", flushed.append)
+
+    write_files(tmp_path / "a", {"a": b""}, durable=False)
+    assert not flushed
+    write_files(tmp_path / "b", {"b": b""})
+    assert len(flushed) == 4  # both files, their folder, and the folder above
+
+
+def test_tied_weights_are_kept(tmp_path: Path) -> None:
+    def tied() -> nn.Module:
+        module = nn.Sequential(nn.Linear(4, 4), nn.Linear(4, 4))
+        module[1].weight = module[0].weight
+        return module
+
+    model = Model(tied()).compile()
+    model.save(tmp_path / "saved")
+    loaded = Model.load(tmp_path / "saved", tied())
+
+    assert torch.equal(weights(loaded), weights(model))
+    assert loaded.network[1].weight is loaded.network[0].weight
+
+
+def test_a_model_with_objects_of_ones_own_is_compiled_again_after_loading(
+    pair: Pair, network: Make, tmp_path: Path
+) -> None:
+    Model(network()).compile(nn.CrossEntropyLoss()).save(tmp_path / "saved")
+
+    loaded = Model.load(tmp_path / "saved", network())
+
+    assert loaded.predict(pair[0]).shape == (70, 2)
+    assert not loaded.is_compiled
+    assert loaded.compile("cross_entropy").evaluate(pair)["loss"] > 0
+
+
+class Counter(Callback):
+    """State of its own, which changes the weights: a resumed fit needs it."""
+
+    def __init__(self) -> None:
+        self.seen = 0
+
+    def state(self) -> dict[str, Any]:
+        return {"seen": self.seen}
+
+    def load_state(self, state: Any) -> None:
+        self.seen = state["seen"]
+
+    def on_loss_end(self, context: Any) -> None:
+        self.seen += 1
+        context.loss = context.loss * (1 + self.seen % 3)
+
+
+def loader(pair: Pair, generator: torch.Generator | None = None, **workers: Any) -> DataLoader[Any]:
+    return DataLoader(TensorDataset(*pair), batch_size=16, shuffle=True, generator=generator, **workers)
+
+
+SOURCES: dict[str, Callable[[Pair], Any]] = {
+    "tensors": lambda pair: pair,
+    "loader": loader,
+    "loader with a generator": lambda pair: loader(pair, torch.Generator().manual_seed(7)),
+    "persistent workers": lambda pair: loader(
+        pair, collate_fn=torch.utils.data.default_collate, num_workers=1, persistent_workers=True
+    ),
+}
+
+
+def test_a_callback_whose_state_is_not_plain_is_named_when_saving(pair: Pair, network: Make, tmp_path: Path) -> None:
+    class Keeps(Callback):
+        def state(self) -> dict[str, Any]:
+            return {"best": [np.float64(1.0)]}
+
+    model = Model(network()).compile()
+    model.fit(pair, epochs=1, callbacks=[Keeps()])
+
+    with pytest.raises(CheckpointError, match=r"callbacks\..*Keeps\.0\.best\.0 is a float64; .+ numbers, strings"):
+        model.save(tmp_path / "saved")
+
+
+@pytest.mark.row_part("RP2")
+@pytest.mark.parametrize("source", SOURCES)
+@pytest.mark.parametrize("schedule", [None, "one_cycle", "plateau"])
+def test_a_straight_run_equals_stop_and_resume_bit_for_bit(
+    source: str, schedule: str | None, pair: Pair, network: Make, tmp_path: Path
+) -> None:
+    def compiled() -> Model:
+        return Model(network(dropout=0.5)).compile(learning_rate=0.02, schedule=schedule)
+
+    def callbacks() -> list[Callback]:
+        return [Counter(), EarlyStopping(patience=2, min_delta=0.05)]
+
+    straight = compiled()
+    straight.fit(SOURCES[source](pair), pair, epochs=5, seed=3, callbacks=callbacks())
+
+    stopped = compiled()
+    for record in stopped.epochs(SOURCES[source](pair), pair, epochs=5, seed=3, callbacks=callbacks()):
+        if record.epoch == 2:
+            stopped.save(tmp_path / "saved")
+            break
+    resumed = compiled()
+    resumed.fit(SOURCES[source](pair), pair, epochs=5, callbacks=callbacks(), resume=tmp_path / "saved")
+
+    assert torch.equal(weights(resumed), weights(straight))
+    assert [dict(record.metrics, train_seconds=0) for record in resumed.history] == [
+        dict(record.metrics, train_seconds=0) for record in straight.history
+    ]
+
+
+@pytest.mark.row_part("RP2")
+@pytest.mark.parametrize("precision", ["bf16", "fp16"])
+def test_mixed_precision_resumes_bit_for_bit_too(precision: Any, pair: Pair, network: Make, tmp_path: Path) -> None:
+    straight, resumed = (Model(network()).compile(precision=precision) for _ in range(2))
+    for record in straight.epochs(pair, epochs=3):
+        if record.epoch == 1:
+            straight.save(tmp_path / "saved")
+    resumed.fit(pair, epochs=3, resume=tmp_path / "saved")
+
+    assert torch.equal(weights(resumed), weights(straight))
+
+
+def test_a_fit_that_was_complete_has_nothing_to_resume(saved: Path, pair: Pair, network: Make) -> None:
+    model = Model(network()).compile()
+
+    assert len(model.fit(pair, epochs=2, resume=saved)) == 2
+    assert model.epoch == 2
+
+
+def test_a_resumed_fit_that_early_stopping_had_ended_trains_no_more(pair: Pair, network: Make, tmp_path: Path) -> None:
+    model = Model(network()).compile(optimizer="sgd", learning_rate=1e-12)
+    for _ in model.epochs(pair, pair, epochs=9, callbacks=[EarlyStopping(patience=1, min_delta=1.0)]):
+        model.save(tmp_path / "saved")
+    again = Model(network()).compile(optimizer="sgd", learning_rate=1e-12)
+    again.fit(pair, pair, epochs=9, callbacks=[EarlyStopping(patience=1, min_delta=1.0)], resume=tmp_path / "saved")
+
+    assert len(again.history) == len(model.history) == 2
+
+
+def test_another_optimizer_is_refused_when_resuming(saved: Path, pair: Pair) -> None:
+    class Heads(Model):
+        def configure_optimizers(self) -> torch.optim.Optimizer:
+            return torch.optim.SGD([*self.network.parameters()][:1], lr=0.1)
+
+    torch.manual_seed(0)
+    module = nn.Sequential(nn.Linear(4, 8), nn.Tanh(), nn.Dropout(0.0), nn.Linear(8, 2))
+    with pytest.raises(CheckpointError, match="another optimizer"):
+        Heads(module).compile().fit(pair, epochs=3, resume=saved)
