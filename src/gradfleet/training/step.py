@@ -74,9 +74,12 @@ def inputs_of(batch: Any) -> Any:
 
 
 def call(network: nn.Module, inputs: Any) -> Any:
-    """The network's outputs: a tuple is passed as arguments, a dict by name; `.logits` is taken where there is one."""
+    """The network's outputs: a tuple is passed as arguments, a dict by name; `.logits` is taken where there is one.
+
+    A uint8 tensor is an image's pixels 0..255, held small; the network gets floats 0..1.
+    """
     if isinstance(inputs, torch.Tensor):
-        outputs = network(inputs)
+        outputs = network(inputs.float() / 255 if inputs.dtype == torch.uint8 else inputs)
     elif isinstance(inputs, Mapping):
         outputs = network(**inputs)
     else:
