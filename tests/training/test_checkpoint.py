@@ -270,6 +270,27 @@ def test_mixed_precision_resumes_bit_for_bit_too(precision: Any, pair: Pair, net
     assert torch.equal(weights(resumed), weights(straight))
 
 
+def test_a_checkpoint_from_before_the_first_epoch_can_be_resumed(pair: Pair, network: Make, tmp_path: Path) -> None:
+    straight, resumed = (Model(network()).compile() for _ in range(2))
+    straight.save(tmp_path / "saved")
+    straight.fit(pair, epochs=2)
+    resumed.fit(pair, epochs=2, resume=tmp_path / "saved")
+
+    assert torch.equal(weights(resumed), weights(straight))
+
+
+def test_a_loaded_model_keeps_the_kind_of_problem_that_training_settled_on(
+    pair: Pair, network: Make, tmp_path: Path
+) -> None:
+    model = Model(network(1)).compile()
+    model.fit((pair[0], pair[0].sum(dim=1)), epochs=1)
+    model.save(tmp_path / "saved")
+
+    held_out = (pair[0], pair[1].float())  # nothing but 0 and 1, as a binary problem would have
+
+    assert "mae" in Model.load(tmp_path / "saved", network(1)).evaluate(held_out)
+
+
 def test_a_fit_that_was_complete_has_nothing_to_resume(saved: Path, pair: Pair, network: Make) -> None:
     model = Model(network()).compile()
 

@@ -268,6 +268,18 @@ def test_an_exception_names_callback_and_event_and_the_fit_is_torn_down(pair: Pa
     assert trace[-3:] == ["step_end", "exception", "fit_end"]
 
 
+def test_what_a_listener_does_with_the_model_fires_no_event(pair: Pair, network: Make) -> None:
+    trace: list[str] = []
+
+    def look(context: Context) -> None:
+        context.model.compute_loss(context.model.forward(pair[0]), pair[1])
+
+    for event in ("epoch_start", "batch_start", "batch_end", "validation_end", "epoch_end"):
+        trace.clear()
+        fit(pair, network, Tracer(trace, at=event, act=look))
+        assert trace == ["fit_start", *EPOCH, *EPOCH, "fit_end"]
+
+
 def test_what_is_no_callback_is_refused(pair: Pair, network: Make) -> None:
     with pytest.raises(SettingError, match="A callback is a Callback, got <class"):
         Model(network()).compile().fit(pair, epochs=1, callbacks=[Callback])  # type: ignore[list-item]

@@ -178,6 +178,14 @@ def test_an_empty_loader_is_refused(network: Make, pair: Pair) -> None:
         Model(network()).compile().fit(DataLoader(Rows(pair), batch_size=100, drop_last=True), epochs=1)
 
 
+def test_empty_validation_data_is_refused(network: Make, pair: Pair) -> None:
+    empty = DataLoader(Rows(pair), batch_size=100, drop_last=True)
+    with pytest.raises(DataError, match="validation data gives no batches"):
+        Model(network()).compile().fit(pair, empty, epochs=1)
+    with pytest.raises(DataError, match="validation data gives no batches"):
+        Model(network()).compile(kind="multiclass").evaluate(empty)
+
+
 def test_a_loss_that_does_not_fit_names_both_shapes(pair: Pair, network: Make) -> None:
     with pytest.raises(SettingError, match=r"outputs are \(32, 2\) of float32 and targets are \(32, 3\) of float32"):
         Model(network()).compile("mse").fit((pair[0], pair[0][:, :3]), epochs=1)

@@ -48,7 +48,20 @@ def measure(model: Model, batches: Batches, meter: Meter, events: Events, state:
             if state.cancel >= Cancel.VALIDATION and not (state.stopping and state.needs_record):
                 break
     batches.load_state(generators)
+    if not state.batch_number:
+        raise DataError("The validation data gives no batches; it may be empty, or exhausted by an earlier pass.")
     return meter
+
+
+def settle(model: Model, batches: Batches) -> None:
+    """Let the first batch tell the kind of problem, when nothing before did."""
+    if model.is_settled:
+        return
+    generators = batches.state()
+    with untouched_generators():
+        first = next(batches.epoch(0), None)
+    batches.load_state(generators)
+    model.settle_from(first)
 
 
 def _measure_batch(model: Model, batch: Any, meter: Meter, events: Events, state: FitState) -> None:

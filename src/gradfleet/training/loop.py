@@ -30,6 +30,10 @@ if TYPE_CHECKING:
     from gradfleet.training.model import Model
 
 
+NO_FIT: Mapping[str, Any] = {"seed": 0, "first_epoch": 0, "schedules": {}, "batches": {}, "callbacks": {}}
+"""The state of a fit that has not begun."""
+
+
 class Loop:
     """One fit of one model.
 
@@ -57,8 +61,8 @@ class Loop:
         self._state = FitState(model, total_epochs, epoch=model.epoch, num_batches=train.num_batches)
         self._state.record = model.history[-1] if model.history else None
         self._events = Events(callbacks, Context(self._state))
-        self._hooked = self._events.listens("forward_end") or self._events.listens("loss_end")
-        self._fired: set[str] = set()
+        self._within_step = {event for event in ("forward_end", "loss_end") if self._events.listens(event)}
+        self._pending: set[str] = set()
         self._schedules = self._make_schedules()
         self._step_schedules = [one.scheduler for one in self._schedules.values() if one.per_step]
         self._parameters: list[nn.Parameter] = []
@@ -188,7 +192,6 @@ class Loop:
         if state.cancel < Cancel.BATCH:
             for parameter in self._parameters:
                 parameter.grad = None
-            self._fired.clear()
             step = self._forward(state.batch)
             if state.cancel < Cancel.BATCH:
                 state.outputs, state.loss = step.outputs, step.loss
@@ -199,12 +202,14 @@ class Loop:
 
     def _forward(self, batch: Any) -> Step:
         model = self._model
+        if self._within_step:
+            self._pending = set(self._within_step)
         if model.precision.mixed:
             with model.precision.autocast():
                 step = as_step(model.training_step(batch))
         else:
             step = as_step(model.training_step(batch))
-        return self._offer(step) if self._hooked else step
+        return self._offer_rest(step) if self._within_step else step
 
     def _learn(self, step: Step) -> None:
         state, events = self._state, self._events
@@ -230,17 +235,19 @@ class Loop:
         return self._offer_field("loss", "loss_end", loss)
 
     def _offer_field(self, name: str, event: str, value: Any) -> Any:
-        if event in self._fired or self._state.cancel >= Cancel.BATCH:
+        if event not in self._pending or self._state.cancel >= Cancel.BATCH:
             return value
-        self._fired.add(event)
+        self._pending.discard(event)
         setattr(self._state, name, value)
         self._events.fire(event)
         return getattr(self._state, name)
 
-    def _offer(self, step: Step) -> Step:
+    def _offer_rest(self, step: Step) -> Step:
         """Both events fire once a batch, for a user's own step too, which may not have called what fires them."""
         outputs = self.offer_outputs(step.outputs)
-        return Step(self.offer_loss(step.loss), outputs, step.targets)
+        loss = self.offer_loss(step.loss)
+        self._pending.clear()
+        return Step(loss, outputs, step.targets)
 
     def _validate(self, batches: Batches) -> bool:
         """Add the validation's metrics; False when a callback has cut the epoch short."""

@@ -17,28 +17,24 @@ from gradfleet.training.epoch_metrics import EpochMetric, FunctionMetric, Metric
 
 MetricChoice = str | torchmetrics.Metric | torchmetrics.MetricCollection | type[torchmetrics.Metric] | MetricFunction
 MetricChoices = Sequence[MetricChoice] | Mapping[str, MetricChoice]
-_Make = Callable[[int], torchmetrics.Metric]
+_Make = Callable[[list[str], int], EpochMetric]
 
 
 def _classified(binary: Any, multiclass: Any, multilabel: Any, average: str) -> Mapping[Kind, _Make]:
     """The three forms that torchmetrics has of a classification metric; `average` is over classes or labels."""
     return {
-        "binary": lambda _: binary(validate_args=False),
-        "multiclass": lambda n: multiclass(num_classes=n, average=average, validate_args=False),
-        "multilabel": lambda n: multilabel(num_labels=n, average=average, validate_args=False),
+        "binary": lambda names, _: TorchMetric(names, binary(validate_args=False)),
+        "multiclass": lambda names, n: TorchMetric(names, multiclass(n, average=average, validate_args=False)),
+        "multilabel": lambda names, n: TorchMetric(names, multilabel(n, average=average, validate_args=False)),
     }
 
 
 def _regressed(make: Callable[[], torchmetrics.Metric]) -> Mapping[Kind, _Make]:
-    return {"regression": lambda _: make()}
+    return {"regression": lambda names, _: TorchMetric(names, make())}
 
 
 METRICS: Mapping[str, Mapping[Kind, _Make]] = {
-    "accuracy": {
-        "binary": lambda _: ExactAccuracy(by_class=False),
-        "multiclass": lambda _: ExactAccuracy(by_class=True),
-        "multilabel": lambda _: ExactAccuracy(by_class=False),
-    },
+    "accuracy": dict.fromkeys(("binary", "multiclass", "multilabel"), lambda names, _: ExactAccuracy(names)),
     "average_precision": _classified(
         classification.BinaryAveragePrecision,
         classification.MulticlassAveragePrecision,
@@ -46,7 +42,7 @@ METRICS: Mapping[str, Mapping[Kind, _Make]] = {
         "macro",
     ),
     "balanced_accuracy": {
-        "multiclass": lambda n: classification.MulticlassAccuracy(n, average="macro", validate_args=False)
+        "multiclass": lambda names, n: TorchMetric(names, classification.MulticlassRecall(n, average="macro"))
     },
     "f1": _classified(
         classification.BinaryF1Score, classification.MulticlassF1Score, classification.MultilabelF1Score, "macro"
@@ -112,7 +108,7 @@ def _build(given: str | None, choice: MetricChoice, kind: Kind | None, num_outpu
         makers = METRICS[choice]
         if kind is None or kind not in makers:
             raise SettingError(_wrong_kind(choice, kind))
-        return TorchMetric(names, makers[kind](num_outputs))
+        return makers[kind](names, num_outputs)
     if isinstance(choice, type):
         return TorchMetric(names, _instance(choice, kind, num_outputs))
     if isinstance(choice, torchmetrics.Metric | torchmetrics.MetricCollection):

@@ -6,7 +6,7 @@ import io
 import json
 import pickle
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -39,8 +39,9 @@ def save(
 def load(model: Model, folder: Path) -> TrainingSettings | None:
     """Put weights and history into the model; the settings it was compiled with, None when they were objects."""
     files = read_files(folder)
-    settings = _restore(model, folder, files)["settings"]
-    return TrainingSettings.from_json(settings) if settings is not None else None
+    description = _restore(model, folder, files)
+    settings = TrainingSettings.from_json(description["settings"]) if description["settings"] is not None else None
+    return replace(settings, kind=description["kind"]) if settings is not None else None
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,6 +96,7 @@ def _description(model: Model, extra: Mapping[str, Any]) -> dict[str, Any]:
         "epoch": model.epoch,
         "history": json.loads(model.history.to_json()),
         "settings": model.settings.to_json() if model.is_compiled else None,
+        "kind": model.kind,
         "labels": model.labels,
         "batch_size": model.batch_size,
         "networks": {name: type(network).__qualname__ for name, network in model.networks.items()},
@@ -114,6 +116,8 @@ def _restore(model: Model, folder: Path, files: Mapping[str, bytes]) -> dict[str
         _check_fit(folder, network, weights[name])
     for name, network in model.networks.items():
         network.load_state_dict(weights[name])
+    if description["kind"] is not None:
+        model.settle_as(description["kind"])
     model.epoch = description["epoch"]
     model.history = History.from_json(json.dumps(description["history"]))
     model.labels = tuple(description["labels"]) if description["labels"] is not None else None

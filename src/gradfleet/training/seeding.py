@@ -11,22 +11,25 @@ import torch
 
 
 def seed_everything(seed: int, *branch: int) -> None:
-    """Seed the global generators of Python, NumPy and torch (every device) from `seed`.
+    """Seed the global generators of Python, NumPy and torch (CPU and, where it is in use, CUDA) from `seed`.
 
     Args:
         branch: numbers that tell one use of the seed from another, such as the epoch.
     """
-    words = np.random.SeedSequence([seed, *branch]).generate_state(4, np.uint64)
+    words = np.random.SeedSequence([seed, *branch]).generate_state(3, np.uint64)
     random.seed(int(words[0]))
     np.random.seed(int(words[1]) % 2**32)
-    torch.manual_seed(int(words[2]) >> 1)
+    # torch.manual_seed would queue a call for every device that is not in use, with a stack trace, epoch after epoch.
+    torch.default_generator.manual_seed(int(words[2]) >> 1)
+    if _cuda_is_used():
+        torch.cuda.manual_seed_all(int(words[2]) >> 1)
 
 
 @contextmanager
 def untouched_generators() -> Iterator[None]:
     """Whatever is drawn inside leaves the global generators of Python, NumPy and torch as they were."""
     python, numpy, cpu = random.getstate(), np.random.get_state(), torch.get_rng_state()
-    devices = torch.cuda.get_rng_state_all() if torch.cuda.is_available() else []
+    devices = torch.cuda.get_rng_state_all() if _cuda_is_used() else []
     try:
         yield
     finally:
@@ -35,3 +38,7 @@ def untouched_generators() -> Iterator[None]:
         torch.set_rng_state(cpu)
         if devices:
             torch.cuda.set_rng_state_all(devices)
+
+
+def _cuda_is_used() -> bool:
+    return bool(torch.cuda.is_initialized())  # type: ignore[no-untyped-call]
