@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from numbers import Integral
 from pathlib import Path
 from typing import Any, Self
@@ -211,13 +211,13 @@ class Model(Steps):
 
 
 def _fit_problems(epochs: int, batch_size: int, seed: int | None) -> list[str]:
-    wanted: Sequence[tuple[str, Any, int]] = (
-        ("epochs", epochs, 0),
-        ("batch_size", batch_size, 1),
-        ("seed", seed or 0, 0),
-    )
+    wanted = {"epochs": (epochs, 0), "batch_size": (batch_size, 1), "seed": (0 if seed is None else seed, 0)}
     return [
         f"{name} must be a whole number of at least {least}, got {value!r}."
-        for name, value, least in wanted
-        if not isinstance(value, Integral) or isinstance(value, bool) or value < least
+        for name, (value, least) in wanted.items()
+        if not _is_whole(value) or value < least
     ]
+
+
+def _is_whole(value: object) -> bool:
+    return isinstance(value, Integral) and not isinstance(value, bool)

@@ -59,6 +59,8 @@ class Problem:
                 raise self._misfit(outputs, targets, "they would be broadcast against each other")
         try:
             return self.loss(outputs, targets)
+        except torch.OutOfMemoryError:
+            raise
         except (RuntimeError, ValueError, IndexError, TypeError) as error:
             raise self._misfit(outputs, targets, error) from error
 

@@ -129,7 +129,7 @@ def _check_fit(folder: Path, network: nn.Module, weights: Mapping[str, torch.Ten
     own = network.state_dict()
     differences = {
         "missing": [key for key in own if key not in weights],
-        "unexpected": [key for key in weights if key not in own],
+        "unexpected": sorted(key for key in weights if key not in own),
         "of another shape": [
             f"{key} {tuple(weights[key].shape)} instead of {tuple(own[key].shape)}"
             for key in own
