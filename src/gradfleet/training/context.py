@@ -81,7 +81,7 @@ class Context:
     def __setattr__(self, name: str, value: Any) -> None:
         if name not in _MUTABLE:
             raise AttributeError(unknown_name("field that a callback may set", name, _MUTABLE))
-        setattr(self._state, name, value)
+        object.__setattr__(self, name, value)
 
     @property
     def model(self) -> Model:
@@ -111,13 +111,25 @@ class Context:
     def batch(self) -> Any:
         return self._state.batch
 
+    @batch.setter
+    def batch(self, value: Any) -> None:
+        self._state.batch = value
+
     @property
     def outputs(self) -> Any:
         return self._state.outputs
 
+    @outputs.setter
+    def outputs(self, value: Any) -> None:
+        self._state.outputs = value
+
     @property
     def loss(self) -> torch.Tensor | None:
         return self._state.loss
+
+    @loss.setter
+    def loss(self, value: torch.Tensor | None) -> None:
+        self._state.loss = value
 
     @property
     def metrics(self) -> Mapping[str, float]:
