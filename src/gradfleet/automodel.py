@@ -233,7 +233,7 @@ class AutoModel:
             "recipe": self._reference.to_json() if self._reference else pickle_reference(place),
             "data": None if prepared is None else prepared.place,
         }
-        # The prepared folder is named after content, split and preparation: the same rows split otherwise are other data.
+        # The folder is named after content, split and preparation: the same rows split otherwise are other data.
         fingerprint = None if prepared is None else Path(prepared.place).name
         if resume and name in (study.name for study in store.studies()):
             return store.open_study(name, spec, fingerprint=fingerprint)
