@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import atexit
 import logging
-import os
 import shutil
 import tempfile
 from dataclasses import dataclass
@@ -12,20 +11,8 @@ from dataclasses import dataclass
 import ray
 
 from gradfleet.errors import ClusterError
+from gradfleet.fleet.quiet import quiet_ray
 from gradfleet.trials.resources import Resources
-
-# Set before Ray Tune is first used; a value that the user has set stays.
-_QUIET = {
-    "RAY_AIR_NEW_OUTPUT": "0",  # Tune's own tables; ours are drawn from the ledger
-    "TUNE_DISABLE_AUTO_CALLBACK_LOGGERS": "1",  # CSV, JSON and TensorBoard files a trial: half of Tune's own cost
-    "TUNE_DISABLE_SIGINT_HANDLER": "1",  # Ctrl-C has two stages here, see study/interrupt.py
-    "TUNE_GLOBAL_CHECKPOINT_S": "1000000",  # the store is the truth: Tune's snapshots are never read
-    "TUNE_WARN_EXCESSIVE_EXPERIMENT_CHECKPOINT_SYNC_THRESHOLD_S": "0",
-    "TUNE_PRINT_ALL_TRIAL_ERRORS": "0",  # a lost worker is told by the ledger
-    "RAY_CHDIR_TO_TRIAL_DIR": "0",  # user code keeps its working directory
-    "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "1",  # a trial without a GPU sees none, and so trains on the CPU
-    "RAY_TRAIN_ENABLE_V2_MIGRATION_WARNINGS": "0",
-}
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,10 +54,9 @@ def connect(address: str | None = None) -> Cluster:
     Raises:
         ClusterError: no cluster answers, or the address is of a kind that is not known.
     """
-    for name, value in _QUIET.items():
-        os.environ.setdefault(name, value)
     if not ray.is_initialized():
-        _start(address)
+        with quiet_ray():
+            _start(address)
     total = ray.cluster_resources()
     return Cluster(cpu=total.get("CPU", 0.0), gpu=total.get("GPU", 0.0))
 
