@@ -5,6 +5,7 @@ from __future__ import annotations
 import pickle
 import queue
 import threading
+import traceback
 from typing import TYPE_CHECKING, Any
 
 from ray import tune
@@ -12,7 +13,6 @@ from ray import tune
 # Nothing heavy is imported here: an actor has to be up within a fraction of a second, and torch takes two.
 if TYPE_CHECKING:
     from gradfleet.training.history import EpochRecord
-    from gradfleet.trials.plan import TrialPlan
     from gradfleet.trials.recipe import Recipe
 
 
@@ -23,23 +23,18 @@ class TrialWorker(tune.Trainable):
     that the trial must stop. The recipe is unpickled by the first trial and kept.
     """
 
-    _recipe: Recipe
-
     def setup(self, config: dict[str, Any], recipe: bytes = b"") -> None:
-        self._recipe_bytes = recipe
-        self._plan_bytes: bytes = config["plan"]
-        self._runner = _Runner()
+        self._plan: bytes = config["plan"]
+        self._runner = _Runner(recipe)
 
     def step(self) -> dict[str, Any]:
         if not self._runner.busy:
-            if not hasattr(self, "_recipe"):
-                self._recipe = pickle.loads(self._recipe_bytes)
-            self._runner.start(self._recipe, pickle.loads(self._plan_bytes))
+            self._runner.start(self._plan)
         return self._runner.next_result()
 
     def reset_config(self, new_config: dict[str, Any]) -> bool:
         self._runner.stop()
-        self._plan_bytes = new_config["plan"]
+        self._plan = new_config["plan"]
         return True
 
     def cleanup(self) -> None:
@@ -52,22 +47,22 @@ class TrialWorker(tune.Trainable):
 class _Runner:
     """One long-lived thread that trains. A thread a trial would leave a pool of OpenMP threads behind each time."""
 
-    def __init__(self) -> None:
-        self._jobs: queue.SimpleQueue[tuple[Recipe, TrialPlan]] = queue.SimpleQueue()
+    def __init__(self, recipe: bytes) -> None:
+        self._recipe = recipe
+        self._plans: queue.SimpleQueue[bytes] = queue.SimpleQueue()
         self._results: queue.SimpleQueue[dict[str, Any]] = queue.SimpleQueue()
         self._answers: queue.SimpleQueue[bool] = queue.SimpleQueue()
         self._awaiting_answer = False
         self.busy = False
         threading.Thread(target=self._work, name="gradfleet-trial", daemon=True).start()
 
-    def start(self, recipe: Recipe, plan: TrialPlan) -> None:
+    def start(self, plan: bytes) -> None:
         self.busy = True
-        self._jobs.put((recipe, plan))
+        self._plans.put(plan)
 
     def next_result(self) -> dict[str, Any]:
         """The next record of the running trial, or how it ended."""
         if self._awaiting_answer:
-            self._awaiting_answer = False
             self._answers.put(True)
         result = self._results.get()
         self.busy = self._awaiting_answer = not result["done"]
@@ -75,20 +70,22 @@ class _Runner:
 
     def stop(self) -> None:
         """End the running trial at the record that waits for its answer."""
-        if not self.busy:
-            return
-        self._answers.put(False)
-        self._awaiting_answer = False
-        while not self._results.get()["done"]:
+        while self.busy:
             self._answers.put(False)
-        self.busy = False
+            self.busy = not self._results.get()["done"]
+        self._awaiting_answer = False
 
     def _work(self) -> None:
-        from gradfleet.trials.run import run_trial
-
+        recipe: Recipe | None = None
         while True:
-            recipe, plan = self._jobs.get()
-            error = run_trial(recipe, plan, self._report)
+            plan = self._plans.get()
+            try:
+                from gradfleet.trials.run import run_trial
+
+                recipe = recipe or pickle.loads(self._recipe)
+                error = run_trial(recipe, pickle.loads(plan), self._report)
+            except BaseException:  # a trial that the driver waits for in vain would never end
+                error = traceback.format_exc()
             self._results.put({"done": True, "error": error})
 
     def _report(self, record: EpochRecord, checkpoint: str | None = None) -> None:
