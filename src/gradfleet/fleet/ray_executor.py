@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import logging
-import os
 import tempfile
 
 from ray import tune
 
 from gradfleet.fleet.cluster import connect
-from gradfleet.fleet.tune import AbortWatch, LedgerScheduler, LedgerSearcher
+from gradfleet.fleet.quiet import quiet_tune
+from gradfleet.fleet.tune import Fault, LedgerCallback, LedgerScheduler, LedgerSearcher
 from gradfleet.fleet.worker import TrialWorker
 from gradfleet.trials.executor import Ledger
 from gradfleet.trials.recipe import Recipe
@@ -29,24 +28,25 @@ class RayExecutor:
         self._resources = resources or Resources()
 
     def run(self, recipe: Recipe, ledger: Ledger) -> None:
+        if ledger.finished:
+            return
+        packed = by_value(recipe)  # before Ray starts: what cannot be sent is known at once
         workers = connect(self._address).workers(self._resources)
-        searcher = LedgerSearcher(ledger, workers=workers)
-        # All workers start together: Tune gives a freed worker the trial of one that is still starting, and ends that
-        # one, so that with one start at a time trials shorter than a start never reach the second worker.
-        os.environ["TUNE_MAX_PENDING_TRIALS_PG"] = str(workers)
-        logging.getLogger("ray.tune").setLevel(logging.ERROR)
-        with tempfile.TemporaryDirectory(prefix="gradfleet-tune-") as folder:
+        fault = Fault()
+        searcher = LedgerSearcher(ledger, fault, workers=workers)
+        with quiet_tune(workers), tempfile.TemporaryDirectory(prefix="gradfleet-tune-") as folder:
             # tune.run and not tune.Tuner: a Tuner pickles its searcher and callbacks at birth, to be restored from.
             tune.run(
-                tune.with_parameters(TrialWorker, recipe=by_value(recipe)),
+                tune.with_parameters(TrialWorker, recipe=packed),
                 name="sweep",
                 search_alg=searcher,
-                scheduler=LedgerScheduler(ledger, searcher),
+                scheduler=LedgerScheduler(ledger, fault, searcher),
                 num_samples=-1,
                 resources_per_trial={"cpu": self._resources.cpu, "gpu": self._resources.gpu},
                 reuse_actors=True,
-                callbacks=[AbortWatch(ledger)],
+                callbacks=[LedgerCallback(ledger, fault, searcher)],
                 raise_on_failed_trial=False,
                 storage_path=folder,
                 verbose=0,
             )
+        fault.raise_first()

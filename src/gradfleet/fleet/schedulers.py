@@ -9,7 +9,7 @@ from ray.tune.schedulers import AsyncHyperBandScheduler, TrialScheduler
 
 from gradfleet.errors import SettingError, unknown_name
 from gradfleet.objective import Objective
-from gradfleet.study.ledger import NoScheduler, Scheduler
+from gradfleet.study.scheduler import NoScheduler, Scheduler
 from gradfleet.training.history import EpochRecord
 
 KNOWN = ("asha", "none")
@@ -64,8 +64,11 @@ class AshaScheduler:
 
     def ended(self, number: int, record: EpochRecord) -> None:
         """The trial's last record enters the rungs that `goes_on` left open, as Tune's own completion does."""
+        value = self._objective.value(record.metrics)
+        if value != value:
+            return
         trial = self._stand_in(number)
-        result = {"epoch": record.epoch, "value": self._objective.value(record.metrics)}
+        result = {"epoch": record.epoch, "value": value}
         self._asha.on_trial_complete(None, trial, result)  # type: ignore[arg-type]
 
     def _stand_in(self, number: int) -> Any:

@@ -17,9 +17,10 @@ from gradfleet.study.budget import Budget
 from gradfleet.study.generation import Generation
 from gradfleet.study.interrupt import two_stage_interrupt
 from gradfleet.study.lease import Lease
-from gradfleet.study.ledger import Scheduler, StudyLedger
+from gradfleet.study.ledger import StudyLedger
 from gradfleet.study.progress import SweepProgress
 from gradfleet.study.rows import StudyRow
+from gradfleet.study.scheduler import Scheduler
 from gradfleet.study.store import Store
 from gradfleet.study.study import Study
 from gradfleet.trials.executor import Executor, InlineExecutor
@@ -120,8 +121,10 @@ def run_sweep(
             try:
                 with view:
                     settings.executor().run(recipe, ledger)
-            finally:
-                ledger.close()
+            except BaseException:
+                ledger.abandon()
+                raise
+            ledger.close()
     finished = Study(store, store.study(study.name), recipe=recipe, interrupted=interrupts.count > 0)
     best = finished.best
     view.say(

@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import pickle
+import time
+from collections import deque
+from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
+import ray
 from ray import tune
 from ray.tune.schedulers import FIFOScheduler, TrialScheduler
 from ray.tune.search import Searcher
@@ -16,42 +20,100 @@ if TYPE_CHECKING:
     from ray.tune.experiment import Trial
 
     from gradfleet.trials.executor import Ledger
+    from gradfleet.trials.plan import TrialPlan
+
+
+SHORT = 0.5
+"""Seconds; trials shorter than this are planned further ahead."""
+
+
+class Fault:
+    """The first error of the ledger; a context manager around each call of it.
+
+    Ray Tune logs and swallows what some of its hooks raise, and turns the rest into text. So a hook's error is kept
+    here, nothing is asked of the ledger any more, and `raise_first` raises it where Tune lets it through.
+    """
+
+    def __init__(self) -> None:
+        self.first: Exception | None = None
+
+    def __enter__(self) -> None:
+        return None
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> bool:
+        if isinstance(error, Exception):
+            self.first = self.first or error
+        return isinstance(error, Exception)
+
+    def raise_first(self) -> None:
+        if self.first is not None:
+            raise self.first
 
 
 class LedgerSearcher(Searcher):
     """Asks the ledger for plans and tells it how trials ended.
 
+    Tune gets a trial only when a worker is free for it: one that waits in Tune's own queue asks the cluster for a
+    further worker, in vain. What is planned ahead, so that a free worker never waits for the sampler, waits here.
+
     Args:
-        workers: how many trials run side by side; one more is planned ahead, so that a free worker never waits for the
-            sampler. Planning further ahead would only make the sampler's knowledge older.
+        workers: how many trials run side by side.
     """
 
-    def __init__(self, ledger: Ledger, *, workers: int) -> None:
+    def __init__(self, ledger: Ledger, fault: Fault, *, workers: int) -> None:
         super().__init__()
         self._ledger = ledger
-        self._most_live = workers + 1
+        self._fault = fault
+        self._workers = workers
+        self._planned: deque[TrialPlan] = deque()
+        self._ahead = 1
         self.numbers: dict[str, int] = {}
+        self.begun: dict[str, float] = {}
         self.errors: dict[str, str | None] = {}
 
     def suggest(self, trial_id: str) -> dict[str, Any] | str | None:  # type: ignore[override]  # as FINISHED is typed
-        if self._ledger.finished:
-            return Searcher.FINISHED
-        if len(self.numbers) >= self._most_live:
-            return None
-        plan = self._ledger.next_plan()
-        if plan is None:
-            return None
-        self.numbers[trial_id] = plan.number
-        # Bytes, because the worker must not import torch before it is up.
-        return {"plan": pickle.dumps(plan)}
+        with self._fault:
+            if self._fault.first or self._ledger.finished:
+                return Searcher.FINISHED
+            if len(self.numbers) < self._workers:
+                plan = self._planned.popleft() if self._planned else self._ledger.next_plan()
+                if plan is not None:
+                    self.numbers[trial_id] = plan.number
+                    # Bytes, because the worker must not import torch before it is up.
+                    return {"plan": pickle.dumps(plan)}
+            elif len(self.begun) == self._workers and len(self._planned) < self._ahead:
+                plan = self._ledger.next_plan()
+                if plan is not None:
+                    self._planned.append(plan)
+        return None
+
+    def begin(self, trial_id: str) -> int:
+        self.begun[trial_id] = time.monotonic()
+        return self.numbers[trial_id]
+
+    def hold(self) -> None:
+        """What was planned ahead goes back."""
+        while self._planned:
+            self._ledger.hand_back(self._planned.popleft().number)
 
     def on_trial_complete(self, trial_id: str, result: dict[str, Any] | None = None, error: bool = False) -> None:
         """With `error` the worker itself died: what a recipe raises is caught in the worker and arrives as a result."""
         number = self.numbers.pop(trial_id)
-        if error:
-            self._ledger.lost(number)
-        else:
-            self._ledger.end(number, error=self.errors.pop(trial_id, None))
+        begun = self.begun.pop(trial_id, None)
+        if self._fault.first:
+            return
+        with self._fault:
+            if error:
+                self._ledger.lost(number)
+            elif begun is not None:
+                # Planning further ahead makes the sampler's knowledge older; where trials are shorter than a few
+                # draws, workers that wait cost more than that.
+                self._ahead = self._workers if time.monotonic() - begun < SHORT else 1
+                self._ledger.end(number, error=self.errors.pop(trial_id, None))
+            else:
+                self._ledger.hand_back(number)
 
     def save(self, checkpoint_path: str) -> None:
         """Nothing: the store has everything, and Tune's snapshots are never read."""
@@ -66,10 +128,20 @@ class LedgerScheduler(FIFOScheduler):
     Tune calls the searcher only for results that it goes on from, so a stopping value would never reach it.
     """
 
-    def __init__(self, ledger: Ledger, searcher: LedgerSearcher) -> None:
-        super().__init__()  # type: ignore[no-untyped-call]
+    def __init__(self, ledger: Ledger, fault: Fault, searcher: LedgerSearcher) -> None:
+        super().__init__()
         self._ledger = ledger
+        self._fault = fault
         self._searcher = searcher
+
+    def choose_trial_to_run(self, tune_controller: TuneController) -> Trial | None:
+        """None: Tune starts what is pending by itself, in order. What may not begin now goes back to the ledger."""
+        with self._fault:
+            if self._fault.first or self._ledger.held:
+                for trial in [trial for trial in tune_controller.get_live_trials() if _waits(trial)]:
+                    tune_controller.stop_trial(trial)
+                self._searcher.hold()
+        return None
 
     def on_trial_result(self, tune_controller: TuneController, trial: Trial, result: dict[str, Any]) -> str:
         if result["done"]:
@@ -78,24 +150,48 @@ class LedgerScheduler(FIFOScheduler):
         # Tune flattens what it hands over: the metrics come as `metrics/...` and are put together again here.
         names = [name for name in result if name.startswith("metrics/")]
         record = EpochRecord(result["epoch"], {name.removeprefix("metrics/"): result[name] for name in names})
-        goes_on = self._ledger.record(self._searcher.numbers[trial.trial_id], record, result["checkpoint"])
-        return TrialScheduler.CONTINUE if goes_on else TrialScheduler.STOP
+        with self._fault:
+            if not self._fault.first:
+                goes_on = self._ledger.record(self._searcher.numbers[trial.trial_id], record, result["checkpoint"])
+                return TrialScheduler.CONTINUE if goes_on else TrialScheduler.STOP
+        return TrialScheduler.NOOP
 
 
-class AbortWatch(tune.Callback):
-    """Ends the workers that still run when the ledger has aborted the sweep; each then counts as lost.
+class LedgerCallback(tune.Callback):
+    """Tells the ledger which trials begin, and ends the workers that still run when the sweep is aborted.
 
-    Tune's own way to stop everything waits up to 15 s for workers that are in the middle of a step.
+    Each of those counts as lost. Tune's own way to stop everything waits up to 15 s for workers in mid-step.
     """
 
-    def __init__(self, ledger: Ledger) -> None:
+    def __init__(self, ledger: Ledger, fault: Fault, searcher: LedgerSearcher) -> None:
         self._ledger = ledger
+        self._fault = fault
+        self._searcher = searcher
+        self._beginning: list[int] = []
+
+    def on_trial_start(self, iteration: int, trials: list[Trial], trial: Trial, **info: Any) -> None:
+        self._beginning.append(self._searcher.begin(trial.trial_id))
+
+    def on_step_end(self, iteration: int, trials: list[Trial], **info: Any) -> None:
+        """Write the beginnings only now that their workers are at it: Tune handles one event a step."""
+        beginning, self._beginning = self._beginning, []
+        with self._fault:
+            for number in beginning:
+                self._ledger.begin(number)
 
     def on_step_begin(self, iteration: int, trials: list[Trial], **info: Any) -> None:
-        if not self._ledger.aborted:
-            return
-        import ray
+        if self._must_end():
+            for trial in trials:
+                if not trial.is_finished() and trial.temporary_state.ray_actor is not None:
+                    ray.kill(trial.temporary_state.ray_actor)
+        self._fault.raise_first()
 
-        for trial in trials:
-            if trial.status == "RUNNING" and trial.temporary_state.ray_actor is not None:
-                ray.kill(trial.temporary_state.ray_actor)
+    def _must_end(self) -> bool:
+        with self._fault:
+            return self._fault.first is not None or self._ledger.aborted
+        return True
+
+
+def _waits(trial: Trial) -> bool:
+    """Whether no worker has been given the trial."""
+    return trial.status == "PENDING" and trial.temporary_state.ray_actor is None

@@ -89,15 +89,14 @@ class Budget:
 
 
 class Spending:
-    """What a search has used of its budget.
+    """What a search has used of its trials, its patience and the way to its target.
 
-    Args:
-        deadline: Unix time in seconds from which on no trial trains.
+    Attributes:
+        has_records: whether any trial has recorded the objective.
     """
 
-    def __init__(self, budget: Budget, objective: Objective, *, deadline: float | None) -> None:
-        self.deadline = deadline
-        self.trials = 0
+    def __init__(self, budget: Budget, objective: Objective) -> None:
+        self.has_records = False
         self._budget = budget
         self._objective = objective
         self._best: tuple[float, float] | None = None
@@ -106,19 +105,20 @@ class Spending:
         self._target_reached = False
 
     def recorded(self, record: EpochRecord) -> None:
-        rank = self._objective.rank(record.metrics)
-        if self._best is None or rank < self._best:
+        self.has_records = True
+        value, rank = self._objective.value(record.metrics), self._objective.rank(record.metrics)
+        if not math.isnan(value) and (self._best is None or rank < self._best):
             self._best, self._best_is_new = rank, True
-        self._target_reached |= self._objective.reached(self._objective.value(record.metrics), self._budget.target)
+        self._target_reached |= self._objective.reached(value, self._budget.target)
 
     def ended(self) -> None:
         """A trial has ended; a gain that any running trial made since the last end counts."""
         self._ended_without_gain = 0 if self._best_is_new else self._ended_without_gain + 1
         self._best_is_new = False
 
-    @property
-    def trials_left(self) -> bool:
-        return self._budget.trials is None or self.trials < self._budget.trials
+    def allows(self, trials: int) -> bool:
+        """Whether the search may have so many trials in all."""
+        return self._budget.trials is None or trials <= self._budget.trials
 
     @property
     def target_reached(self) -> bool:

@@ -1,4 +1,4 @@
-"""The study's side of a sweep: it hands out plans, keeps what happens, and decides when enough is known.
+"""The study's side of a sweep: it hands out plans, keeps what happens, and says who goes on.
 
 The order of writes is what makes a sweep survive SIGKILL at any moment: our own rows first, each in one transaction
 that checks the lease; a stop's reason before the trial is told to stop; Optuna's mirror last, because it can be made
@@ -7,74 +7,36 @@ again from ours.
 
 from __future__ import annotations
 
-import math
+import contextlib
+import itertools
 import time
-from collections.abc import Callable
-from dataclasses import dataclass, replace
-from typing import Literal, Protocol
+from bisect import insort
+from collections import deque
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from functools import partial
 
 import numpy
 
-from gradfleet.errors import SettingError
+from gradfleet.errors import SettingError, StoreError
 from gradfleet.search.space import SearchSpace
-from gradfleet.study import requests
 from gradfleet.study.artifacts import Artifacts
 from gradfleet.study.budget import Budget, Spending
+from gradfleet.study.chronicle import chronicle
 from gradfleet.study.generation import Generation
 from gradfleet.study.lease import Lease
+from gradfleet.study.live import LiveTrial
 from gradfleet.study.retention import disposable
-from gradfleet.study.rows import RecordRow, StudyState, TrialRow
+from gradfleet.study.rows import RecordRow, StudyState, TrialRow, TrialState
+from gradfleet.study.scheduler import Scheduler
+from gradfleet.study.steering import Steering
 from gradfleet.study.store import Store
+from gradfleet.study.watcher import Watcher
 from gradfleet.training.history import EpochRecord
 from gradfleet.trials.plan import Config, TrialPlan
 
-MAX_ATTEMPTS = 3
-"""How often a trial is started when its worker dies each time; one that always kills its worker must not loop."""
-
-GRACE = 1.0
-"""Seconds that running trials have after the deadline to end by themselves, before their workers are ended."""
-
-_REQUESTS_EVERY = 1.0  # seconds
-
-
-class Scheduler(Protocol):
-    """Decides, record by record, which trials may train on."""
-
-    def goes_on(self, number: int, record: EpochRecord) -> bool: ...
-
-    def ended(self, number: int, record: EpochRecord) -> None: ...
-
-
-class NoScheduler:
-    """Lets every trial run to its end."""
-
-    def goes_on(self, number: int, record: EpochRecord) -> bool:
-        return True
-
-    def ended(self, number: int, record: EpochRecord) -> None:
-        return None
-
-
-class Watcher(Protocol):
-    """Is told what happens in a sweep, to show it."""
-
-    def started(self, number: int, config: Config) -> None: ...
-
-    def recorded(self, number: int, record: EpochRecord) -> None: ...
-
-    def ended(self, trial: TrialRow) -> None: ...
-
-
-@dataclass(slots=True)
-class _Live:
-    """A trial that has begun and has not ended: running, or waiting to be handed out again."""
-
-    plan: TrialPlan
-    optuna_number: int
-    last: EpochRecord | None = None
-    last_checkpoint: str | None = None
-    best_checkpoint: str | None = None
-    stopped: bool = False
+MAX_DEATHS = 3
+"""How often a trial is tried when its worker dies each time; one that always kills its worker must not loop."""
 
 
 class StudyLedger:
@@ -107,144 +69,151 @@ class StudyLedger:
         self._space = space
         self._generation = generation
         self._scheduler = scheduler
-        self._spending = Spending(budget, plan.objective, deadline=plan.deadline)
         self._plan = plan
         self._keep = keep
         self._watcher = watcher
-        self._now = now
+        self._spending = Spending(budget, plan.objective)
+        self._steering = Steering(store, lease, self._spending, deadline=plan.deadline, now=now)
         self._artifacts = Artifacts(self._study.artifacts)
-        self._live: dict[int, _Live] = {}
-        self._returning: list[int] = []
-        self._phase: Literal["open", "draining", "aborting"] = "open"
-        self._end_state: StudyState = "completed"
-        self._reason = "The sweep ended."
         self._fatal: SettingError | None = None
-        self._paused = False
-        self._requests_read = -math.inf
+        self._numbers: set[int] = set()
+        self._live: dict[int, LiveTrial] = {}
+        self._waiting: list[int] = []
+        self._handed_out: set[int] = set()
+        self._free_workers = 0
+        self._later: deque[Callable[[], object]] = deque()
 
-    # -- the start: everything is rebuilt from the store ---------------------------------------------------------------
+    # The start: everything is rebuilt from the store
 
     def open(self) -> None:
         """Bring Optuna, the scheduler and the counters to where the store is; line up the trials that were running."""
         trials = self._store.trials(self._study.id)
         records = self._store.records(self._study.id)
         self._generation.reconcile(trials, records)
+        self._numbers = {trial.number for trial in trials}
         histories: dict[int, list[RecordRow]] = {trial.number: [] for trial in trials}
-        for row in records:
-            histories[row.number].append(row)
-        self._spending.trials = len(trials)
+        goes_on = dict.fromkeys(histories, True)
+        for event in chronicle(trials, records):
+            history = histories[event.number]
+            if isinstance(event, RecordRow):
+                history.append(event)
+                self._spending.recorded(event.record)
+                goes_on[event.number] = self._scheduler.goes_on(event.number, event.record)
+            else:
+                self._count_end(event.number, last=history[-1].record if history else None)
         for trial in trials:
-            history = histories[trial.number]
-            for row in history:
-                self._spending.recorded(row.record)
-                self._scheduler.goes_on(trial.number, row.record)
             if trial.state == "RUNNING":
-                self._take_up(trial, history)
-            elif history:
-                self._scheduler.ended(trial.number, history[-1].record)
+                self._take_up(trial, histories[trial.number], goes_on=goes_on[trial.number])
         self._store.set_state(self._lease, "running")
 
-    def _take_up(self, trial: TrialRow, history: list[RecordRow]) -> None:
+    def _take_up(self, trial: TrialRow, history: Sequence[RecordRow], *, goes_on: bool) -> None:
         """A trial whose driver died: settle it when its end was already decided, else line it up."""
-        addresses = [row.checkpoint for row in history if row.checkpoint]
-        live = _Live(
-            self._plan_of(trial.number, trial.config, trial.seed),
-            trial.optuna_number,
-            last=history[-1].record if history else None,
-            last_checkpoint=addresses[-1] if addresses else None,
-            best_checkpoint=trial.checkpoint,
-            stopped=trial.stopping is not None,
-        )
-        self._live[trial.number] = live
-        if live.stopped or (live.last is not None and live.last.epoch >= live.plan.epochs):
-            self.end(trial.number)
-        else:
-            self._returning.append(trial.number)
+        plan = self._plan_of(trial.number, trial.config, trial.seed)
+        live = self._live[trial.number] = LiveTrial.of_row(plan, trial, history)
+        if not (goes_on or live.stopped or live.has_all_epochs):  # killed before the verdict was written
+            self._stop(live, _verdict(history[-1].record))
+        self._again(trial.number)
 
-    # -- what an executor asks and tells -------------------------------------------------------------------------------
+    # What an executor asks and tells
 
     @property
     def finished(self) -> bool:
         self._look_around()
-        return self._phase != "open" or not (self._spending.trials_left or self._live)
+        return self._steering.ending or not (self._trials_left or self._live)
 
     @property
     def aborted(self) -> bool:
         self._look_around()
-        return self._phase == "aborting"
+        return self._steering.aborting
+
+    @property
+    def held(self) -> bool:
+        self._look_around()
+        return self._steering.held
 
     def next_plan(self) -> TrialPlan | None:
-        self._look_around()
-        if self._phase != "open" or self._paused:
+        if self.held or not (self._waiting or self._trials_left):
             return None
-        if self._returning:
-            plan = self._offer_again(self._returning.pop(0))
-        elif self._spending.trials_left:
-            plan = self._create()
-        else:
-            return None
-        if self._watcher:
-            self._watcher.started(plan.number, plan.config)
+        plan = self._live[self._waiting.pop(0)].go_on() if self._waiting else self._ask()
+        self._handed_out.add(plan.number)
         return plan
+
+    def begin(self, number: int) -> None:
+        live = self._live[number]
+        self._handed_out.discard(number)
+        self._free_workers = max(0, self._free_workers - 1)
+        if live.stored:
+            self._store.note_attempt(self._lease, number)
+        else:
+            self._store_trial(live)
+        if self._watcher:
+            self._watcher.started(number, live.plan.config)
+
+    def hand_back(self, number: int) -> None:
+        self._handed_out.discard(number)
+        insort(self._waiting, number)
 
     def record(self, number: int, record: EpochRecord, checkpoint: str | None) -> bool:
         live = self._live[number]
         try:
             value = self._plan.objective.value(record.metrics)
         except SettingError as error:
-            # Every trial of this recipe would lack it: the search cannot be.
-            self._fatal = error
-            self.abort(str(error))
+            self._no_such_metric(live, error)
             return False
         if not self._store.add_record(self._lease, number, record, checkpoint):
-            return True  # a resumed trial passes again through epochs that were judged before
-        live.last = record
-        if checkpoint is not None:
-            self._note_checkpoint(number, live, checkpoint)
-        self._generation.report(live.optuna_number, record.epoch, value)
+            # A resumed trial passes again through epochs that were judged before.
+            if checkpoint is not None and not live.needs(checkpoint):
+                self._later.append(partial(self._delete, [checkpoint]))
+            return True
+        self._later.append(partial(self._delete, live.note(record, checkpoint)))
+        self._later.append(partial(self._generation.report, live.optuna_number, record.epoch, value))
         self._spending.recorded(record)
         if self._watcher:
             self._watcher.recorded(number, record)
         reason = self._reason_to_stop(live, record)
         if reason is not None:
-            live.stopped = True
-            self._store.note_stop(self._lease, number, "PRUNED", reason)
+            self._stop(live, reason)
         return reason is None
 
     def end(self, number: int, error: str | None = None) -> None:
         live = self._live[number]
-        if error is not None:
-            self._settle(number, "FAIL", reason=error.strip().splitlines()[-1], traceback=error)
+        if live.problem is not None:
+            self._settle(number, "FAIL", reason=live.problem)
+        elif error is not None:
+            self._settle(number, "FAIL", reason=_raised(error), traceback=error)
         elif live.last is None:
             out_of_time = "The time budget ended before its first record."
             silent = "It ended without reporting a record."
-            self._settle(number, "FAIL", reason=out_of_time if self._out_of_time() else silent)
+            self._settle(number, "FAIL", reason=out_of_time if self._steering.out_of_time else silent)
         elif live.stopped:
             self._settle(number, "PRUNED")
-        elif live.last.epoch < live.plan.epochs and self._out_of_time():
+        elif not live.has_all_epochs and self._steering.out_of_time:
             self._settle(number, "PRUNED", reason="The time budget ended.")
         else:
             self._settle(number, "COMPLETE")
 
     def lost(self, number: int) -> None:
-        if self._phase == "aborting":
+        live = self._live[number]
+        live.deaths += 1
+        self._handed_out.discard(number)
+        if self._steering.aborting:
             self._cut_short(number)
-        elif (attempts := self._store.trial(self._study.id, number).attempts) >= MAX_ATTEMPTS:
-            self._settle(number, "FAIL", reason=f"Its worker process died {attempts} times.")
+        elif live.deaths >= MAX_DEATHS:
+            if not live.stored:
+                self._store_trial(live)
+            self._settle(number, "FAIL", reason=f"Its worker process died {live.deaths} times.")
         else:
-            self._returning.append(number)
+            self._again(number)
 
-    # -- the end -------------------------------------------------------------------------------------------------------
+    # The end
 
     def drain(self, reason: str, *, state: StudyState = "completed") -> None:
         """No new trials; those that run go on to their end."""
-        if self._phase == "open":
-            self._phase, self._reason, self._end_state = "draining", reason, state
+        self._steering.drain(reason, state=state)
 
     def abort(self, reason: str, *, state: StudyState = "completed") -> None:
         """No new trials; those that run end now and keep what they reported."""
-        if self._phase != "aborting":
-            self._phase, self._reason, self._end_state = "aborting", reason, state
+        self._steering.abort(reason, state=state)
 
     def close(self) -> None:
         """Settle what is still live, delete the checkpoints that nobody needs any more, and write how it ended.
@@ -254,86 +223,117 @@ class StudyLedger:
         """
         for number in list(self._live):
             self._cut_short(number)
+        self._catch_up()
         trials = self._store.trials(self._study.id)
         records = self._store.records(self._study.id)
         self._delete(disposable(trials, records, self._plan.objective, keep=self._keep))
         usable = any(trial.value is not None and trial.state != "FAIL" for trial in trials)
-        self._store.set_state(self._lease, self._end_state if usable else "failed")
+        self._store.set_state(self._lease, self._steering.end_state if usable else "failed")
         if self._fatal is not None:
             raise self._fatal
+
+    def abandon(self) -> None:
+        """The driver failed: what runs stays as it is, for the next driver to go on with."""
+        with contextlib.suppress(StoreError):  # the store may be what failed
+            self._store.set_state(self._lease, "failed")
 
     @property
     def reason(self) -> str:
         """Why the sweep ended, as a sentence."""
-        return self._reason
+        return self._steering.reason
 
-    # -- parts ---------------------------------------------------------------------------------------------------------
+    # Parts
 
-    def _create(self) -> TrialPlan:
-        number = self._spending.trials
+    @property
+    def _trials_left(self) -> bool:
+        return self._spending.allows(len(self._numbers) + 1)
+
+    def _ask(self) -> TrialPlan:
+        """A new trial, as yet known to Optuna only: the store has it when it begins.
+
+        A driver that is killed before that leaves it to the next one, which asks for the same number.
+        """
+        self._catch_up()  # what the sampler must know
+        number = next(number for number in itertools.count() if number not in self._numbers)
         optuna_number, config = self._generation.ask(self._space, number)
         seed = int(numpy.random.SeedSequence([self._study.seed, number]).generate_state(1)[0])
-        self._store.add_trial(
-            self._lease, number, config, seed=seed, optuna_number=optuna_number, generation=self._generation.number
-        )
-        self._spending.trials += 1
         plan = self._plan_of(number, config, seed)
-        self._live[number] = _Live(plan, optuna_number)
+        self._numbers.add(number)
+        self._live[number] = LiveTrial(plan, optuna_number)
         return plan
 
     def _plan_of(self, number: int, config: Config, seed: int) -> TrialPlan:
         place = self._artifacts.place(self._study.name, number)
         return replace(self._plan, number=number, config=config, seed=seed, checkpoints=place)
 
-    def _offer_again(self, number: int) -> TrialPlan:
-        self._store.note_attempt(self._lease, number)
-        live = self._live[number]
-        records = self._store.records(self._study.id, number)
-        best = min((self._plan.objective.rank(row.metrics) for row in records), default=None)
-        live.plan = replace(live.plan, resume=live.last_checkpoint, best=best)
-        return live.plan
+    def _store_trial(self, live: LiveTrial) -> None:
+        plan, generation = live.plan, self._generation.number
+        self._store.add_trial(
+            self._lease,
+            plan.number,
+            plan.config,
+            seed=plan.seed,
+            optuna_number=live.optuna_number,
+            generation=generation,
+        )
+        live.stored = True
 
-    def _reason_to_stop(self, live: _Live, record: EpochRecord) -> str | None:
+    def _again(self, number: int) -> None:
+        """Line up a trial that runs no more, unless its end is decided already."""
+        live = self._live[number]
+        if live.stopped or live.has_all_epochs:
+            self.end(number)
+        else:
+            insort(self._waiting, number)
+
+    def _no_such_metric(self, live: LiveTrial, error: SettingError) -> None:
+        """A record without the objective fails its trial; the first one of a study, all of it: the search cannot be."""
+        live.problem = str(error)
+        if not self._spending.has_records:
+            self._fatal = error
+            self.abort(str(error))
+
+    def _reason_to_stop(self, live: LiveTrial, record: EpochRecord) -> str | None:
         """Why this trial must stop after this record; a trial that has all its epochs is complete, never stopped."""
         goes_on = self._scheduler.goes_on(live.plan.number, record)
-        if record.epoch >= live.plan.epochs:
+        self._look_around()
+        if live.has_all_epochs:
             return None
-        if self._phase == "aborting":
-            return self._reason
-        if not goes_on:
-            return f"The scheduler stopped it after epoch {record.epoch}."
-        return None
+        if self._steering.aborting or self._steering.out_of_time:
+            return self._steering.reason
+        return None if goes_on else _verdict(record)
+
+    def _stop(self, live: LiveTrial, reason: str) -> None:
+        live.stopped = True
+        self._store.note_stop(self._lease, live.plan.number, "PRUNED", reason)
+
+    def _cut_short(self, number: int) -> None:
+        live = self._live[number]
+        if not live.stored:  # it never began, so nobody needs to know
+            del self._live[number]
+            self._generation.tell(live.optuna_number, "FAIL")
+        elif live.stopped or live.has_all_epochs:
+            self.end(number)
+        else:
+            self._settle(number, "PRUNED" if live.last else "FAIL", reason=self._steering.reason)
 
     def _settle(
-        self,
-        number: int,
-        state: Literal["COMPLETE", "PRUNED", "FAIL"],
-        *,
-        reason: str | None = None,
-        traceback: str | None = None,
+        self, number: int, state: TrialState, *, reason: str | None = None, traceback: str | None = None
     ) -> None:
         live = self._live.pop(number)
         self._store.end_trial(self._lease, number, state, reason=reason, traceback=traceback)
-        trial = self._store.trial(self._study.id, number)
-        self._generation.tell(live.optuna_number, state, trial.value)
-        if live.last is not None:
-            self._scheduler.ended(number, live.last)
-        if live.last_checkpoint != live.best_checkpoint and live.last_checkpoint is not None:
-            self._delete([live.last_checkpoint])
-        self._spending.ended()
+        self._free_workers += 1
+        self._later.append(partial(self._generation.tell, live.optuna_number, state, live.value))
+        if live.last_checkpoint is not None and live.last_checkpoint != live.best_checkpoint:
+            self._later.append(partial(self._delete, [live.last_checkpoint]))
+        self._count_end(number, last=live.last)
         if self._watcher:
-            self._watcher.ended(trial)
+            self._watcher.ended(self._store.trial(self._study.id, number))
 
-    def _cut_short(self, number: int) -> None:
-        has_records = self._live[number].last is not None
-        self._settle(number, "PRUNED" if has_records else "FAIL", reason=self._reason)
-
-    def _note_checkpoint(self, number: int, live: _Live, address: str) -> None:
-        """A running trial keeps its last checkpoint, to go on from, and that of its best record."""
-        best = self._store.trial(self._study.id, number).checkpoint
-        outlived = {live.last_checkpoint, live.best_checkpoint} - {address, best, None}
-        live.last_checkpoint, live.best_checkpoint = address, best
-        self._delete([old for old in outlived if old is not None])
+    def _count_end(self, number: int, *, last: EpochRecord | None) -> None:
+        if last is not None:
+            self._scheduler.ended(number, last)
+        self._spending.ended()
 
     def _delete(self, addresses: list[str]) -> None:
         if addresses:
@@ -341,41 +341,25 @@ class StudyLedger:
             for address in addresses:
                 self._artifacts.delete(address)
 
-    def _out_of_time(self) -> bool:
-        return self._spending.deadline is not None and self._now() >= self._spending.deadline
-
     def _look_around(self) -> None:
-        """Whether the budget is used up or somebody has asked for something; cheap enough for every call."""
-        now = self._now()
-        if self._spending.target_reached:
-            self.abort("The target was reached.")
-        elif self._out_of_time():
-            assert self._spending.deadline is not None
-            self.drain("The time budget ended.")
-            if now >= self._spending.deadline + GRACE:
-                self.abort("The time budget ended.")
-        elif self._spending.patience_over:
-            self.drain("The best has not improved for as many trials as the patience allows.")
-        if now - self._requests_read >= _REQUESTS_EVERY:
-            self._requests_read = now
-            for request in requests.pending(self._store, self._study):
-                requests.answer(self._store, self._lease, request.id, self._obey(request.verb))
+        # A worker that has ended a trial waits for the next one, and what can be made again from the store can wait.
+        if not (self._free_workers and self._handed_out):
+            self._catch_up()
+        self._steering.look_around()
 
-    def _obey(self, verb: str) -> str:
-        """Act on one request; what was done, as a sentence."""
-        match verb:
-            case "pause":
-                self._paused = True
-                self._store.set_state(self._lease, "paused")
-                return "No new trials are started; those that run go on."
-            case "resume":
-                self._paused = False
-                self._store.set_state(self._lease, "running")
-                return "New trials are started again."
-            case "stop":
-                self.drain("It was asked to stop.", state="stopped")
-                return "No new trials are started; the sweep ends with those that run."
-            case "cancel":
-                self.abort("It was cancelled.", state="stopped")
-                return "The trials that run are ended and keep what they reported."
-        return f"A driver does not act on {verb!r}."
+    def _catch_up(self) -> None:
+        while self._later:
+            self._later[0]()
+            self._later.popleft()
+
+
+def _verdict(record: EpochRecord) -> str:
+    return f"The scheduler stopped it after epoch {record.epoch}."
+
+
+def _raised(traceback: str) -> str:
+    """What was raised, in one line: the first one after the last frame of a traceback."""
+    lines = traceback.strip().splitlines()
+    frames = [place for place, line in enumerate(lines) if line.startswith('  File "')]
+    after = lines[frames[-1] + 1 :] if frames else lines
+    return next((line for line in after if not line.startswith("  ")), lines[-1])

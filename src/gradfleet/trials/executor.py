@@ -15,7 +15,10 @@ _PAUSE = 0.1  # seconds between two looks at a ledger that has nothing to run no
 
 
 class Ledger(Protocol):
-    """The study's side of a sweep: hands out plans, takes what happened, decides who goes on."""
+    """The study's side of a sweep: hands out plans, takes what happened, decides who goes on.
+
+    A plan goes from `next_plan` over `begin` and any number of `record` to `end` or `lost`, or unused to `hand_back`.
+    """
 
     @property
     def finished(self) -> bool:
@@ -27,8 +30,21 @@ class Ledger(Protocol):
         """Whether what still runs must be ended at once, in the middle of an epoch."""
         ...
 
+    @property
+    def held(self) -> bool:
+        """Whether no trial may begin now; plans that have not begun should be handed back."""
+        ...
+
     def next_plan(self) -> TrialPlan | None:
         """The next trial to run; None when there is none now or, with `finished`, ever."""
+        ...
+
+    def begin(self, number: int) -> None:
+        """A worker begins the trial. Until then the study knows nothing of it."""
+        ...
+
+    def hand_back(self, number: int) -> None:
+        """The plan was not begun; it may be handed out again."""
         ...
 
     def record(self, number: int, record: EpochRecord, checkpoint: str | None) -> bool:
@@ -68,4 +84,5 @@ class InlineExecutor:
             if not ledger.record(plan.number, record, checkpoint):
                 raise TrialStopped
 
+        ledger.begin(plan.number)
         ledger.end(plan.number, error=run_trial(recipe, plan, report))

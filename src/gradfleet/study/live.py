@@ -1,0 +1,80 @@
+"""A trial that a driver holds: planned, running, or waiting to be handed out again."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+from gradfleet.study.rows import RecordRow, TrialRow
+from gradfleet.training.history import EpochRecord
+from gradfleet.trials.plan import TrialPlan
+
+Rank = tuple[float, float]
+
+
+@dataclass(slots=True)
+class LiveTrial:
+    """What the driver must know of a trial between its plan and its end.
+
+    Attributes:
+        stored: whether the store has it; a plan that never begins leaves no trace there.
+        last: its last record.
+        value: the objective in its best record.
+        best: the rank of its best record.
+        last_checkpoint: what it would go on from.
+        best_checkpoint: of the best record that has one.
+        stopped: it was told to end; it is PRUNED then.
+        problem: why it fails whatever it does.
+        deaths: how many workers have died under it in this driver's time.
+    """
+
+    plan: TrialPlan
+    optuna_number: int
+    stored: bool = False
+    last: EpochRecord | None = None
+    value: float | None = None
+    best: Rank | None = None
+    last_checkpoint: str | None = None
+    best_checkpoint: str | None = None
+    _best_kept: Rank | None = None
+    stopped: bool = False
+    problem: str | None = None
+    deaths: int = 0
+
+    @classmethod
+    def of_row(cls, plan: TrialPlan, trial: TrialRow, history: Sequence[RecordRow]) -> LiveTrial:
+        """A trial that an earlier driver left running."""
+        live = cls(plan, trial.optuna_number, stored=True, stopped=trial.stopping is not None)
+        for row in history:
+            live.note(row.record, row.checkpoint)
+        return live
+
+    @property
+    def has_all_epochs(self) -> bool:
+        return self.last is not None and self.last.epoch >= self.plan.epochs
+
+    def note(self, record: EpochRecord, checkpoint: str | None) -> list[str]:
+        """Take in a record; the addresses of the checkpoints that nobody needs any more.
+
+        A running trial needs its last one, to go on from, and its best one.
+        """
+        rank, value = self.plan.objective.rank(record.metrics), self.plan.objective.value(record.metrics)
+        self.last = record
+        if not math.isnan(value) and (self.best is None or rank < self.best):
+            self.best, self.value = rank, value
+        if checkpoint is None:
+            return []
+        before = {self.last_checkpoint, self.best_checkpoint}
+        self.last_checkpoint = checkpoint
+        if self._best_kept is None or rank < self._best_kept:
+            self._best_kept, self.best_checkpoint = rank, checkpoint
+        return [old for old in before - {self.last_checkpoint, self.best_checkpoint} if old is not None]
+
+    def needs(self, address: str) -> bool:
+        return address in (self.last_checkpoint, self.best_checkpoint)
+
+    def go_on(self) -> TrialPlan:
+        """The plan of its next attempt: it resumes from its last checkpoint."""
+        self.plan = replace(self.plan, resume=self.last_checkpoint, best=self.best)
+        return self.plan

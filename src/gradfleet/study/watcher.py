@@ -1,0 +1,21 @@
+"""The seam of whoever shows a sweep."""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+from gradfleet.study.rows import TrialRow
+from gradfleet.training.history import EpochRecord
+from gradfleet.trials.plan import Config
+
+
+class Watcher(Protocol):
+    """Is told what happens in a sweep, to show it."""
+
+    def started(self, number: int, config: Config) -> None:
+        """A worker begins the trial, for the first time or again."""
+        ...
+
+    def recorded(self, number: int, record: EpochRecord) -> None: ...
+
+    def ended(self, trial: TrialRow) -> None: ...
