@@ -15,7 +15,7 @@ from gradfleet.data import fingerprint
 from gradfleet.data.prepared import PARTS, DataFacts
 from gradfleet.data.problems import LIMIT, counted
 from gradfleet.data.rows import save_rows, statistics
-from gradfleet.data.sources import Rows, Settings, Source, split
+from gradfleet.data.source import Rows, Settings, Source, split
 from gradfleet.data.targets import TargetReader, as_array, unusable_rows
 from gradfleet.errors import DataError
 

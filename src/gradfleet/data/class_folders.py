@@ -20,7 +20,7 @@ from gradfleet.data.preparation import Preparation
 from gradfleet.data.prepared import INPUTS, PARTS, TARGETS, DataFacts
 from gradfleet.data.problems import LIMIT, counted, listed, shortened
 from gradfleet.data.rows import save_rows, statistics
-from gradfleet.data.sources import Rows, Settings, Source, split
+from gradfleet.data.source import Rows, Settings, Source, split
 from gradfleet.data.vision import ImagePreparation
 from gradfleet.errors import DataError
 

@@ -12,7 +12,8 @@ from typing import Any
 from gradfleet.data.cache import prepare_once
 from gradfleet.data.preparation import Preparation
 from gradfleet.data.prepared import DataFacts, DataRef, Kind, PreparedData, remember
-from gradfleet.data.sources import Settings, Source, open_source
+from gradfleet.data.source import Settings, Source
+from gradfleet.data.sources import open_source
 from gradfleet.errors import DataError, unknown_name
 
 _ON_BAD_ROWS = ("raise", "skip")

@@ -15,7 +15,7 @@ from gradfleet.data.dataset_targets import first_example, known_classes, read_al
 from gradfleet.data.pickling import by_value
 from gradfleet.data.prepared import OBJECTS, PARTS, DataFacts, PreparedData
 from gradfleet.data.problems import listed
-from gradfleet.data.sources import Settings, Source, split
+from gradfleet.data.source import Settings, Source, split
 from gradfleet.data.targets import TargetReader
 from gradfleet.errors import DataError
 
