@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
+import pty
+import re
+import struct
 import subprocess
 import sysconfig
+import termios
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -17,6 +22,7 @@ from gradfleet.cli.main import app
 
 Run = Callable[..., Result]
 Begin = Callable[..., "subprocess.Popen[str]"]
+Terminal = Callable[..., str]
 
 CONSOLE_SCRIPT = Path(sysconfig.get_path("scripts"), "gradfleet")
 
@@ -91,3 +97,30 @@ def begin() -> Iterator[Begin]:
     for process in started:
         process.kill()
         process.communicate()
+
+
+@pytest.fixture
+def on_terminal() -> Terminal:
+    """Runs the console script on a terminal of so many columns; what it showed, without colours."""
+
+    def show(*arguments: object, cwd: Path, columns: int = 100) -> str:
+        ours, theirs = pty.openpty()
+        fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", 40, columns, 0, 0))
+        environment = {**os.environ, "TERM": "xterm"}
+        environment.pop("COLUMNS", None)
+        with subprocess.Popen(
+            [str(CONSOLE_SCRIPT), *map(str, arguments)], cwd=cwd, env=environment, stdout=theirs, stderr=theirs
+        ):
+            os.close(theirs)
+            shown = b"".join(iter(lambda: _read(ours), b""))
+        os.close(ours)
+        return re.sub(r"\x1b\[[0-9;?]*[a-zA-Z]", "", shown.decode())
+
+    return show
+
+
+def _read(terminal: int) -> bytes:
+    try:
+        return os.read(terminal, 4096)
+    except OSError:  # so Linux says that nobody writes to it any more
+        return b""

@@ -96,7 +96,7 @@ def _store(url: str | None) -> Check:
         if file is not None and not os.access(file, os.W_OK):
             return Check(False, f"{file} is not writable")
         with Store.open(url, patience=5.0) as opened:
-            return Check(True, f"{opened.url}, {len(opened.studies())} studies")
+            return Check(True, f"{opened.url}, studies: {len(opened.studies())}")
     except (GradfleetError, OSError) as error:
         return Check(False, exits.message(error))
 

@@ -169,7 +169,9 @@ def _report(found: dict[str, Any], *, store: str | None) -> str:
     lines = {
         "study": f"{found['study']} ({found['state']}, {found['trials']} trials)",
         "best trial": f"{best['trial']}, {metric} {best['value']:.4f} after epoch {best['epoch']}",
-        **{f"  {name}": value for name, value in best["config"].items()},
+        **{
+            f"  {name}": f"{value:.6g}" if isinstance(value, float) else value for name, value in best["config"].items()
+        },
         "store": found["store"],
         "checkpoint": best["checkpoint"],
     }

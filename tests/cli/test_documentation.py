@@ -1,0 +1,60 @@
+"""docs/command-line.md is true: its commands run, its verbs and codes are those that there are."""
+
+from __future__ import annotations
+
+import re
+import shlex
+from glob import glob
+from pathlib import Path
+
+import pytest
+import typer.main
+
+from gradfleet.cli import exits
+from gradfleet.cli.main import app
+from tests.cli.conftest import Begin, Run, write_images
+
+TEXT = (Path(__file__).parents[2] / "docs" / "command-line.md").read_text(encoding="utf-8")
+VERBS = typer.main.get_command(app).commands  # type: ignore[attr-defined]
+
+
+COMMANDS = [
+    line.removeprefix("$ ")
+    for block in re.findall(r"```console\n(.*?)```", TEXT, flags=re.DOTALL)
+    for line in block.splitlines()
+]
+
+
+def test_every_verb_has_a_section_with_a_command() -> None:
+    assert sorted(re.findall(r"^## (\w+)$", TEXT, flags=re.MULTILINE)) == sorted(["Streams", *VERBS])
+    assert {command.split()[1] for command in COMMANDS} == set(VERBS)
+
+
+def test_the_exit_codes_are_those_of_the_code() -> None:
+    codes = {value for name, value in vars(exits).items() if name.isupper() and isinstance(value, int)}
+    assert {int(code) for code in re.findall(r"^\| (\d+) \|", TEXT, flags=re.MULTILINE)} == codes
+
+
+def test_the_options_that_are_named_are_those_that_there_are() -> None:
+    options = {option for verb in VERBS.values() for one in verb.params for option in (*one.opts, *one.secondary_opts)}
+    named = set(re.findall(r"--[a-z][a-z-]+", TEXT))
+    assert named == {option for option in options if option.startswith("--")} | {"--help", "--debug", "--version"}
+
+
+@pytest.mark.ray
+@pytest.mark.slow
+def test_every_command_runs_in_the_order_it_is_written(begin: Begin, run: Run, here: Path) -> None:
+    for folder, seed in (("flowers", 0), ("held_out", 1)):
+        write_images(here / folder, classes=("daisy", "tulip"), seed=seed)
+    for command in COMMANDS:
+        _, *words = shlex.split(command)
+        words = [path for word in words for path in (sorted(glob(word)) if "*" in word else [word])]
+        if words[0] in ("fit", "doctor"):  # these start Ray, so not in this process
+            process = begin(*words, cwd=here)
+            stdout, stderr = process.communicate(timeout=180)
+            assert process.returncode == 0, (command, stderr)
+        else:
+            result = run(*words)
+            stdout = result.stdout
+            assert result.exit_code == 0, (command, result.stderr)
+        assert stdout != "", command
