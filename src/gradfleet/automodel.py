@@ -156,7 +156,7 @@ class AutoModel:
             sampler: "tpe" or "random".
             scheduler: "asha" stops trials that are behind others at the same epoch; "none" stops none.
             portfolio: configurations to try after the default one.
-            resources: of one trial; one CPU core when not given.
+            resources: of one trial; when not given one CPU core, and one GPU where there is any.
             cluster: None runs on this machine; "auto" on the Ray cluster this machine is part of; "inline" in this
                 process, one trial after the other and without Ray.
             name: of the study; one is made and said when not given.

@@ -72,7 +72,10 @@ def fit(
         str, typer.Option(metavar="asha|none", help="Whether trials that are behind others end early.")
     ] = "asha",
     cpu: Annotated[float, typer.Option(metavar="X", help="CPU cores of one trial.")] = 1.0,
-    gpu: Annotated[float, typer.Option(metavar="X", help="GPUs of one trial; fractions share one.")] = 0.0,
+    gpu: Annotated[
+        float | None,
+        typer.Option(metavar="X", help="GPUs of one trial; fractions share one.", show_default="1 where there is any"),
+    ] = None,
     cluster: Annotated[
         str | None,
         typer.Option(

@@ -33,12 +33,11 @@ class Cluster:
         Raises:
             ClusterError: not even one; both amounts are in the message.
         """
-        fits = [
-            int(have / need + 1e-9) for have, need in ((self.cpu, resources.cpu), (self.gpu, resources.gpu)) if need > 0
-        ]
+        gpu = resources.gpu or 0.0
+        fits = [int(have / need + 1e-9) for have, need in ((self.cpu, resources.cpu), (self.gpu, gpu)) if need > 0]
         if min(fits) < 1:
             raise ClusterError(
-                f"A trial asks for {resources.cpu:g} cpu and {resources.gpu:g} gpu, but the cluster has "
+                f"A trial asks for {resources.cpu:g} cpu and {gpu:g} gpu, but the cluster has "
                 f"{self.cpu:g} cpu and {self.gpu:g} gpu in all. Ask for less with resources=Resources(...)."
             )
         return min(fits)

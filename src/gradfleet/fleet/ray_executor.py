@@ -31,7 +31,9 @@ class RayExecutor:
         if ledger.finished:
             return
         packed = by_value(recipe)  # before Ray starts: what cannot be sent is known at once
-        workers = connect(self._address).workers(self._resources)
+        cluster = connect(self._address)
+        resources = self._resources.on(gpus=cluster.gpu)
+        workers = cluster.workers(resources)
         fault = Fault()
         searcher = LedgerSearcher(ledger, fault, workers=workers)
         with quiet_tune(workers), tempfile.TemporaryDirectory(prefix="gradfleet-tune-") as folder:
@@ -42,7 +44,7 @@ class RayExecutor:
                 search_alg=searcher,
                 scheduler=LedgerScheduler(ledger, fault, searcher),
                 num_samples=-1,
-                resources_per_trial={"cpu": self._resources.cpu, "gpu": self._resources.gpu},
+                resources_per_trial={"cpu": resources.cpu, "gpu": resources.gpu},
                 reuse_actors=True,
                 callbacks=[LedgerCallback(ledger, fault, searcher)],
                 raise_on_failed_trial=False,

@@ -8,7 +8,6 @@ from typing import Any
 
 from gradfleet.data.prepared import DataRef
 from gradfleet.errors import SettingError, unknown_name
-from gradfleet.fleet.ray_executor import RayExecutor
 from gradfleet.fleet.schedulers import make_scheduler
 from gradfleet.objective import Objective
 from gradfleet.search.samplers import make_sampler
@@ -91,6 +90,8 @@ class SweepSettings:
         """This process without Ray for "inline", else Ray Tune."""
         if self.cluster == "inline":
             return InlineExecutor()
+        from gradfleet.fleet.ray_executor import RayExecutor  # Ray takes a second to import
+
         return RayExecutor(cluster=self.cluster, resources=self.resources)
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from gradfleet.errors import SettingError
 
@@ -13,23 +13,30 @@ class Resources:
 
     Attributes:
         cpu: cores; also the number of threads torch uses, rounded down and at least 1.
-        gpu: devices, such as 0.25 for four trials on one.
+        gpu: devices, such as 0.25 for four trials on one; None is one device where the cluster has any, else none.
 
     Raises:
         SettingError: a negative amount, or nothing of either.
     """
 
     cpu: float = 1.0
-    gpu: float = 0.0
+    gpu: float | None = None
 
     def __post_init__(self) -> None:
-        if self.cpu < 0 or self.gpu < 0 or not self.cpu + self.gpu > 0:
+        gpu = self.gpu or 0.0
+        if self.cpu < 0 or gpu < 0 or not self.cpu + gpu > 0:
             raise SettingError(
-                f"A trial needs some cpu or gpu and none below zero, got cpu={self.cpu} and gpu={self.gpu}."
+                f"A trial needs some cpu or gpu, none below zero; got cpu={self.cpu} and gpu={self.gpu}."
             )
-        if self.gpu > 1 and self.gpu != int(self.gpu):
+        if gpu > 1 and gpu != int(gpu):
             raise SettingError(f"More than one gpu comes in whole devices, got gpu={self.gpu}.")
 
     @property
     def threads(self) -> int:
         return max(1, int(self.cpu))
+
+    def on(self, *, gpus: float) -> Resources:
+        """The same on a cluster with so many GPUs, nothing left open."""
+        if self.gpu is not None:
+            return self
+        return replace(self, gpu=1.0 if gpus >= 1 else 0.0)
