@@ -44,7 +44,7 @@ class RayExecutor:
                 search_alg=searcher,
                 scheduler=LedgerScheduler(ledger, fault, searcher),
                 num_samples=-1,
-                resources_per_trial={"cpu": resources.cpu, "gpu": resources.gpu},
+                resources_per_trial={"cpu": resources.cpu, "gpu": resources.gpu or 0},
                 reuse_actors=True,
                 callbacks=[LedgerCallback(ledger, fault, searcher)],
                 raise_on_failed_trial=False,
