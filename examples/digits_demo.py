@@ -47,8 +47,8 @@ def main() -> None:
     name = time.strftime("digits-%Y%m%d-%H%M%S")
     gradfleet("fit", "image-classification", SEARCH, "--budget", budget, "--name", name)
     gradfleet("leaderboard", name, "--top", 10)
-    best = gradfleet_json("evaluate", name, HELD_OUT)["metrics"]["accuracy"]
-    default = gradfleet_json("evaluate", name, HELD_OUT, "--trial", 0)["metrics"]["accuracy"]
+    best = held_out_accuracy(name)
+    default = held_out_accuracy(name, "--trial", 0)
     svc = SVC().fit(pixels[search] / 16, labels[search]).score(pixels[held_out] / 16, labels[held_out])
 
     files = [HELD_OUT / str(labels[row]) / file_name(row) for row in held_out[:5]]
@@ -65,6 +65,12 @@ def main() -> None:
     for who, accuracy in (("best model", best), ("default configuration", default), ("scikit-learn's SVC", svc)):
         say(f"  {who:<22} {round(accuracy * NUM_HELD_OUT)}  {accuracy:.4f}")
     say(f"held-out accuracy {best:.4f}")
+
+
+def held_out_accuracy(name: str, *options: object) -> float:
+    accuracy: float = gradfleet_json("evaluate", name, HELD_OUT, *options)["metrics"]["accuracy"]
+    say(f"  accuracy {accuracy:.4f}")
+    return accuracy
 
 
 def split(labels: numpy.ndarray) -> tuple[numpy.ndarray, numpy.ndarray]:
