@@ -99,7 +99,7 @@ def test_images_that_cannot_be_read_are_left_out_on_request(run: Run, here: Path
         (("--keep", 0), "keep is at least 1, got 0."),
         (("--target", "nan"), "target is a number, got nan."),
         (("--seed", -1), "A seed is a whole number from 0, got -1."),
-        (("--cpu", -1), "A trial needs some cpu or gpu and none below zero"),
+        (("--cpu", -1), "A trial needs some cpu or gpu, none negative; got cpu=-1.0"),
         (("--gpu", 1.5), "More than one gpu comes in whole devices, got gpu=1.5."),
         (("--artifacts", "nowhere://bucket"), "Artifacts need a folder or a URL"),
         pytest.param(("--name", "../tiny"), "A study's name is a folder's too", marks=TOO_LATE),
