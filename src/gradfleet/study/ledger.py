@@ -336,10 +336,11 @@ class StudyLedger:
         self._spending.ended()
 
     def _delete(self, addresses: list[str]) -> None:
+        """The folders first: a driver that is killed in between leaves an address to look at again, and no orphan."""
         if addresses:
-            self._store.forget_checkpoints(self._lease, addresses)
             for address in addresses:
                 self._artifacts.delete(address)
+            self._store.forget_checkpoints(self._lease, addresses)
 
     def _look_around(self) -> None:
         # A worker that has ended a trial waits for the next one, and what can be made again from the store can wait.

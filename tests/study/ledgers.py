@@ -1,0 +1,183 @@
+"""Ledgers over a real store, and a recipe whose numbers can be told in advance."""
+
+from __future__ import annotations
+
+import traceback
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from gradfleet.errors import ExecutionError
+from gradfleet.objective import Objective
+from gradfleet.search.samplers import make_sampler
+from gradfleet.search.space import SearchSpace
+from gradfleet.study.budget import Budget
+from gradfleet.study.generation import Generation
+from gradfleet.study.lease import Lease
+from gradfleet.study.ledger import StudyLedger
+from gradfleet.study.rows import StudyRow
+from gradfleet.study.scheduler import NoScheduler, Scheduler
+from gradfleet.study.store import Store
+from gradfleet.study.watcher import Watcher
+from gradfleet.training.history import EpochRecord
+from gradfleet.trials.executor import Ledger
+from gradfleet.trials.plan import Config, TrialPlan
+from gradfleet.trials.recipe import Predictor, Report
+
+ACCURACY = Objective("val_accuracy", "max")
+
+
+class Clock:
+    """A clock that stands still until it is set."""
+
+    def __init__(self, time: float = 1000.0) -> None:
+        self.time = time
+
+    def __call__(self) -> float:
+        return self.time
+
+
+def open_ledger(
+    store: Store,
+    lease: Lease,
+    *,
+    budget: Budget | None = None,
+    epochs: int = 2,
+    deadline: float | None = None,
+    scheduler: Scheduler | None = None,
+    sampler: str = "random",
+    portfolio: Sequence[Config] = (),
+    keep: int = 5,
+    now: Callable[[], float] | None = None,
+    watcher: Watcher | None = None,
+) -> StudyLedger:
+    """An opened ledger over the lease's study, as a sweep makes it."""
+    study = lease.study
+    generation = Generation(
+        store, study, lambda number: make_sampler(sampler, seed=study.seed, number=number), portfolio=portfolio
+    )
+    ledger = StudyLedger(
+        store,
+        lease,
+        space=SearchSpace.from_json(study.spec["space"]),
+        generation=generation,
+        scheduler=scheduler or NoScheduler(),
+        budget=budget or Budget(trials=3),
+        plan=TrialPlan(number=-1, config={}, objective=study.objective, epochs=epochs, deadline=deadline),
+        keep=keep,
+        watcher=watcher,
+        **({} if now is None else {"now": now}),
+    )
+    ledger.open()
+    return ledger
+
+
+def accuracy(value: float, epoch: int = 1) -> EpochRecord:
+    return EpochRecord(epoch, {"val_accuracy": value})
+
+
+def begun(ledger: StudyLedger) -> TrialPlan:
+    """The next plan, begun."""
+    plan = ledger.next_plan()
+    assert plan is not None
+    ledger.begin(plan.number)
+    return plan
+
+
+@dataclass
+class Curve:
+    """A recipe whose accuracy depends on the trial's number and epoch alone, and which writes every epoch's checkpoint.
+
+    Attributes:
+        fails: numbers of trials that raise in their second epoch.
+        starts: every start, as trial number and the epoch that it went on from.
+    """
+
+    fails: frozenset[int] = frozenset()
+    starts: list[tuple[int, int]] = field(default_factory=list)
+
+    def run(self, plan: TrialPlan, report: Report) -> None:
+        for record, checkpoint in self.epochs(plan):
+            report(record, checkpoint)
+
+    def epochs(self, plan: TrialPlan) -> Iterator[tuple[EpochRecord, str]]:
+        done = 0 if plan.resume is None else int(Path(plan.resume, "epoch.txt").read_text())
+        self.starts.append((plan.number, done))
+        for epoch in range(done + 1, plan.epochs + 1):
+            if plan.number in self.fails and epoch == 2:
+                raise ArithmeticError(f"trial {plan.number} diverged")
+            assert plan.checkpoints is not None
+            folder = Path(plan.checkpoints, f"epoch-{epoch:04d}")
+            folder.mkdir(parents=True, exist_ok=True)
+            (folder / "epoch.txt").write_text(str(epoch))
+            yield accuracy(self.value(plan.number, epoch), epoch), str(folder)
+
+    @staticmethod
+    def value(number: int, epoch: int) -> float:
+        """The second epoch is better than the first, and the third worse than both."""
+        return round(0.1 * number + {1: 0.02, 2: 0.03}.get(epoch, 0.01), 4)
+
+    def load(self, checkpoint: Path) -> Predictor:
+        raise ExecutionError("a curve predicts nothing")
+
+
+class TwoAtOnce:
+    """An executor that runs two curves in turns, an epoch each, and begins the later one first."""
+
+    def run(self, recipe: Curve, ledger: Ledger) -> None:
+        running: dict[int, Iterator[tuple[EpochRecord, str]]] = {}
+        while running or not ledger.finished:
+            plans = [plan for _ in range(2 - len(running)) if (plan := ledger.next_plan()) is not None]
+            for plan in reversed(plans):
+                ledger.begin(plan.number)
+                running[plan.number] = recipe.epochs(plan)
+            for number, epochs in list(running.items()):
+                if not self._step(number, epochs, ledger):
+                    del running[number]
+
+    def _step(self, number: int, epochs: Iterator[tuple[EpochRecord, str]], ledger: Ledger) -> bool:
+        """Whether the trial goes on after its next epoch."""
+        try:
+            if ledger.record(number, *next(epochs)):
+                return True
+        except StopIteration:
+            pass
+        except ArithmeticError:
+            ledger.end(number, error=traceback.format_exc())
+            return False
+        ledger.end(number)
+        return False
+
+
+class StopsAt:
+    """A scheduler that stops one trial at one epoch, and keeps all it was asked."""
+
+    def __init__(self, number: int, epoch: int) -> None:
+        self._stops = (number, epoch)
+        self.seen: list[tuple[str, int, int]] = []
+
+    def goes_on(self, number: int, record: EpochRecord) -> bool:
+        self.seen.append(("record", number, record.epoch))
+        return (number, record.epoch) != self._stops
+
+    def ended(self, number: int, record: EpochRecord) -> None:
+        self.seen.append(("end", number, record.epoch))
+
+
+def outcomes(store: Store, study: StudyRow) -> list[dict[str, Any]]:
+    """What a reader sees of each trial, without times."""
+    records = store.records(study.id)
+    return [
+        {
+            "number": trial.number,
+            "config": trial.config,
+            "state": trial.state,
+            "value": trial.value,
+            "best_epoch": trial.best_epoch,
+            "reason": trial.reason,
+            "checkpoint": trial.checkpoint,
+            "records": [(row.epoch, row.metrics) for row in records if row.number == trial.number],
+        }
+        for trial in store.trials(study.id)
+    ]
