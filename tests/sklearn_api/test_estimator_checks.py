@@ -1,0 +1,33 @@
+"""scikit-learn's own checks of an estimator; none is excepted."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from typing import Any
+
+from sklearn.utils.estimator_checks import parametrize_with_checks
+from torch import nn
+
+from gradfleet.sklearn import Classifier, Regressor
+
+
+class Mlp(nn.Sequential):
+    """A class, whose name stands in the checks' ids; a function would stand there with its address."""
+
+    def __init__(self, input_shape: tuple[int, ...], num_outputs: int, width: int = 16) -> None:
+        hidden = nn.Linear(math.prod(input_shape), width)
+        super().__init__(nn.Flatten(), hidden, nn.Tanh(), nn.Linear(width, num_outputs))
+
+
+SETTINGS: dict[str, Any] = {"epochs": 20, "batch_size": 16, "learning_rate": 0.02}
+ESTIMATORS = [
+    Classifier(Mlp, **SETTINGS),
+    Classifier(Mlp, loss="binary_cross_entropy", **SETTINGS),
+    Regressor(Mlp, **SETTINGS),
+]
+
+
+@parametrize_with_checks(ESTIMATORS)
+def test_sklearns_own_checks_pass(estimator: Any, check: Callable[[Any], None]) -> None:
+    check(estimator)
