@@ -39,7 +39,9 @@ def write_images(folder: Path, *, classes: tuple[str, ...] = ("dark", "light"), 
 
 
 def listing(folder: Path) -> list[str]:
-    return sorted(str(path.relative_to(folder)) for path in folder.rglob("*"))
+    """All paths below; SQLite's own `-wal` and `-shm` come and go with the connections."""
+    paths = sorted(str(path.relative_to(folder)) for path in folder.rglob("*"))
+    return [path for path in paths if not path.endswith(("-wal", "-shm"))]
 
 
 @pytest.fixture
