@@ -26,7 +26,7 @@ class Resources:
         gpu = self.gpu or 0.0
         if self.cpu < 0 or gpu < 0 or not self.cpu + gpu > 0:
             raise SettingError(
-                f"A trial needs some cpu or gpu, none negative; got cpu={self.cpu}, gpu={self.gpu}."
+                f"A trial needs some cpu or gpu and none below zero, got cpu={self.cpu}, gpu={self.gpu}."
             )
         if gpu > 1 and gpu != int(gpu):
             raise SettingError(f"More than one gpu comes in whole devices, got gpu={self.gpu}.")
