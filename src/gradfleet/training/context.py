@@ -13,6 +13,7 @@ from gradfleet.errors import unknown_name
 from gradfleet.training.history import EpochRecord, History
 
 if TYPE_CHECKING:
+    from gradfleet.training.meter import Meter
     from gradfleet.training.model import Model
 
 
@@ -37,6 +38,8 @@ class FitState:
     batch_number: int = 0
     num_batches: int | None = None
     batch: Any = None
+    part: Any = None
+    meter: Meter | None = None
     outputs: Any = None
     loss: torch.Tensor | None = None
     metrics: dict[str, float] = field(default_factory=dict)
@@ -51,7 +54,7 @@ class FitState:
         """Forget the batch before, and what a callback left out of it."""
         self.batch = batch
         self.batch_number += 1
-        self.outputs = self.loss = None
+        self.part = self.outputs = self.loss = None
         self.cancel = Cancel.NOTHING
 
     @property
@@ -137,6 +140,11 @@ class Context:
         return self._state.metrics
 
     @property
+    def logged(self) -> Mapping[str, torch.Tensor | float]:
+        """The latest value of everything that the model's steps log with `on_step`, by its plain name."""
+        return self._state.meter.logged.last if self._state.meter is not None else {}
+
+    @property
     def record(self) -> EpochRecord | None:
         """The last complete epoch's record; at `epoch_end` that of the epoch that just ended."""
         return self._state.record
@@ -159,6 +167,13 @@ class Context:
     def stop_reason(self) -> str | None:
         """Why a callback has ended the fit; None while none has."""
         return self._state.stop_reason
+
+    def log(self, name: str, value: float) -> None:
+        """Put a number into the record of the epoch that is being trained; the last one of a name stays.
+
+        From `validation_end` on at the latest: at `epoch_end` the record is complete.
+        """
+        self._state.metrics[name] = float(value)
 
     def skip_step(self) -> None:
         """Leave the optimizer's step out. `batch_end` comes next."""

@@ -60,8 +60,9 @@ class Loop:
         self._first_epoch = first_epoch
         self._state = FitState(model, total_epochs, epoch=model.epoch, num_batches=train.num_batches)
         self._state.record = model.history[-1] if model.history else None
-        self._events = Events(callbacks, Context(self._state))
-        self._within_step = {event for event in ("forward_end", "loss_end") if self._events.listens(event)}
+        listeners = model.listeners
+        self._events = Events([*callbacks, *listeners.callbacks], Context(self._state), own=listeners.own)
+        self._within_step = self._events.within_step
         self._pending: set[str] = set()
         self._schedules = self._make_schedules()
         self._step_schedules = [one.scheduler for one in self._schedules.values() if one.per_step]
@@ -76,13 +77,24 @@ class Loop:
                 if record is None:
                     break
                 yield record
-        except Exception as error:
+        except (Exception, KeyboardInterrupt) as error:
             self._state.error = error
             self._events.fire("exception")
             raise
         finally:
-            self._events.fire("fit_end")
-            self._model.leave(self.state(), self._state.stop_reason)
+            try:
+                self._events.fire("fit_end")
+            finally:
+                self._model.leave(self.state(), self._state.stop_reason)
+
+    def listen(self, callback: Callback) -> None:
+        """Let one more listen to this fit, from the next event on."""
+        self._events.add(callback, self._model.listeners.own)
+
+    def fire(self, event: str) -> None:
+        """Tell those who listen to an event of the user's own."""
+        self._events.know(self._model.listeners.own)
+        self._events.fire(event)
 
     def state(self) -> dict[str, Any]:
         """What a resumed fit needs beside the model's own state."""

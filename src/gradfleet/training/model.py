@@ -18,13 +18,15 @@ from gradfleet.training.context import Context, FitState
 from gradfleet.training.evaluation import Evaluation, evaluate
 from gradfleet.training.events import Events
 from gradfleet.training.history import EpochRecord, History
+from gradfleet.training.listeners import Listeners
 from gradfleet.training.loop import NO_FIT, Loop
 from gradfleet.training.meter import Meter
+from gradfleet.training.observed import Observed
 from gradfleet.training.problem import Problem
 from gradfleet.training.steps import Steps
 
 
-class Model(Steps):
+class Model(Observed, Steps):
     """A network, or several by name, trained by one loop.
 
     Subclass it and override any of `training_step`, `validation_step`, `predict_step`, `configure_optimizers`,
@@ -53,6 +55,7 @@ class Model(Steps):
         self, network: nn.Module | Mapping[str, nn.Module], *, device: torch.device | str | None = None
     ) -> None:
         super().__init__(network, device=device)
+        self.listeners = Listeners()
         self.history = History()
         self.epoch = 0
         self.stop_reason: str | None = None
