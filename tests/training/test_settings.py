@@ -63,7 +63,7 @@ def test_all_wrong_settings_are_named_in_one_error(network: Make) -> None:
         ({"metrics": [3]}, "A metric is a name, .+ got 3"),
         ({"metrics": ["f1", "f1"]}, "Two metrics are called 'f1'; name them with a dict"),
         ({"metrics": {"loss": "f1"}}, "A metric cannot be called 'loss'"),
-        ({"schedule": 3}, "A schedule is a name, a class or a factory .+ got 3"),
+        ({"schedule": 3}, "A schedule is a name, a curve, a class or a factory .+ got 3"),
         ({"schedule": CosineAnnealingLR}, r"CosineAnnealingLR needs T_max; give a factory: lambda optimizer"),
         ({"kind": "regression", "metrics": ["f1"]}, "'f1' is for binary or multiclass or multilabel"),
         ({"clip_norm": -1}, "clip_norm above 0 is needed, got -1"),

@@ -65,7 +65,7 @@ class Loop:
         self._within_step = self._events.within_step
         self._pending: set[str] = set()
         self._schedules = self._make_schedules()
-        self._step_schedules = [one.scheduler for one in self._schedules.values() if one.per_step]
+        self._step_schedules = [one for one in self._schedules.values() if one.per_step]
         self._parameters: list[nn.Parameter] = []
 
     def run(self) -> Iterator[EpochRecord]:
@@ -101,7 +101,7 @@ class Loop:
         return {
             "seed": self._seed,
             "first_epoch": self._first_epoch,
-            "schedules": {name: schedule.scheduler.state_dict() for name, schedule in self._schedules.items()},
+            "schedules": {name: schedule.state_dict() for name, schedule in self._schedules.items()},
             "batches": self._train.state(),
             "callbacks": {key: dict(callback.state()) for key, callback in self._keyed_callbacks()},
         }
@@ -110,7 +110,7 @@ class Loop:
         """Go on from what `state` returned; callbacks that it does not know begin afresh."""
         for name, schedule in self._schedules.items():
             if name in state["schedules"]:
-                schedule.scheduler.load_state_dict(state["schedules"][name])
+                schedule.load_state_dict(state["schedules"][name])
         self._train.load_state(state["batches"])
         for key, callback in self._keyed_callbacks():
             if key in state["callbacks"]:
@@ -127,7 +127,7 @@ class Loop:
     def _make_schedules(self) -> dict[str, Schedule]:
         batches = self._train.num_batches
         epochs = self._state.total_epochs - self._first_epoch
-        return self._model.build_schedules(None if batches is None else batches * epochs)
+        return self._model.build_schedules(None if batches is None else batches * epochs, epochs)
 
     def _start(self) -> None:
         for network in self._model.networks.values():
@@ -235,8 +235,8 @@ class Loop:
         self._model.optimizer_step()
         if events.step_end:
             events.fire("step_end")
-        for scheduler in self._step_schedules:
-            scheduler.step()
+        for schedule in self._step_schedules:
+            schedule.step()
 
     def offer_outputs(self, outputs: Any) -> Any:
         """Show the outputs to those who listen to `forward_end`; what they made of them."""

@@ -11,6 +11,7 @@ from torch import nn
 from torch.optim import Optimizer
 
 from gradfleet.errors import unknown_name
+from gradfleet.training.optimizer_values import known_values
 
 OptimizerFactory = Callable[..., Optimizer]
 OptimizerChoice = str | type[Optimizer] | Optimizer | OptimizerFactory
@@ -61,6 +62,16 @@ def problems(
     if learning_rate is not None and not 0 < learning_rate < float("inf"):
         found.append(f"A learning rate above 0 is needed, got {learning_rate!r}.")
     return found or _value_problems(choice, learning_rate, options)
+
+
+def values_of(choice: OptimizerChoice) -> frozenset[str] | None:
+    """The names of the values that a schedule may move; None when only the made optimizer tells."""
+    if isinstance(choice, Optimizer):
+        return known_values(choice)
+    if not isinstance(choice, str) or choice not in OPTIMIZERS:
+        return None
+    made: Any = OPTIMIZERS[choice]
+    return known_values(made([torch.zeros(1, 1)]))
 
 
 def build(

@@ -44,7 +44,7 @@ class TrainingSettings:
             found += metrics.problems(self.metrics, self.kind)
         if self.precision not in PRECISIONS:
             found.append(unknown_name("precision", self.precision, PRECISIONS))
-        found += schedules.problems(self.schedule)
+        found += schedules.problems(self.schedule, optimizers.values_of(self.optimizer))
         if self.clip_norm is not None and not self.clip_norm > 0:
             found.append(f"A clip_norm above 0 is needed, got {self.clip_norm!r}.")
         if found:
@@ -58,14 +58,15 @@ class TrainingSettings:
 
     def to_json(self) -> dict[str, Any]:
         """Names and numbers; what was given as an object is described and cannot be made again from here."""
-        return {one.name: _plain(getattr(self, one.name)) for one in fields(self)}
+        values = {one.name: getattr(self, one.name) for one in fields(self)}
+        return {name: _plain(value) for name, value in {**values, "schedule": schedules.to_json(self.schedule)}.items()}
 
     @classmethod
     def from_json(cls, values: Mapping[str, Any]) -> TrainingSettings | None:
         """The settings again; None when one of them was an object of the user's own."""
         if any(_is_own(value) for value in values.values()):
             return None
-        return cls(**values)
+        return cls(**{**values, "schedule": schedules.from_json(values.get("schedule"))})
 
 
 def _plain(value: Any) -> Any:

@@ -11,7 +11,7 @@ from torch.optim import Optimizer
 
 from gradfleet.data.prepared import Kind
 from gradfleet.errors import SettingError
-from gradfleet.training import losses, metrics, optimizers, schedules
+from gradfleet.training import losses, metrics, optimizer_values, optimizers, schedules
 from gradfleet.training.precision import Precision, PrecisionName
 from gradfleet.training.problem import Problem
 from gradfleet.training.settings import TrainingSettings, network_problems
@@ -39,7 +39,7 @@ class Steps:
             (self.network,) = self.networks.values()
         self.optimizers: dict[str, Optimizer] = {}
         self.precision = Precision("fp32", self.device)
-        self._rates: dict[str, schedules.Rates] = {}
+        self._rates: dict[str, optimizer_values.Rates] = {}
         self._settings: TrainingSettings | None = None
         self._problem: Problem | None = None
         self._loop: Loop | None = None
@@ -68,7 +68,9 @@ class Steps:
             metrics: names, torchmetrics objects or classes, names of sklearn scorers, or functions of
                 (outputs, targets); a dict gives them names. An empty list computes the loss alone.
             precision: of the network's computations; weights stay in float32.
-            schedule: of the learning rate: a name (see `schedules.SCHEDULES`), a class or a factory of (optimizer).
+            schedule: of the learning rate: a name (see `schedules.SCHEDULES`), a curve (see `curves`), a TorchSchedule,
+                a class or a factory of (optimizer); or a dict with one for each value of the optimizer, such as
+                `{"learning_rate": "one_cycle", "weight_decay": cosine(0.1, 0.01)}`.
             clip_norm: the largest norm that a network's gradients may have.
 
         Raises:
@@ -188,13 +190,13 @@ class Steps:
         if self._problem is None and self._settings is not None:
             self._problem = Problem.infer(self._settings, None, kind)
 
-    def build_schedules(self, total_steps: int | None) -> dict[str, schedules.Schedule]:
+    def build_schedules(self, total_steps: int | None, total_epochs: int) -> dict[str, schedules.Schedule]:
         """A schedule for each optimizer, from the rates that it had when it was made; none unless compile was told."""
         choice = self.settings.schedule
         if choice is None:
             return {}
         return {
-            name: schedules.build(choice, optimizer, self._rates[name], total_steps)
+            name: schedules.build(choice, optimizer, self._rates[name], total_steps, total_epochs)
             for name, optimizer in self.optimizers.items()
         }
 
@@ -203,7 +205,7 @@ class Steps:
         self.precision = Precision(settings.precision, self.device)
         made = self.configure_optimizers()
         self.optimizers = {"network": made} if isinstance(made, Optimizer) else dict(made)
-        self._rates = {name: schedules.rates_of(one) for name, one in self.optimizers.items()}
+        self._rates = {name: optimizer_values.rates_of(one) for name, one in self.optimizers.items()}
         kind = settings.told_kind
         self._problem = Problem.settle(settings, kind) if kind is not None else None
         return self
