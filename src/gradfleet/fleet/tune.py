@@ -71,7 +71,6 @@ class LedgerSearcher(Searcher):
         self._ahead = 1
         self.numbers: dict[str, int] = {}
         self.begun: dict[str, float] = {}
-        self.errors: dict[str, str | None] = {}
 
     def suggest(self, trial_id: str) -> dict[str, Any] | str | None:  # type: ignore[override]  # as FINISHED is typed
         with self._fault:
@@ -111,7 +110,7 @@ class LedgerSearcher(Searcher):
                 # Planning further ahead makes the sampler's knowledge older; where trials are shorter than a few
                 # draws, workers that wait cost more than that.
                 self._ahead = self._workers if time.monotonic() - begun < SHORT else 1
-                self._ledger.end(number, error=self.errors.pop(trial_id, None))
+                self._ledger.end(number, error=(result or {}).get("error"))
             else:
                 self._ledger.hand_back(number)
 
@@ -144,9 +143,7 @@ class LedgerScheduler(FIFOScheduler):
         return None
 
     def on_trial_result(self, tune_controller: TuneController, trial: Trial, result: dict[str, Any]) -> str:
-        if result["done"]:
-            self._searcher.errors[trial.trial_id] = result["error"]
-            return TrialScheduler.STOP
+        # A result with `done` does not come here: Tune ends its trial at once, and the searcher gets it with the end.
         # Tune flattens what it hands over: the metrics come as `metrics/...` and are put together again here.
         names = [name for name in result if name.startswith("metrics/")]
         record = EpochRecord(result["epoch"], {name.removeprefix("metrics/"): result[name] for name in names})

@@ -1,0 +1,67 @@
+"""Recipes that do to their workers what trials do to workers."""
+
+from __future__ import annotations
+
+import os
+import signal
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+from gradfleet.errors import ExecutionError
+from gradfleet.training.history import EpochRecord
+from gradfleet.trials.plan import TrialPlan
+from gradfleet.trials.recipe import Predictor, Report
+
+
+@dataclass(frozen=True)
+class Steady:
+    """Reports `x` of its config in every epoch, writes a checkpoint in each, and notes every start in a file.
+
+    Attributes:
+        log: gets a line a start: trial number, the epoch it goes on from, the process.
+        seconds: of one epoch.
+        dies_once: the trial whose worker is killed in its second epoch, the first time.
+        dies_always: the trial whose worker is killed in its second epoch, each time.
+        raises: the trial that raises in its second epoch; -1 is every trial.
+    """
+
+    log: Path
+    seconds: float = 0.0
+    dies_once: int | None = None
+    dies_always: int | None = None
+    raises: int | None = None
+
+    def run(self, plan: TrialPlan, report: Report) -> None:
+        done = 0 if plan.resume is None else int(Path(plan.resume, "epoch.txt").read_text())
+        with self.log.open("a") as file:
+            file.write(f"{plan.number} {done} {os.getpid()}\n")
+        for epoch in range(done + 1, plan.epochs + 1):
+            time.sleep(self.seconds)
+            if epoch == 2:
+                self._misbehave(plan, first=done == 0)
+            report(
+                EpochRecord(epoch, {"score": float(plan.config["x"] or 0.0) * epoch, "process": os.getpid()}),
+                self._checkpoint(plan, epoch),
+            )
+
+    def _misbehave(self, plan: TrialPlan, *, first: bool) -> None:
+        if plan.number == self.dies_always or (plan.number == self.dies_once and first):
+            os.kill(os.getpid(), signal.SIGKILL)
+        if self.raises in (plan.number, -1):
+            raise ArithmeticError(f"trial {plan.number} diverged")
+
+    @staticmethod
+    def _checkpoint(plan: TrialPlan, epoch: int) -> str:
+        folder = Path(plan.checkpoints or "", f"epoch-{epoch:04d}")
+        folder.mkdir(parents=True, exist_ok=True)
+        (folder / "epoch.txt").write_text(str(epoch))
+        return str(folder)
+
+    def load(self, checkpoint: Path) -> Predictor:
+        raise ExecutionError("it predicts nothing")
+
+    @property
+    def starts(self) -> list[tuple[int, int]]:
+        """Every start so far: the trial's number and the epoch it went on from."""
+        return [(int(number), int(done)) for number, done, _ in map(str.split, self.log.read_text().splitlines())]
