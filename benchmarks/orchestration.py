@@ -78,6 +78,7 @@ def measure(trials: int) -> Costs:
             FunctionRecipe(_no_op(folder)),
             space,
             settings,
+            settings.executor(),
             store=store,
             study=study,
             data=None,

@@ -10,7 +10,7 @@ from typing import Any, Self
 
 from gradfleet.data.dataset import AutoDataset
 from gradfleet.data.prepared import DataRef, Kind
-from gradfleet.errors import SettingError, unknown_name
+from gradfleet.errors import Problems, SettingError, unknown_name
 from gradfleet.fleet.sweep import SweepSettings, run_sweep
 from gradfleet.objective import Objective
 from gradfleet.search.dimensions import Dimension
@@ -18,6 +18,7 @@ from gradfleet.search.space import Entry, SearchSpace
 from gradfleet.search.tuner import Tuner
 from gradfleet.study.budget import Budget
 from gradfleet.study.places import artifacts_of, prepared_folder
+from gradfleet.study.preflight import check_study
 from gradfleet.study.progress import SweepProgress
 from gradfleet.study.rows import StudyRow
 from gradfleet.study.store import Store
@@ -173,29 +174,45 @@ class AutoModel:
             NoUsableTrialError: every trial failed.
         """
         started = time.time()
-        settings = SweepSettings(
-            objective=self.objective,
-            budget=Budget.of(trials=trials, budget=budget, target=target, patience=patience),
-            epochs=epochs,
-            sampler=sampler,
-            scheduler=scheduler,
-            portfolio=portfolio,
-            resources=resources or Resources(),
-            cluster=cluster,
-            seed=seed,
-            keep=keep,
-        )
         name = name or _new_name(self._reference)
+        problems, limits = Problems(), Budget()
+        with problems:
+            limits = Budget.of(trials=trials, budget=budget, target=target, patience=patience)
+        with problems:
+            settings = SweepSettings(
+                objective=self.objective,
+                budget=limits,
+                epochs=epochs,
+                sampler=sampler,
+                scheduler=scheduler,
+                portfolio=portfolio,
+                resources=resources or Resources(),
+                cluster=cluster,
+                seed=seed,
+                keep=keep,
+            )
+        with problems:
+            check_study(store, name, resume=resume)
+        problems.refuse()
         view = SweepProgress(name, settings.objective, settings.budget, shown=progress)
         space = self.space
         where = artifacts_of(store, artifacts)
         prepared = None if data is None else self._prepare(data, where, seed=seed, say=view.say)
+        executor = settings.executor()
         opened = Store.open(store)
         try:
             study = self._study(opened, name, space, settings, where, prepared, resume=resume)
             view.say(f"Study {name!r} in {opened.url}, until {settings.budget}.")
             return run_sweep(
-                self.recipe, space, settings, store=opened, study=study, data=prepared, started=started, view=view
+                self.recipe,
+                space,
+                settings,
+                executor,
+                store=opened,
+                study=study,
+                data=prepared,
+                started=started,
+                view=view,
             )
         except BaseException:
             opened.close()

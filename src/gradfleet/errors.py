@@ -6,6 +6,7 @@ GradfleetError
 │   ├── DataError                  a file, row, column or split
 │   └── StudyMismatchError         a study of that name was made from something else
 ├── CheckpointError                a checkpoint is damaged or belongs to another network
+├── DivergedError                  the loss of a fit is no number any more
 ├── ExecutionError                 a recipe cannot cross to a worker, or cannot be loaded back
 ├── NoUsableTrialError             the search ended and no trial has a result
 ├── NotFoundError (LookupError)    no study, trial or task of that name
@@ -63,6 +64,10 @@ class CheckpointError(GradfleetError):
     """A checkpoint folder that is damaged, incomplete or made by another network."""
 
 
+class DivergedError(GradfleetError):
+    """The loss became NaN or infinite, and somebody asked to stop there."""
+
+
 class ExecutionError(GradfleetError):
     """A recipe that cannot be sent to a worker, or be loaded back in this process."""
 
@@ -93,6 +98,32 @@ class ClusterError(GradfleetError):
 
 class TrialStopped(BaseException):
     """The trial must end now. A BaseException, so that `except Exception` in user code cannot swallow it."""
+
+
+class Problems(list[str]):
+    """Collects what several checks refuse, to raise all of it at once.
+
+    Example:
+        >>> problems = Problems()
+        >>> with problems:
+        ...     raise SettingError("epochs is at least 1, got 0.")
+        >>> problems
+        ['epochs is at least 1, got 0.']
+    """
+
+    def __enter__(self) -> None:
+        return None
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: object) -> bool:
+        if isinstance(error, SettingError):
+            self.extend(error.problems)
+            return True
+        return False
+
+    def refuse(self) -> None:
+        """Raise a SettingError when there is any problem."""
+        if self:
+            raise SettingError(self)
 
 
 def unknown_name(kind: str, name: object, known: Iterable[str]) -> str:

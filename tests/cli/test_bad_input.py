@@ -12,8 +12,6 @@ from tests.cli.conftest import Run, listing, write_images
 
 FIT = ("fit", "image-classification")
 QUICK = ("--cluster", "inline", "--trials", 1, "--epochs", 1)
-TOO_LATE = pytest.mark.xfail(reason="AutoModel.fit looks at the study's name and the store after the data")
-ONE_BY_ONE = pytest.mark.xfail(reason="AutoModel.fit refuses a budget before it looks at the other settings")
 
 
 def _nothing(folder: Path) -> None:
@@ -99,10 +97,10 @@ def test_images_that_cannot_be_read_are_left_out_on_request(run: Run, here: Path
         (("--keep", 0), "keep is at least 1, got 0."),
         (("--target", "nan"), "target is a number, got nan."),
         (("--seed", -1), "A seed is a whole number from 0, got -1."),
-        (("--cpu", -1), "A trial needs some cpu or gpu, none negative; got cpu=-1.0"),
+        (("--cpu", -1), "A trial needs some cpu or gpu and none below zero, got cpu=-1.0"),
         (("--gpu", 1.5), "More than one gpu comes in whole devices, got gpu=1.5."),
         (("--artifacts", "nowhere://bucket"), "Artifacts need a folder or a URL"),
-        pytest.param(("--name", "../tiny"), "A study's name is a folder's too", marks=TOO_LATE),
+        (("--name", "../tiny"), "A study's name is a folder's too"),
         (("--resume",), "--resume needs to know with which study: add its --name."),
     ],
 )
@@ -116,7 +114,6 @@ def test_settings_that_cannot_be(run: Run, images: Path, here: Path, options: tu
     assert listing(here) == before
 
 
-@ONE_BY_ONE
 def test_settings_that_cannot_be_are_named_all_at_once(run: Run, images: Path) -> None:
     result = run(*FIT, "images", *QUICK, "--budget", "soon", "--sampler", "tpee", "--keep", 0)
     assert result.exit_code == 2
@@ -132,7 +129,6 @@ def test_a_task_that_nobody_knows(run: Run, images: Path, here: Path) -> None:
     assert listing(here) == before
 
 
-@TOO_LATE
 def test_a_store_where_none_can_be(run: Run, images: Path, here: Path) -> None:
     before = listing(here)
     result = run(*FIT, "images", *QUICK, "--store", "nowhere/sweeps.db")

@@ -7,6 +7,7 @@ import re
 from gradfleet.errors import (
     CheckpointError,
     ClusterError,
+    DivergedError,
     ExecutionError,
     GradfleetError,
     NotFoundError,
@@ -26,6 +27,7 @@ INTERRUPTED = 130
 _CODES: tuple[tuple[type[Exception], int], ...] = (
     (NoUsableTrialError, NO_RESULT),
     (CheckpointError, NO_RESULT),
+    (DivergedError, NO_RESULT),
     (SettingError, USAGE),
     (ExecutionError, USAGE),
     (NotFoundError, NOT_FOUND),

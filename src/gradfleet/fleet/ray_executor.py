@@ -21,22 +21,23 @@ class RayExecutor:
 
     Tune is a stateless executor here: it restarts nothing and remembers nothing. A worker that dies gives its trial
     back to the ledger, which offers it again with its last checkpoint.
+
+    Raises:
+        ClusterError: no cluster answers, or it can never hold one such trial.
     """
 
     def __init__(self, *, cluster: str | None = None, resources: Resources | None = None) -> None:
-        self._address = cluster
-        self._resources = resources or Resources()
+        connected = connect(cluster)
+        self._resources = (resources or Resources()).on(gpus=connected.gpu)
+        self._workers = connected.workers(self._resources)
 
     def run(self, recipe: Recipe, ledger: Ledger) -> None:
         if ledger.finished:
             return
-        packed = by_value(recipe)  # before Ray starts: what cannot be sent is known at once
-        cluster = connect(self._address)
-        resources = self._resources.on(gpus=cluster.gpu)
-        workers = cluster.workers(resources)
+        packed = by_value(recipe)
         fault = Fault()
-        searcher = LedgerSearcher(ledger, fault, workers=workers)
-        with quiet_tune(workers), tempfile.TemporaryDirectory(prefix="gradfleet-tune-") as folder:
+        searcher = LedgerSearcher(ledger, fault, workers=self._workers)
+        with quiet_tune(self._workers), tempfile.TemporaryDirectory(prefix="gradfleet-tune-") as folder:
             # tune.run and not tune.Tuner: a Tuner pickles its searcher and callbacks at birth, to be restored from.
             tune.run(
                 tune.with_parameters(TrialWorker, recipe=packed),
@@ -44,7 +45,7 @@ class RayExecutor:
                 search_alg=searcher,
                 scheduler=LedgerScheduler(ledger, fault, searcher),
                 num_samples=-1,
-                resources_per_trial={"cpu": resources.cpu, "gpu": resources.gpu or 0},
+                resources_per_trial={"cpu": self._resources.cpu, "gpu": self._resources.gpu or 0},
                 reuse_actors=True,
                 callbacks=[LedgerCallback(ledger, fault, searcher)],
                 raise_on_failed_trial=False,

@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from gradfleet.data.prepared import DataRef
-from gradfleet.errors import SettingError, unknown_name
+from gradfleet.errors import NoUsableTrialError, SettingError, unknown_name
 from gradfleet.fleet.schedulers import make_scheduler
 from gradfleet.objective import Objective
 from gradfleet.search.samplers import make_sampler
@@ -87,7 +87,11 @@ class SweepSettings:
         return make_scheduler(self.scheduler, objective=self.objective, epochs=self.epochs)
 
     def executor(self) -> Executor:
-        """This process without Ray for "inline", else Ray Tune."""
+        """This process without Ray for "inline", else Ray Tune, connected.
+
+        Raises:
+            ClusterError: no cluster answers, or it can never hold one such trial.
+        """
         if self.cluster == "inline":
             return InlineExecutor()
         from gradfleet.fleet.ray_executor import RayExecutor  # Ray takes a second to import
@@ -99,6 +103,7 @@ def run_sweep(
     recipe: Recipe,
     space: SearchSpace,
     settings: SweepSettings,
+    executor: Executor,
     *,
     store: Store,
     study: StudyRow,
@@ -115,19 +120,25 @@ def run_sweep(
         LeaseHeldError: another living driver works on this study.
         SettingError: the records have no such metric as the objective's.
         NoUsableTrialError: every trial failed; the most frequent cause is in the message.
+        KeyboardInterrupt: Ctrl-C came before any trial had a result.
     """
     with Lease.acquire(store, study, say=view.say) as lease:
         ledger = _open_ledger(space, settings, store=store, lease=lease, data=data, started=started, watcher=view)
         with two_stage_interrupt(ledger, view.say) as interrupts:
             try:
                 with view:
-                    settings.executor().run(recipe, ledger)
+                    executor.run(recipe, ledger)
             except BaseException:
                 ledger.abandon()
                 raise
             ledger.close()
     finished = Study(store, store.study(study.name), recipe=recipe, interrupted=interrupts.count > 0)
-    best = finished.best
+    try:
+        best = finished.best
+    except NoUsableTrialError:
+        if finished.interrupted:
+            raise KeyboardInterrupt from None
+        raise
     view.say(
         f"{ledger.reason} Best: trial {best.number} with {settings.objective.metric} {best.value:.4f} "
         f"after epoch {best.epoch}."

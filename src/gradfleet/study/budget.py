@@ -78,7 +78,7 @@ class Budget:
     def __str__(self) -> str:
         parts = []
         if self.trials is not None:
-            parts.append(f"{self.trials} trials")
+            parts.append("1 trial" if self.trials == 1 else f"{self.trials} trials")
         if self.seconds is not None:
             parts.append(f"{self.seconds:g} s")
         if self.target is not None:

@@ -165,11 +165,7 @@ class Store:
         Raises:
             SettingError: the name is taken, or cannot be the name of a folder.
         """
-        if not _SAFE_NAME.fullmatch(name):
-            raise SettingError(
-                f"A study's name is a folder's too: up to 100 letters, digits, '.', '_' and '-', the first one a "
-                f"letter or digit; got {name!r}."
-            )
+        check_name(name)
         values = {
             "name": name,
             "spec": dict(spec),
@@ -279,13 +275,30 @@ def _of(table: Table, study_id: int) -> Select[Any]:
     return select(table).where(table.c.study_id == study_id)
 
 
+def check_name(name: str) -> None:
+    """Refuse a study's name that cannot be the name of a folder.
+
+    Raises:
+        SettingError: with what a name may be.
+    """
+    if not _SAFE_NAME.fullmatch(name):
+        raise SettingError(
+            f"A study's name is a folder's too: up to 100 letters, digits, '.', '_' and '-', the first one a "
+            f"letter or digit; got {name!r}."
+        )
+
+
+def name_taken(name: str, store: str) -> SettingError:
+    """The error for a study that cannot be made because it is there already."""
+    return SettingError(
+        f"A study called {name!r} is in the store {store} already. Pass resume=True to go on with it, or another name."
+    )
+
+
 def _insert_study(connection: Connection, values: Mapping[str, Any], *, store: str) -> None:
     name, now = values["name"], values["created"]
     if connection.execute(select(studies.c.id).where(studies.c.name == name)).first():
-        raise SettingError(
-            f"A study called {name!r} is in the store {store} already. "
-            "Pass resume=True to go on with it, or another name."
-        )
+        raise name_taken(name, store)
     connection.execute(insert(studies).values(values))
     study_id = connection.execute(select(studies.c.id).where(studies.c.name == name)).scalar_one()
     generation = {"number": 0, "optuna_name": f"{name}-generation-0", "space": values["spec"]["space"], "created": now}
