@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
@@ -14,10 +14,13 @@ from gradfleet.training.context import Cancel, FitState
 from gradfleet.training.events import Events
 from gradfleet.training.meter import Meter
 from gradfleet.training.seeding import untouched_generators
-from gradfleet.training.step import as_step
+from gradfleet.training.step import Step, as_step, inputs_of, split_batch
 
 if TYPE_CHECKING:
     from gradfleet.training.model import Model
+
+View = Callable[[Any], Any]
+"""What a batch's inputs look like to one of the predictions that are averaged."""
 
 
 @contextmanager
@@ -38,13 +41,15 @@ def evaluating(model: Model) -> Iterator[None]:
             module.training = training
 
 
-def measure(model: Model, batches: Batches, meter: Meter, events: Events, state: FitState) -> Meter:
-    """Feed every batch's `validation_step` to the meter, until a callback ends it."""
+def measure(
+    model: Model, batches: Batches, meter: Meter, events: Events, state: FitState, views: Sequence[View] = ()
+) -> Meter:
+    """Feed every batch's `validation_step` to the meter, or the mean of its views, until a callback ends it."""
     state.batch_number = 0
     generators = batches.state()
-    with evaluating(model):
+    with evaluating(model), model.passing(state, meter):
         for batch in batches.epoch(0):
-            _measure_batch(model, batch, meter, events, state)
+            _measure_batch(model, batch, meter, events, state, views)
             if state.cancel >= Cancel.VALIDATION and not (state.stopping and state.needs_record):
                 break
     batches.load_state(generators)
@@ -64,19 +69,38 @@ def settle(model: Model, batches: Batches) -> None:
     model.settle_from(first)
 
 
-def _measure_batch(model: Model, batch: Any, meter: Meter, events: Events, state: FitState) -> None:
+def _measure_batch(
+    model: Model, batch: Any, meter: Meter, events: Events, state: FitState, views: Sequence[View]
+) -> None:
     state.begin_batch(batch)
     if events.validation_batch_start:
         events.fire("validation_batch_start")
     if state.cancel < Cancel.BATCH:
-        step = as_step(model.validation_step(state.batch))
+        step = _viewed_step(model, state.batch, views) if views else as_step(model.validation_step(state.batch))
         state.outputs, state.loss = step.outputs, step.loss
         meter.add(step, state.batch)
     if events.validation_batch_end:
         events.fire("validation_batch_end")
 
 
-def predict(model: Model, batches: Batches) -> torch.Tensor:
+def _viewed_step(model: Model, batch: Any, views: Sequence[View]) -> Step:
+    outputs, targets = _outputs(model, batch, views), split_batch(batch)[1]
+    return Step(model.problem.compute_loss(outputs, targets), outputs, targets)
+
+
+def _outputs(model: Model, batch: Any, views: Sequence[View]) -> torch.Tensor:
+    """The mean over the views; without any, the outputs of the batch as it is."""
+    if not views:
+        return model.predict_step(batch)
+    return torch.stack([model.predict_step(_seen(batch, view)) for view in views]).mean(dim=0)
+
+
+def _seen(batch: Any, view: View) -> Any:
+    inputs = view(inputs_of(batch))
+    return (*inputs, None) if isinstance(inputs, tuple) else inputs  # the last part of a tuple is its targets
+
+
+def predict(model: Model, batches: Batches, views: Sequence[View] = ()) -> torch.Tensor:
     """The raw outputs of all rows in order, on the CPU.
 
     Raises:
@@ -84,7 +108,7 @@ def predict(model: Model, batches: Batches) -> torch.Tensor:
     """
     generators = batches.state()
     with evaluating(model):
-        outputs = [model.predict_step(batch).detach() for batch in batches.epoch(0)]
+        outputs = [_outputs(model, batch, views).detach() for batch in batches.epoch(0)]
     batches.load_state(generators)
     if not outputs:
         raise DataError("There are no batches to predict.")

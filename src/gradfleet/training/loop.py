@@ -12,8 +12,6 @@ from collections.abc import Iterable, Iterator, Mapping
 from itertools import chain
 from typing import TYPE_CHECKING, Any
 
-from torch import nn
-
 from gradfleet.data.loaders import Batches
 from gradfleet.errors import DataError
 from gradfleet.training.callbacks.callback import Callback
@@ -21,14 +19,15 @@ from gradfleet.training.context import Cancel, Context, FitState
 from gradfleet.training.events import Events
 from gradfleet.training.history import EpochRecord
 from gradfleet.training.inference import measure
+from gradfleet.training.learner import Learner
 from gradfleet.training.meter import Meter
 from gradfleet.training.schedules import Schedule
 from gradfleet.training.seeding import seed_everything
-from gradfleet.training.step import Step, as_step
 
 if TYPE_CHECKING:
     from gradfleet.training.model import Model
 
+_NO_BATCH = object()
 
 NO_FIT: Mapping[str, Any] = {"seed": 0, "first_epoch": 0, "schedules": {}, "batches": {}, "callbacks": {}}
 """The state of a fit that has not begun."""
@@ -62,11 +61,9 @@ class Loop:
         self._state.record = model.history[-1] if model.history else None
         listeners = model.listeners
         self._events = Events([*callbacks, *listeners.callbacks], Context(self._state), own=listeners.own)
-        self._within_step = self._events.within_step
-        self._pending: set[str] = set()
         self._schedules = self._make_schedules()
-        self._step_schedules = [one for one in self._schedules.values() if one.per_step]
-        self._parameters: list[nn.Parameter] = []
+        per_step = [one for one in self._schedules.values() if one.per_step]
+        self.learner = Learner(model, self._state, self._events, per_step)
 
     def run(self) -> Iterator[EpochRecord]:
         """Train; on each record the model is as it was at the end of that epoch, and may be saved."""
@@ -173,93 +170,24 @@ class Loop:
         """One pass over the training batches; whether all of them were seen."""
         state = self._state
         state.batch_number = 0
-        self._parameters = [
-            parameter
-            for optimizer in self._model.optimizers.values()
-            for group in optimizer.param_groups
-            for parameter in group["params"]
-        ]
+        self.learner.begin_epoch()
         batches = self._settled(self._train.epoch(state.epoch))
         meter = Meter(self._model.problem)
-        for batch in batches:
-            if state.cancel >= Cancel.EPOCH:
-                break
-            self._batch(batch, meter)
+        with self._model.passing(state, meter):
+            for batch in batches:
+                if state.cancel >= Cancel.EPOCH:
+                    break
+                self.learner.learn(batch, meter)
         state.metrics |= {f"train_{name}": value for name, value in meter.numbers().items()}
         return state.cancel < Cancel.EPOCH or state.batch_number == state.num_batches
 
     def _settled(self, batches: Iterator[Any]) -> Iterator[Any]:
         """The same batches; when nothing before told the kind of problem, the first one does."""
-        first = next(batches, None)
-        if first is None:
+        first = next(batches, _NO_BATCH)
+        if first is _NO_BATCH:
             raise DataError("The training data gives no batches; it may be empty, or exhausted by an earlier epoch.")
         self._model.settle_from(first)
         return chain([first], batches)
-
-    def _batch(self, batch: Any, meter: Meter) -> None:
-        state, events = self._state, self._events
-        state.begin_batch(batch)
-        if events.batch_start:
-            events.fire("batch_start")
-        if state.cancel < Cancel.BATCH:
-            for parameter in self._parameters:
-                parameter.grad = None
-            step = self._forward(state.batch)
-            if state.cancel < Cancel.BATCH:
-                state.outputs, state.loss = step.outputs, step.loss
-                self._learn(step)
-                meter.add(step, state.batch)
-        if events.batch_end:
-            events.fire("batch_end")
-
-    def _forward(self, batch: Any) -> Step:
-        model = self._model
-        if self._within_step:
-            self._pending = set(self._within_step)
-        if model.precision.mixed:
-            with model.precision.autocast():
-                step = as_step(model.training_step(batch))
-        else:
-            step = as_step(model.training_step(batch))
-        return self._offer_rest(step) if self._within_step else step
-
-    def _learn(self, step: Step) -> None:
-        state, events = self._state, self._events
-        if step.loss is None:  # the step has done its own backward passes
-            return
-        self._model.backward(step.loss)
-        if events.backward_end:
-            events.fire("backward_end")
-        if state.cancel >= Cancel.STEP:
-            return
-        self._model.optimizer_step()
-        if events.step_end:
-            events.fire("step_end")
-        for schedule in self._step_schedules:
-            schedule.step()
-
-    def offer_outputs(self, outputs: Any) -> Any:
-        """Show the outputs to those who listen to `forward_end`; what they made of them."""
-        return self._offer_field("outputs", "forward_end", outputs)
-
-    def offer_loss(self, loss: Any) -> Any:
-        """Show the loss to those who listen to `loss_end`; what they made of it."""
-        return self._offer_field("loss", "loss_end", loss)
-
-    def _offer_field(self, name: str, event: str, value: Any) -> Any:
-        if event not in self._pending or self._state.cancel >= Cancel.BATCH:
-            return value
-        self._pending.discard(event)
-        setattr(self._state, name, value)
-        self._events.fire(event)
-        return getattr(self._state, name)
-
-    def _offer_rest(self, step: Step) -> Step:
-        """Both events fire once a batch, for a user's own step too, which may not have called what fires them."""
-        outputs = self.offer_outputs(step.outputs)
-        loss = self.offer_loss(step.loss)
-        self._pending.clear()
-        return Step(loss, outputs, step.targets)
 
     def _validate(self, batches: Batches) -> bool:
         """Add the validation's metrics; False when a callback has cut the epoch short."""

@@ -7,7 +7,9 @@ from typing import Any
 
 import torch
 
+from gradfleet.errors import SettingError
 from gradfleet.training.epoch_metrics import EpochMetric
+from gradfleet.training.logged import Logged
 from gradfleet.training.predictions import Predictions
 from gradfleet.training.problem import Problem
 from gradfleet.training.step import Step, num_rows
@@ -19,7 +21,12 @@ _KEPT_BATCHES = 2048
 class Meter:
     """Keeps losses and outputs where they are, without asking the device for a number, until the pass is over.
 
-    The loss is the mean over rows of the batches' mean losses. Metrics are computed over all predictions.
+    The loss is the mean over rows of the batches' mean losses: where a loss weighs rows differently, by class weights
+    or an ignore_index, it is that mean and not the loss over all rows at once. Metrics are computed over all
+    predictions.
+
+    Attributes:
+        logged: what steps have logged; it is among the numbers.
     """
 
     def __init__(self, problem: Problem, *, keep_predictions: bool = False) -> None:
@@ -35,6 +42,7 @@ class Meter:
         self._limit = _KEPT_BATCHES
         self._loss_sum = 0.0
         self._num_rows = 0
+        self.logged = Logged()
 
     def add(self, step: Step, batch: Any) -> None:
         """Take one batch's step in."""
@@ -61,8 +69,11 @@ class Meter:
         for metric in self._metrics or ():
             found |= self._ask(metric)
         if math.isnan(found.get("loss", 0.0)):
-            return dict.fromkeys(found, math.nan)
-        return found
+            found = dict.fromkeys(found, math.nan)
+        logged = self.logged.numbers()
+        if both := [name for name in logged if name in found]:
+            raise SettingError(f"Every record has {both[0]!r} already; log your value under another name.")
+        return found | logged
 
     def predictions(self) -> Predictions | None:
         """All predictions of the pass, when they were to be kept and there are any."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from numbers import Integral
 from pathlib import Path
 from typing import Any, Self
@@ -15,15 +15,18 @@ from gradfleet.errors import SettingError
 from gradfleet.training import inference, saving
 from gradfleet.training.callbacks.callback import Callback
 from gradfleet.training.context import Context, FitState
+from gradfleet.training.dry_run import leaving_no_trace
 from gradfleet.training.evaluation import Evaluation, evaluate
 from gradfleet.training.events import Events
 from gradfleet.training.history import EpochRecord, History
+from gradfleet.training.inference import View
+from gradfleet.training.limits import AtMost, Exactly, NoData, Same
 from gradfleet.training.listeners import Listeners
 from gradfleet.training.loop import NO_FIT, Loop
 from gradfleet.training.meter import Meter
 from gradfleet.training.observed import Observed
 from gradfleet.training.problem import Problem
-from gradfleet.training.steps import Steps
+from gradfleet.training.steps import Steps, TrainingStep
 
 
 class Model(Observed, Steps):
@@ -34,6 +37,7 @@ class Model(Observed, Steps):
 
     Args:
         network: a Module, or Modules by name.
+        training_step: a function of (model, batch) that stands for the method of this name.
         device: where to train; a CUDA device when there is one, else the CPU.
 
     Attributes:
@@ -52,20 +56,25 @@ class Model(Observed, Steps):
     """
 
     def __init__(
-        self, network: nn.Module | Mapping[str, nn.Module], *, device: torch.device | str | None = None
+        self,
+        network: nn.Module | Mapping[str, nn.Module],
+        *,
+        training_step: TrainingStep | None = None,
+        device: torch.device | str | None = None,
     ) -> None:
-        super().__init__(network, device=device)
+        super().__init__(network, training_step=training_step, device=device)
         self.listeners = Listeners()
         self.history = History()
         self.epoch = 0
         self.stop_reason: str | None = None
         self.labels: tuple[str, ...] | None = None
         self.batch_size = 32
+        self.is_dry = False
         self._last_fit: Mapping[str, Any] = NO_FIT
 
     def epochs(
         self,
-        data: Source,
+        data: Source | None = None,
         validation: Source | None = None,
         *,
         epochs: int,
@@ -73,32 +82,55 @@ class Model(Observed, Steps):
         callbacks: Iterable[Callback] = (),
         seed: int | None = None,
         resume: Path | str | None = None,
+        steps_per_epoch: int | None = None,
+        limit_batches: int | None = None,
+        overfit_batches: int | None = None,
     ) -> Iterator[EpochRecord]:
         """Train, giving each epoch's record when it is complete; the model may be saved before the next is asked for.
 
         Args:
             data: a DataLoader, a torch Dataset, ArrayExamples, a tuple (inputs, targets), or data with parts of its
-                own, such as an AutoDataset.
+                own, such as an AutoDataset. None for a training step that needs none; its batches are None then.
             epochs: how many more; with `resume`, how many in total.
             batch_size: of everything but DataLoaders.
             seed: of everything random, anew in each epoch; 0, or with `resume` that of the fit that is resumed.
-            resume: a checkpoint folder to go on from exactly.
+            resume: a checkpoint folder to go on from exactly, be it from the middle of an epoch, after any batch.
+            steps_per_epoch: so many training batches in every epoch, each of which begins the data anew and goes
+                through it again where it is too short; needed when there is no data.
+            limit_batches: at most so many batches of training and of validation in every epoch.
+            overfit_batches: train on the same first few batches in every epoch, to see whether the network can learn.
 
         Raises:
             SettingError: the model is not compiled, or an argument cannot be.
             CheckpointError: the checkpoint is damaged or belongs to another network.
         """
-        found = _fit_problems(epochs, batch_size, seed)
+        limits = {
+            "steps_per_epoch": steps_per_epoch,
+            "limit_batches": limit_batches,
+            "overfit_batches": overfit_batches,
+        }
+        found = _fit_problems(epochs, batch_size, seed, limits)
         if self._settings is None:
             found.append("This model is not compiled: call compile(...) before fit.")
+        if data is None and steps_per_epoch is None:
+            found.append("Without data, say how many steps an epoch has: steps_per_epoch=.")
         if found:
             raise SettingError(found)
         resumed = saving.resume(self, Path(resume)) if resume is not None else None
         fit_state = resumed.fit if resumed is not None else {**NO_FIT, "first_epoch": self.epoch}
         seed = int(fit_state["seed"] if seed is None else seed)
         parts = split_of(data, validation)
-        train = make_batches(parts.train, batch_size=batch_size, shuffle=True, seed=seed, device=self.device)
+        train: Batches = NoData(1)
+        if data is not None:
+            train = make_batches(parts.train, batch_size=batch_size, shuffle=True, seed=seed, device=self.device)
         held_out = self._batches(parts.validation, batch_size) if parts.validation is not None else None
+        if overfit_batches is not None:
+            train = Same(train, overfit_batches, seed)
+        if steps_per_epoch is not None:
+            train = Exactly(train, steps_per_epoch)
+        if limit_batches is not None:
+            train = AtMost(train, limit_batches)
+            held_out = AtMost(held_out, limit_batches) if held_out is not None else None
         self._learn_facts(parts.facts, train.targets())
         self.batch_size = batch_size
         loop = Loop(
@@ -118,7 +150,7 @@ class Model(Observed, Steps):
 
     def fit(
         self,
-        data: Source,
+        data: Source | None = None,
         validation: Source | None = None,
         *,
         epochs: int,
@@ -126,19 +158,55 @@ class Model(Observed, Steps):
         callbacks: Iterable[Callback] = (),
         seed: int | None = None,
         resume: Path | str | None = None,
+        steps_per_epoch: int | None = None,
+        limit_batches: int | None = None,
+        overfit_batches: int | None = None,
+        dry_run: bool = False,
     ) -> History:
-        """Train to the end; the arguments are those of `epochs`. The model's whole history, earlier fits included."""
+        """Train to the end; the model's whole history, earlier fits included. Other arguments are those of `epochs`.
+
+        Args:
+            dry_run: train and validate one batch, to see that everything works: nothing is saved, callbacks that write
+                (see `Callback.writes`) are left out, and the model is as it was afterwards. Its record is returned.
+        """
+        if dry_run:
+            quiet = [one for one in callbacks if not getattr(one, "writes", False)]
+            with leaving_no_trace(self):
+                steps = 1 if data is None else None
+                return History(
+                    self.epochs(
+                        data,
+                        validation,
+                        epochs=1,
+                        batch_size=batch_size,
+                        callbacks=quiet,
+                        seed=seed,
+                        steps_per_epoch=steps,
+                        limit_batches=1,
+                    )
+                )
         for _ in self.epochs(
-            data, validation, epochs=epochs, batch_size=batch_size, callbacks=callbacks, seed=seed, resume=resume
+            data,
+            validation,
+            epochs=epochs,
+            batch_size=batch_size,
+            callbacks=callbacks,
+            seed=seed,
+            resume=resume,
+            steps_per_epoch=steps_per_epoch,
+            limit_batches=limit_batches,
+            overfit_batches=overfit_batches,
         ):
             pass
         return self.history
 
-    def evaluate(self, data: Source, *, batch_size: int | None = None) -> Evaluation:
+    def evaluate(self, data: Source, *, batch_size: int | None = None, views: Sequence[View] = ()) -> Evaluation:
         """Metrics over labelled data, by their plain names; of data with parts its test part, else its validation part.
 
         Args:
             batch_size: the default is that of the last fit, which gives its validation's numbers again.
+            views: functions of a batch's inputs, such as a flip or no change at all; what is measured is the mean of
+                the outputs over them (test-time augmentation), computed by `predict_step`.
 
         Raises:
             SettingError: the model is not compiled.
@@ -152,18 +220,19 @@ class Model(Observed, Steps):
         inference.settle(self, batches)
         state = FitState(self, self.epoch)
         meter = Meter(self.problem, keep_predictions=True)
-        inference.measure(self, batches, meter, Events((), Context(state)), state)
+        inference.measure(self, batches, meter, Events((), Context(state)), state, views)
         return evaluate(meter, self.labels)
 
-    def predict(self, data: Source, *, batch_size: int | None = None) -> torch.Tensor:
+    def predict(self, data: Source, *, batch_size: int | None = None, views: Sequence[View] = ()) -> torch.Tensor:
         """The networks' raw outputs, a row for each of the inputs, in their order, computed in eval mode.
 
         Args:
             data: inputs alone (a tensor or an array), or anything that `evaluate` takes; its targets are not used.
+            views: as for `evaluate`; the mean over them is returned.
         """
         parts = split_of(data)
         own = parts.test if parts.test is not None else parts.validation
-        return inference.predict(self, self._batches(own if own is not None else parts.train, batch_size))
+        return inference.predict(self, self._batches(own if own is not None else parts.train, batch_size), views)
 
     def save(self, folder: Path | str, *, extra: Mapping[str, Any] | None = None, durable: bool = True) -> None:
         """Write a checkpoint folder: all or nothing, replacing the one that may be there.
@@ -173,6 +242,8 @@ class Model(Observed, Steps):
             durable: whether it survives the death of the machine too, not only that of the process; see
                 `checkpoint.write_files`.
         """
+        if self.is_dry:
+            return
         fit_state = self._loop.state() if self._loop is not None else self._last_fit
         saving.save(self, Path(folder), fit_state, extra or {}, durable=durable)
 
@@ -213,8 +284,9 @@ class Model(Observed, Steps):
             self._problem = Problem.infer(self.settings, targets, told)
 
 
-def _fit_problems(epochs: int, batch_size: int, seed: int | None) -> list[str]:
+def _fit_problems(epochs: int, batch_size: int, seed: int | None, limits: Mapping[str, int | None]) -> list[str]:
     wanted = {"epochs": (epochs, 0), "batch_size": (batch_size, 1), "seed": (0 if seed is None else seed, 0)}
+    wanted |= {name: (value, 1) for name, value in limits.items() if value is not None}
     return [
         f"{name} must be a whole number of at least {least}, got {value!r}."
         for name, (value, least) in wanted.items()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, fields
 from typing import Any
 
@@ -25,18 +25,20 @@ class TrainingSettings:
     """
 
     loss: losses.LossChoice | None = None
-    optimizer: optimizers.OptimizerChoice = "adamw"
-    learning_rate: float | None = None
+    optimizer: optimizers.OptimizerChoice | Mapping[str, optimizers.OptimizerChoice] = "adamw"
+    learning_rate: float | Mapping[str, float] | None = None
     optimizer_options: Mapping[str, Any] = field(default_factory=dict)
     metrics: metrics.MetricChoices | None = None
     kind: Kind | None = None
     precision: PrecisionName = "fp32"
     schedule: schedules.ScheduleChoice | None = None
     clip_norm: float | None = None
+    clip_value: float | None = None
+    accumulate: int = 1
 
     def __post_init__(self) -> None:
         found = losses.problems(self.loss)
-        found += optimizers.problems(self.optimizer, self.learning_rate, self.optimizer_options)
+        found += self._optimizer_problems()
         if self.kind is not None and self.kind not in kinds.KINDS:
             found.append(unknown_name("kind of problem", self.kind, kinds.KINDS))
             found += metrics.problems(self.metrics)
@@ -44,9 +46,13 @@ class TrainingSettings:
             found += metrics.problems(self.metrics, self.kind)
         if self.precision not in PRECISIONS:
             found.append(unknown_name("precision", self.precision, PRECISIONS))
-        found += schedules.problems(self.schedule, optimizers.values_of(self.optimizer))
+        found += schedules.problems(self.schedule, self._scheduled_values())
         if self.clip_norm is not None and not self.clip_norm > 0:
             found.append(f"A clip_norm above 0 is needed, got {self.clip_norm!r}.")
+        if self.clip_value is not None and not self.clip_value > 0:
+            found.append(f"A clip_value above 0 is needed, got {self.clip_value!r}.")
+        if self.accumulate < 1 or self.accumulate % 1:
+            found.append(f"accumulate must be a whole number of at least 1, got {self.accumulate!r}.")
         if found:
             raise SettingError(found)
 
@@ -55,6 +61,42 @@ class TrainingSettings:
         """The kind of problem as far as the settings tell: given, or the only one that the loss is for."""
         possible = losses.kinds_of(self.loss)
         return self.kind or (possible[0] if len(possible) == 1 else None)
+
+    def optimizer_of(self, network: str) -> tuple[optimizers.OptimizerChoice | None, float | None, Mapping[str, Any]]:
+        """One network's optimizer, learning rate and options; None when it is not to be trained."""
+        rate = self.learning_rate.get(network) if isinstance(self.learning_rate, Mapping) else self.learning_rate
+        if isinstance(self.optimizer, Mapping):
+            return self.optimizer.get(network), rate, self.optimizer_options.get(network, {})
+        return self.optimizer, rate, self.optimizer_options
+
+    def network_problems(self, networks: Iterable[str]) -> list[str]:
+        """Networks that the settings name and the model does not have."""
+        told: list[Any] = [self.optimizer, self.learning_rate]
+        told += [self.optimizer_options] if isinstance(self.optimizer, Mapping) else []
+        names = {name: None for one in told if isinstance(one, Mapping) for name in one}
+        return [unknown_name("network", name, networks) for name in names if name not in networks]
+
+    def _optimizer_problems(self) -> list[str]:
+        named = [one for one in (self.optimizer, self.learning_rate) if isinstance(one, Mapping)]
+        names = list(dict.fromkeys(name for one in named for name in one)) if named else ["network"]
+        if isinstance(self.optimizer, Mapping) and not self.optimizer:
+            return ["An optimizer for at least one of the networks is needed, got none."]
+        chosen = [self.optimizer_of(name) for name in names]
+        found = [
+            problem
+            for choice, rate, options in chosen
+            if choice is not None
+            for problem in optimizers.problems(choice, rate, options)
+        ]
+        return list(dict.fromkeys(found))
+
+    def _scheduled_values(self) -> frozenset[str] | None:
+        """What a schedule may move in every one of the optimizers; None when only made ones tell."""
+        if not isinstance(self.optimizer, Mapping):
+            return optimizers.values_of(self.optimizer)
+        found = [optimizers.values_of(one) for one in self.optimizer.values()]
+        known = [one for one in found if one is not None]
+        return frozenset.intersection(*known) if known and len(known) == len(found) else None
 
     def to_json(self) -> dict[str, Any]:
         """Names and numbers; what was given as an object is described and cannot be made again from here."""

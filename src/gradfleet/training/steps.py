@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from types import MethodType
 from typing import TYPE_CHECKING, Any, Self
 
 import torch
@@ -10,15 +12,21 @@ from torch import nn
 from torch.optim import Optimizer
 
 from gradfleet.data.prepared import Kind
-from gradfleet.errors import SettingError
+from gradfleet.errors import SettingError, unknown_name
 from gradfleet.training import losses, metrics, optimizer_values, optimizers, schedules
+from gradfleet.training.logged import Reduction
 from gradfleet.training.precision import Precision, PrecisionName
 from gradfleet.training.problem import Problem
 from gradfleet.training.settings import TrainingSettings, network_problems
-from gradfleet.training.step import Step, call, inputs_of, split_batch
+from gradfleet.training.step import Step, call, inputs_of, num_rows, split_batch
 
 if TYPE_CHECKING:
+    from gradfleet.training.context import FitState
     from gradfleet.training.loop import Loop
+    from gradfleet.training.meter import Meter
+
+TrainingStep = Callable[[Any, Any], Step | torch.Tensor | None]
+"""What may stand for `training_step`: a function of (model, batch)."""
 
 
 class Steps:
@@ -27,7 +35,11 @@ class Steps:
     network: nn.Module
 
     def __init__(
-        self, network: nn.Module | Mapping[str, nn.Module], *, device: torch.device | str | None = None
+        self,
+        network: nn.Module | Mapping[str, nn.Module],
+        *,
+        training_step: TrainingStep | None = None,
+        device: torch.device | str | None = None,
     ) -> None:
         self.networks = dict(network) if isinstance(network, Mapping) else {"network": network}
         if found := network_problems(self.networks):
@@ -43,28 +55,35 @@ class Steps:
         self._settings: TrainingSettings | None = None
         self._problem: Problem | None = None
         self._loop: Loop | None = None
+        self._pass: FitState | None = None
+        if training_step is not None:
+            self.training_step = MethodType(training_step, self)  # type: ignore[method-assign]
 
     def compile(
         self,
         loss: losses.LossChoice | None = None,
         *,
-        optimizer: optimizers.OptimizerChoice = "adamw",
-        learning_rate: float | None = None,
+        optimizer: optimizers.OptimizerChoice | Mapping[str, optimizers.OptimizerChoice] = "adamw",
+        learning_rate: float | Mapping[str, float] | None = None,
         optimizer_options: Mapping[str, Any] | None = None,
         metrics: metrics.MetricChoices | None = None,
         kind: Kind | None = None,
         precision: PrecisionName = "fp32",
         schedule: schedules.ScheduleChoice | None = None,
         clip_norm: float | None = None,
+        clip_value: float | None = None,
+        accumulate: int = 1,
     ) -> Self:
         """Say how to train. What is left out follows from the kind of problem, which the data tells.
 
         Args:
             loss: a name (see `losses.LOSSES`), a class, or a function of (outputs, targets).
             optimizer: a name (see `optimizers.OPTIMIZERS`), a class or factory of (parameters, **options), or an
-                instance.
-            learning_rate: the default is the optimizer's own (see `optimizers.LEARNING_RATES`).
-            optimizer_options: further arguments of the optimizer, such as `{"momentum": 0.9}`.
+                instance. A dict gives each network its own, by name; a network that it leaves out is not trained.
+            learning_rate: the default is the optimizer's own (see `optimizers.LEARNING_RATES`); a dict has one for
+                each network.
+            optimizer_options: further arguments of the optimizer, such as `{"momentum": 0.9}`; by the networks' names
+                when `optimizer` is a dict.
             metrics: names, torchmetrics objects or classes, names of sklearn scorers, or functions of
                 (outputs, targets); a dict gives them names. An empty list computes the loss alone.
             precision: of the network's computations; weights stay in float32.
@@ -72,13 +91,28 @@ class Steps:
                 a class or a factory of (optimizer); or a dict with one for each value of the optimizer, such as
                 `{"learning_rate": "one_cycle", "weight_decay": cosine(0.1, 0.01)}`.
             clip_norm: the largest norm that a network's gradients may have.
+            clip_value: the largest amount that any one number of the gradients may have.
+            accumulate: into how many parts a batch is split, to need less memory: their gradients are added up,
+                weighted by rows, for one step of the optimizer. `batch_size` stays the rows of a step.
 
         Raises:
             SettingError: with every problem that there is.
         """
         settings = TrainingSettings(
-            loss, optimizer, learning_rate, dict(optimizer_options or {}), metrics, kind, precision, schedule, clip_norm
+            loss,
+            optimizer,
+            learning_rate,
+            dict(optimizer_options or {}),
+            metrics,
+            kind,
+            precision,
+            schedule,
+            clip_norm,
+            clip_value,
+            accumulate,
         )
+        if found := settings.network_problems(self.networks):
+            raise SettingError(found)
         if len(self.networks) > 1 and isinstance(optimizer, Optimizer):
             raise SettingError("One optimizer cannot serve several networks; give its name, class or a factory.")
         return self._compile_as(settings)
@@ -104,45 +138,100 @@ class Steps:
 
     def configure_optimizers(self) -> Optimizer | Mapping[str, Optimizer]:
         """The optimizer of the only network, or one for each network by its name."""
-        chosen = self.settings
+        chosen = {name: self.settings.optimizer_of(name) for name in self.networks}
         return {
-            name: optimizers.build(chosen.optimizer, network, chosen.learning_rate, chosen.optimizer_options)
-            for name, network in self.networks.items()
+            name: optimizers.build(choice, self.networks[name], rate, options)
+            for name, (choice, rate, options) in chosen.items()
+            if choice is not None
         }
 
-    def backward(self, loss: torch.Tensor) -> None:
-        """Give every parameter its gradient."""
-        scaler = self.precision.scaler
-        (loss if scaler is None else scaler.scale(loss)).backward()  # type: ignore[no-untyped-call]
+    def backward(self, loss: torch.Tensor, network: str | None = None) -> None:
+        """Give parameters their gradients; in a training step's own hands, as often as it likes.
+
+        Args:
+            network: the only one whose parameters are to have them; others, through which the loss was computed, keep
+                what they have.
+        """
+        if self._loop is not None:
+            loss = self._loop.learner.begin_backward(loss)
+        wanted = None if network is None else [one for one in self._named(network).parameters() if one.requires_grad]
+        self.precision.scale(loss).backward(inputs=wanted)  # type: ignore[no-untyped-call]
 
     def optimizer_step(self) -> None:
-        """Move the weights; gradients are unscaled and clipped before, where the settings say so."""
-        scaler, limit = self.precision.scaler, self.settings.clip_norm
+        """Move all weights; gradients are unscaled and clipped before, where the settings say so."""
         for optimizer in self.optimizers.values():
-            if scaler is not None:
-                scaler.unscale_(optimizer)
-            if limit is not None:
-                nn.utils.clip_grad_norm_([one for group in optimizer.param_groups for one in group["params"]], limit)
-            if scaler is None:
-                optimizer.step()
-            else:
-                scaler.step(optimizer)
-        if scaler is not None:
-            scaler.update()
+            self._move(optimizer)
 
     # What a step may use.
 
     def forward(self, inputs: Any) -> Any:
         """The network's outputs, shown to the callbacks that listen."""
         outputs = call(self.network, inputs)
-        return outputs if self._loop is None else self._loop.offer_outputs(outputs)
+        return outputs if self._loop is None else self._loop.learner.offer_outputs(outputs)
+
+    def step(self, network: str | None = None) -> None:
+        """Move the weights of one network, or of all, by their gradients, which are cleared then.
+
+        For a `training_step` that works by hand, with `backward` before it, and for an `optimizer_step`. A training
+        step that has called `backward` is left alone by the loop: a loss that it returns is recorded and no more.
+        """
+        learner = self._loop.learner if self._loop is not None else None
+        names = list(self.optimizers) if network is None else [network]
+        if found := [unknown_name("optimizer", name, self.optimizers) for name in names if name not in self.optimizers]:
+            raise SettingError(found)
+        if learner is not None and not learner.begin_step():
+            return
+        for name in names:
+            self._move(self.optimizers[name])
+            self.optimizers[name].zero_grad()
+        if learner is not None:
+            learner.end_step()
+
+    def zero_grad(self, network: str | None = None) -> None:
+        """Clear the gradients of one network, or of all; the loop does so before every batch."""
+        for one in self.networks.values() if network is None else [self._named(network)]:
+            one.zero_grad()
+
+    def log(
+        self,
+        name: str,
+        value: torch.Tensor | float,
+        *,
+        on_step: bool = False,
+        on_epoch: bool = True,
+        reduce: Reduction = "mean",
+    ) -> None:
+        """Record a number of a training or validation step, as `train_<name>` or `val_<name>`.
+
+        Args:
+            on_step: whether callbacks see this batch's value, as `context.logged`.
+            on_epoch: whether it is part of the epoch's record.
+            reduce: how the batches' values make the epoch's: "mean" (over rows), "sum", "min", "max" or "last".
+        """
+        over = self._pass
+        if over is None or over.meter is None:  # the step was called outside any pass over data
+            return
+        if on_step:
+            over.meter.logged.last[name] = value.detach() if isinstance(value, torch.Tensor) else value
+        if on_epoch:
+            over.meter.logged.add(name, value, num_rows(over.batch if over.part is None else over.part), reduce)
 
     def compute_loss(self, outputs: Any, targets: Any) -> torch.Tensor:
         """The loss of a batch, shown to the callbacks that listen."""
         loss = self.problem.compute_loss(outputs, targets)
-        return loss if self._loop is None else self._loop.offer_loss(loss)
+        return loss if self._loop is None else self._loop.learner.offer_loss(loss)
 
     # What the loop and the checkpoints use.
+
+    @contextmanager
+    def passing(self, state: FitState, meter: Meter) -> Iterator[None]:
+        """A pass over data, whose steps may log."""
+        before, outer = self._pass, state.meter
+        self._pass, state.meter = state, meter
+        try:
+            yield
+        finally:
+            self._pass, state.meter = before, outer
 
     @property
     def is_compiled(self) -> bool:
@@ -179,7 +268,9 @@ class Steps:
 
     def expected_metrics(self, *, validation: bool) -> tuple[str, ...] | None:
         """The names of the numbers that records are going to have; None while nobody can know."""
-        if self._problem is None or type(self).training_step is not Steps.training_step:
+        steps = (self.training_step, self.validation_step)
+        own = (Steps.training_step, Steps.validation_step)
+        if self._problem is None or any(getattr(a, "__func__", a) is not b for a, b in zip(steps, own, strict=True)):
             return None
         prefixes = ("train", "val") if validation else ("train",)
         names = [f"{prefix}_{name}" for prefix in prefixes for name in ("loss", *self._problem.metric_names)]
@@ -199,6 +290,22 @@ class Steps:
             name: schedules.build(choice, optimizer, self._rates[name], total_steps, total_epochs)
             for name, optimizer in self.optimizers.items()
         }
+
+    def _named(self, network: str) -> nn.Module:
+        if network not in self.networks:
+            raise SettingError(unknown_name("network", network, self.networks))
+        return self.networks[network]
+
+    def _move(self, optimizer: Optimizer) -> None:
+        self.precision.unscale(optimizer)
+        norm, value = self.settings.clip_norm, self.settings.clip_value
+        if norm is not None or value is not None:
+            parameters = [one for group in optimizer.param_groups for one in group["params"]]
+            if value is not None:
+                nn.utils.clip_grad_value_(parameters, value)
+            if norm is not None:
+                nn.utils.clip_grad_norm_(parameters, norm)
+        self.precision.step(optimizer)
 
     def _compile_as(self, settings: TrainingSettings) -> Self:
         self._settings = settings

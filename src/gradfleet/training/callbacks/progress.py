@@ -18,6 +18,7 @@ class Progress(Callback):
     """A line for every epoch; on a terminal also a bar that moves with the batches."""
 
     priority = 90
+    writes = True
 
     def __init__(self) -> None:
         self._console: Console | None = None

@@ -1,0 +1,179 @@
+"""What the loop does with one training batch: forward, backward, step, with their events."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+import torch
+from torch import nn
+
+from gradfleet.training import parts
+from gradfleet.training.context import Cancel, FitState
+from gradfleet.training.events import Events
+from gradfleet.training.meter import Meter
+from gradfleet.training.schedules import Schedule
+from gradfleet.training.step import Step, as_step
+
+if TYPE_CHECKING:
+    from gradfleet.training.model import Model
+
+
+class Learner:
+    """Trains on one batch at a time.
+
+    Attributes:
+        num_parts: into how many micro-batches every batch is split; their gradients are added up, weighted by rows,
+            for one step of the optimizer.
+    """
+
+    def __init__(self, model: Model, state: FitState, events: Events, schedules: Sequence[Schedule]) -> None:
+        self._model = model
+        self._state = state
+        self._events = events
+        self._schedules = schedules
+        self._within_step = events.within_step
+        self._pending: set[str] = set()
+        self._parameters: list[nn.Parameter] = []
+        self._in_step = False
+        self._by_hand = False
+        self._moved = False
+        self.num_parts = model.settings.accumulate
+
+    def begin_epoch(self) -> None:
+        """Take the parameters that the optimizers have now."""
+        self._parameters = [
+            parameter
+            for optimizer in self._model.optimizers.values()
+            for group in optimizer.param_groups
+            for parameter in group["params"]
+        ]
+
+    def learn(self, batch: Any, meter: Meter) -> None:
+        """One batch, from `batch_start` to `batch_end`."""
+        state, events = self._state, self._events
+        state.begin_batch(batch)
+        if events.batch_start:
+            events.fire("batch_start")
+        if state.cancel < Cancel.BATCH:
+            for parameter in self._parameters:
+                parameter.grad = None
+            self._by_hand = self._moved = False
+            if self.num_parts == 1:
+                self._learn_whole(state.batch, meter)
+            else:
+                self._learn_parts(state.batch, meter)
+        if events.batch_end:
+            events.fire("batch_end")
+
+    def _learn_whole(self, batch: Any, meter: Meter) -> None:
+        state = self._state
+        step = self._forward(batch)
+        if state.cancel >= Cancel.BATCH:
+            return
+        state.outputs, state.loss = step.outputs, step.loss
+        if step.loss is not None and not self._by_hand:
+            self._model.backward(step.loss)
+        self._move()
+        meter.add(step, state.batch)
+
+    def _learn_parts(self, batch: Any, meter: Meter) -> None:
+        """The gradients of the parts add up to the batch's own, because each part's loss counts by its rows."""
+        state = self._state
+        pieces = parts.split(batch, self.num_parts)
+        rows = sum(size for _, size in pieces)
+        steps: list[Step] = []
+        for piece, size in pieces:
+            state.part = piece
+            step = self._forward(piece)
+            if state.cancel >= Cancel.BATCH:
+                return
+            if step.loss is not None and not self._by_hand:
+                self._model.backward(step.loss * (size / rows))
+            meter.add(step, piece)
+            steps.append(step)
+        state.part = None
+        state.outputs, state.loss = parts.join(steps, [size for _, size in pieces])
+        self._move()
+
+    def _forward(self, batch: Any) -> Step:
+        model = self._model
+        if self._within_step:
+            self._pending = set(self._within_step)
+        self._in_step = True
+        try:
+            if model.precision.mixed:
+                with model.precision.autocast():
+                    step = as_step(model.training_step(batch))
+            else:
+                step = as_step(model.training_step(batch))
+        finally:
+            self._in_step = False
+        return self._offer_rest(step) if self._within_step else step
+
+    def _move(self) -> None:
+        """Move the weights, unless the step has done so by hand; then only what follows from it is left."""
+        state, events = self._state, self._events
+        if not self._moved:
+            if events.backward_end:
+                events.fire("backward_end")
+            if self._by_hand or state.cancel >= Cancel.STEP:
+                return
+            if state.loss is not None:
+                self._model.optimizer_step()
+            if events.step_end:
+                events.fire("step_end")
+        elif state.cancel >= Cancel.STEP:
+            return
+        self._model.precision.update()
+        for schedule in self._schedules:
+            schedule.step()
+
+    # What a step that works by hand calls, through the model; outside a training step these do nothing.
+
+    def begin_backward(self, loss: torch.Tensor) -> torch.Tensor:
+        """Show a loss to the callbacks before its first backward pass; what they made of it."""
+        if not self._in_step:
+            return loss
+        self._by_hand = True
+        if self._pending:
+            self.offer_outputs(None)
+            changed: torch.Tensor = self.offer_loss(loss)
+            return changed
+        return loss
+
+    def begin_step(self) -> bool:
+        """Tell the callbacks that gradients are there; whether the step may be taken."""
+        if not self._in_step:
+            return True
+        self._by_hand = self._moved = True
+        self._events.fire("backward_end")
+        return self._state.cancel < Cancel.STEP
+
+    def end_step(self) -> None:
+        """Tell the callbacks that weights have moved."""
+        if self._in_step:
+            self._events.fire("step_end")
+
+    def offer_outputs(self, outputs: Any) -> Any:
+        """Show the outputs to those who listen to `forward_end`; what they made of them."""
+        return self._offer_field("outputs", "forward_end", outputs)
+
+    def offer_loss(self, loss: Any) -> Any:
+        """Show the loss to those who listen to `loss_end`; what they made of it."""
+        return self._offer_field("loss", "loss_end", loss)
+
+    def _offer_field(self, name: str, event: str, value: Any) -> Any:
+        if event not in self._pending or self._state.cancel >= Cancel.BATCH:
+            return value
+        self._pending.discard(event)
+        setattr(self._state, name, value)
+        self._events.fire(event)
+        return getattr(self._state, name)
+
+    def _offer_rest(self, step: Step) -> Step:
+        """Both events fire once a batch, for a user's own step too, which may not have called what fires them."""
+        outputs = self.offer_outputs(step.outputs)
+        loss = self.offer_loss(step.loss)
+        self._pending.clear()
+        return Step(loss, outputs, step.targets)
