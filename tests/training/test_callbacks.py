@@ -1,17 +1,20 @@
 from __future__ import annotations
 
+import itertools
 import math
 import time
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 import torch
 from torch import nn
 
-from gradfleet.errors import SettingError
-from gradfleet.training.callbacks import CALLBACKS, Callback, Checkpoint, EarlyStopping, Progress, TimeLimit
+from gradfleet import AutoModel, Choice, Tuner
+from gradfleet.errors import DivergedError, SettingError
+from gradfleet.training.callbacks import CALLBACKS, Callback, Checkpoint, EarlyStopping, Progress, StopOnNaN, TimeLimit
 from gradfleet.training.context import Context
 from gradfleet.training.model import Model
 
@@ -40,7 +43,7 @@ def fit_losses(losses: list[float], *callbacks: Callback, **compiled: Any) -> Mo
     return model
 
 
-@pytest.mark.row_part("CB8")
+@pytest.mark.row("CB8")
 def test_early_stopping_waits_for_its_patience_and_says_why_it_stopped() -> None:
     stopping = EarlyStopping("val_loss", patience=2)
 
@@ -51,7 +54,7 @@ def test_early_stopping_waits_for_its_patience_and_says_why_it_stopped() -> None
     assert model.stop_reason == stopping.reason
 
 
-@pytest.mark.row_part("CB8")
+@pytest.mark.row("CB8")
 @pytest.mark.parametrize(("restore", "weight"), [(True, 1.0), (False, math.sqrt(3.0))])
 def test_early_stopping_puts_the_best_weights_back(restore: bool, weight: float) -> None:  # noqa: FBT001
     model = fit_losses([4.0, 1.0, 2.0, 3.0], EarlyStopping(patience=2, restore_best=restore))
@@ -59,19 +62,42 @@ def test_early_stopping_puts_the_best_weights_back(restore: bool, weight: float)
     assert model.network.weight.item() == pytest.approx(weight)
 
 
-@pytest.mark.row_part("CB8")
+@pytest.mark.row("CB8")
 def test_early_stopping_counts_only_what_is_better_by_min_delta() -> None:
     model = fit_losses([4.0, 3.9, 3.8, 0.1], EarlyStopping(patience=2, min_delta=0.5))
 
     assert len(model.history) == 3
 
 
-@pytest.mark.row_part("CB8")
+@pytest.mark.row("CB8")
 def test_early_stopping_can_follow_a_metric_upwards() -> None:
     model = fit_losses([1.0, 4.0, 3.0, 2.0], EarlyStopping("val_mae", mode="max", patience=2))
 
     assert len(model.history) == 4
     assert model.network.weight.item() == pytest.approx(2.0)
+
+
+@pytest.mark.row("CB8")
+@pytest.mark.parametrize(
+    ("deltas", "epochs"),
+    [({"relative_delta": 0.1}, 5), ({"relative_delta": 0.1, "min_delta": 1.05}, 3), ({"min_delta": 0.5}, 6), ({}, 7)],
+)
+def test_early_stopping_counts_only_what_is_better_by_a_part_of_the_best(deltas: dict[str, float], epochs: int) -> None:
+    model = fit_losses([9.0, 8.5, 8.0, 7.6, 7.3, 7.2, 7.1], EarlyStopping(patience=2, **deltas))
+
+    assert len(model.history) == epochs
+
+
+@pytest.mark.row("CB8")
+def test_early_stopping_waits_for_every_one_of_several_metrics() -> None:
+    stopping = EarlyStopping({"val_loss": "min", "val_mae": "max"}, patience=2)
+
+    model = fit_losses([4.0, 1.0, 5.0, 3.0, 2.0, 0.1], stopping)
+
+    assert len(model.history) == 5
+    assert stopping.best.epoch == 2
+    assert model.network.weight.item() == pytest.approx(1.0)
+    assert model.stop_reason == ("val_loss and val_mae have not become better since epoch 3 (1, 2.23607), 2 epochs ago")
 
 
 def test_a_loss_that_is_not_a_number_is_never_the_best() -> None:
@@ -120,6 +146,11 @@ def test_an_unknown_monitor_is_found_at_the_first_record_when_a_step_is_the_user
         (lambda: EarlyStopping("val_accuracy"), "Say whether 'val_accuracy' is better high or low"),
         (lambda: EarlyStopping(patience=0), "patience of at least 1 epoch is needed, got 0"),
         (lambda: EarlyStopping(min_delta=-1.0), "min_delta must be at least 0, got -1.0"),
+        (lambda: EarlyStopping(relative_delta=-0.5), "relative_delta must be at least 0, got -0.5"),
+        (lambda: EarlyStopping({}), "a mode each, {'val_loss': 'min'}, got {} and mode=None"),
+        (lambda: EarlyStopping({"val_loss": "min"}, mode="min"), "Several metrics have a mode each"),
+        (lambda: Checkpoint("x", top=3), "To keep the 3 best epochs say by which metric"),
+        (lambda: Checkpoint("x", every_steps=0), "every_steps must be above 0, got 0"),
         (lambda: EarlyStopping(mode="up"), "mode is 'min' or 'max', got 'up'"),  # type: ignore[arg-type]
     ],
 )
@@ -151,6 +182,140 @@ def test_checkpoint_without_a_monitor_keeps_the_last_epoch_alone(tmp_path: Path)
     assert [place.name for place in tmp_path.iterdir()] == ["last"]
 
 
+def kept(folder: Path) -> list[str]:
+    return sorted(place.name for place in folder.iterdir())
+
+
+@pytest.mark.row("CB9")
+@pytest.mark.parametrize(
+    ("arguments", "expected"),
+    [
+        ({}, ["last"]),
+        ({"last": False, "monitor": "val_loss"}, ["best"]),
+        ({"last": False, "monitor": "val_loss", "top": 3}, ["best-2", "best-5", "best-6"]),
+        ({"monitor": "val_mae", "mode": "max", "top": 2}, ["best-1", "best-3", "last"]),
+        ({"every_epochs": 2}, ["epoch-2", "epoch-4", "epoch-6", "last"]),
+        ({"every_epochs": 4, "last": False}, ["epoch-4"]),
+        ({"every_steps": 5}, ["last", "step-10", "step-5"]),
+        ({"every_minutes": 2.5, "last": False}, ["time-12", "time-3", "time-6", "time-9"]),
+        ({"on_exception": True}, ["last"]),
+    ],
+)
+def test_checkpoint_keeps_exactly_these(
+    arguments: dict[str, Any], expected: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    minutes = itertools.count()
+    if "every_minutes" in arguments:  # a minute at the start, then one at every step
+        clock = SimpleNamespace(monotonic=lambda: 60.0 * next(minutes))
+        monkeypatch.setattr("gradfleet.training.callbacks.checkpoint.time", clock)
+    model = Model(nn.Linear(1, 1, bias=False)).compile("mse", optimizer="sgd", learning_rate=1e-9)
+    data = (torch.ones(4, 1), torch.zeros(4, 1))
+
+    losses = Losses([4.0, 1.0, 3.0, 2.5, 0.5, 2.0])
+    model.fit(data, data, epochs=6, batch_size=2, callbacks=[losses, Checkpoint(tmp_path, **arguments)])
+
+    assert kept(tmp_path) == expected
+
+
+@pytest.mark.row("CB9")
+def test_the_kept_epochs_are_the_ones_that_their_names_say(tmp_path: Path) -> None:
+    fit_losses([4.0, 1.0, 3.0, 0.5], Checkpoint(tmp_path, monitor="val_loss", top=2, every_steps=3, every_epochs=3))
+
+    assert kept(tmp_path) == ["best-2", "best-4", "epoch-3", "last", "step-3"]
+    found = {name: Model.load(tmp_path / name, nn.Linear(1, 1, bias=False)) for name in kept(tmp_path)}
+    assert {name: model.epoch for name, model in found.items()} == {
+        "best-2": 2, "best-4": 4, "epoch-3": 3, "last": 4, "step-3": 2
+    }  # fmt: skip
+    assert found["best-2"].network.weight.item() == pytest.approx(1.0)
+
+
+@pytest.mark.row("CB9")
+@pytest.mark.parametrize("error", [KeyboardInterrupt, ValueError])
+def test_checkpoint_keeps_the_model_that_an_exception_leaves(error: type[BaseException], tmp_path: Path) -> None:
+    class Fails(Callback):
+        def on_step_end(self, context: Context) -> None:
+            if context.epoch == 3:
+                raise error
+
+    with pytest.raises(error):
+        fit_losses([4.0, 1.0, 3.0], Fails(), Checkpoint(tmp_path, last=False, on_exception=True))
+
+    assert kept(tmp_path) == ["exception"]
+    assert Model.load(tmp_path / "exception", nn.Linear(1, 1, bias=False)).epoch == 2
+
+
+@pytest.mark.row("CB9")
+def test_a_resumed_fit_goes_on_keeping_the_best_ones(tmp_path: Path) -> None:
+    data = (torch.ones(4, 1), torch.zeros(4, 1))
+
+    def fit(**arguments: Any) -> None:
+        model = Model(nn.Linear(1, 1, bias=False)).compile("mse", optimizer="sgd", learning_rate=1e-9)
+        checkpoint = Checkpoint(tmp_path, monitor="val_loss", top=2, every_steps=3)
+        model.fit(data, data, callbacks=[Losses([1.0, 4.0, 3.0, 2.0]), checkpoint], **arguments)
+
+    fit(epochs=2)
+    assert kept(tmp_path) == ["best-1", "best-2", "last"]
+    fit(epochs=4, resume=tmp_path / "last")
+    assert kept(tmp_path) == ["best-1", "best-4", "last", "step-3"]
+
+
+def nan_at(batch: int) -> Callback:
+    class Diverges(Callback):
+        heard = 0
+
+        def on_loss_end(self, context: Context) -> None:
+            self.heard += 1
+            if self.heard == batch:
+                context.loss = context.loss * math.nan
+
+        def on_step_end(self, context: Context) -> None:
+            steps.append(context.batch_number)
+
+    steps: list[int] = []
+    callback = Diverges()
+    callback.steps = steps  # type: ignore[attr-defined]
+    return callback
+
+
+@pytest.mark.row("CB10")
+def test_nan_stops_within_one_batch_and_leaves_the_weights_whole(pair: Pair, network: Make) -> None:
+    model, diverges = Model(network()).compile(), nan_at(5)
+
+    with pytest.raises(DivergedError, match=r"The loss is nan in batch 2 of epoch 2\. Try a lower learning rate"):
+        model.fit(pair, epochs=9, batch_size=30, callbacks=[diverges, StopOnNaN()])
+
+    assert diverges.steps == [1, 2, 3, 1]  # type: ignore[attr-defined]
+    assert model.predict(pair[0]).isfinite().all()
+
+
+@pytest.mark.row("CB10")
+def test_nan_marks_the_trial_as_failed_and_the_search_goes_on(pair: Pair, tmp_path: Path) -> None:
+    def build(input_shape: tuple[int, ...], num_outputs: int, *, broken: bool = False) -> nn.Module:
+        network = nn.Linear(*input_shape, num_outputs)
+        nn.init.constant_(network.weight, math.nan if broken else 0.0)
+        return network
+
+    tuner = Tuner()
+    tuner.architecture("linear", build, broken=Choice(False, True))
+    broken = {"architecture": "linear", "architecture.linear.broken": True}
+    study = (
+        AutoModel(tuner)
+        .compile(callbacks=[StopOnNaN])
+        .fit(
+            (pair[0].numpy(), pair[1].numpy()),
+            trials=2,
+            epochs=1,
+            portfolio=[broken],
+            cluster="inline",
+            store=tmp_path / "store.db",
+            progress=False,
+        )
+    )
+
+    assert [trial.state for trial in study.trials] == ["COMPLETE", "FAIL"]
+    assert "DivergedError: The loss is nan in batch 1 of epoch 1" in (study.trials[1].traceback or "")
+
+
 class Slow(Callback):
     """Every training batch takes its time."""
 
@@ -158,6 +323,7 @@ class Slow(Callback):
         time.sleep(0.01)
 
 
+@pytest.mark.row("CB10")
 def test_a_time_limit_stops_within_one_batch_and_the_cut_epoch_gives_no_record(pair: Pair, network: Make) -> None:
     model = Model(network()).compile()
     limit = TimeLimit(time.time() + 0.5)
@@ -218,5 +384,6 @@ def test_progress_says_why_a_fit_was_stopped(capsys: pytest.CaptureFixture[str])
 
 
 def test_built_in_callbacks_have_names() -> None:
-    assert set(CALLBACKS) == {"checkpoint", "early_stopping", "progress", "time_limit"}
+    assert {"checkpoint", "early_stopping", "progress", "stop_on_nan", "time_limit"} <= set(CALLBACKS)
+    assert list(CALLBACKS) == sorted(CALLBACKS)
     assert all(issubclass(one, Callback) for one in CALLBACKS.values())

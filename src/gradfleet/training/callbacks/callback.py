@@ -14,7 +14,9 @@ class Callback:
 
     Attributes:
         priority: callbacks with a lower one are called first. Ready-made ones: those that change the training at 0,
-            EarlyStopping 50, TimeLimit 60, Checkpoint 80, Progress 90.
+            StopOnNaN 40, EarlyStopping 50, TimeLimit 60, Checkpoint 80, Progress 90.
+        writes: whether it writes files or prints; then a dry run leaves it out, and so does every process but the
+            first of several.
 
     Example:
         >>> class PrintLoss(Callback):
@@ -23,6 +25,7 @@ class Callback:
     """
 
     priority: int = 0
+    writes: bool = False
 
     def state(self) -> Mapping[str, Any]:
         """What a resumed fit needs: numbers, strings, tensors, and lists and dicts of them."""
