@@ -1,4 +1,4 @@
-"""scikit-learn's own checks of an estimator; none is excepted."""
+"""scikit-learn's own checks of an estimator, with one exception."""
 
 from __future__ import annotations
 
@@ -28,6 +28,17 @@ ESTIMATORS = [
 ]
 
 
-@parametrize_with_checks(ESTIMATORS)
+def excepted(estimator: Any) -> dict[str, str]:
+    """What may fail, and why."""
+    if not isinstance(estimator, Regressor):
+        return {}
+    return {
+        "check_methods_subset_invariance": "Rows that are predicted one by one must equal those predicted together to "
+        "1e-7, which is less than a step of float32; its sums are rounded in another order for another number of rows. "
+        "About one seed in four fails. test_regressor.py holds it to 1e-6."
+    }
+
+
+@parametrize_with_checks(ESTIMATORS, expected_failed_checks=excepted, xfail_strict=False)
 def test_sklearns_own_checks_pass(estimator: Any, check: Callable[[Any], None]) -> None:
     check(estimator)
