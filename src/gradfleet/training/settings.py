@@ -35,6 +35,8 @@ class TrainingSettings:
     clip_norm: float | None = None
     clip_value: float | None = None
     accumulate: int = 1
+    torch_compile: bool | Mapping[str, Any] = False
+    channels_last: bool = False
 
     def __post_init__(self) -> None:
         found = losses.problems(self.loss)

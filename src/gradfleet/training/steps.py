@@ -13,7 +13,7 @@ from torch.optim import Optimizer
 
 from gradfleet.data.prepared import Kind
 from gradfleet.errors import SettingError, unknown_name
-from gradfleet.training import losses, metrics, optimizer_values, optimizers, schedules
+from gradfleet.training import compilation, losses, metrics, optimizer_values, optimizers, schedules
 from gradfleet.training.logged import Reduction
 from gradfleet.training.precision import Precision, PrecisionName
 from gradfleet.training.problem import Problem
@@ -73,6 +73,8 @@ class Steps:
         clip_norm: float | None = None,
         clip_value: float | None = None,
         accumulate: int = 1,
+        torch_compile: bool | Mapping[str, Any] = False,
+        channels_last: bool = False,
     ) -> Self:
         """Say how to train. What is left out follows from the kind of problem, which the data tells.
 
@@ -94,6 +96,9 @@ class Steps:
             clip_value: the largest amount that any one number of the gradients may have.
             accumulate: into how many parts a batch is split, to need less memory: their gradients are added up,
                 weighted by rows, for one step of the optimizer. `batch_size` stays the rows of a step.
+            torch_compile: whether `torch.compile` compiles the networks; a dict has its options. One that cannot be
+                compiled runs as it is, with a warning.
+            channels_last: whether images lie in memory with their channels last, which convolutions can be faster on.
 
         Raises:
             SettingError: with every problem that there is.
@@ -110,6 +115,8 @@ class Steps:
             clip_norm,
             clip_value,
             accumulate,
+            torch_compile,
+            channels_last,
         )
         if found := settings.network_problems(self.networks):
             raise SettingError(found)
@@ -310,6 +317,13 @@ class Steps:
     def _compile_as(self, settings: TrainingSettings) -> Self:
         self._settings = settings
         self.precision = Precision(settings.precision, self.device)
+        for network in self.networks.values():
+            compilation.call_plainly(network)
+            if settings.channels_last:
+                compilation.lay_out_channels_last(network)
+            if settings.torch_compile is not False:
+                options = settings.torch_compile if isinstance(settings.torch_compile, Mapping) else {}
+                compilation.compile_network(network, options)
         made = self.configure_optimizers()
         self.optimizers = {"network": made} if isinstance(made, Optimizer) else dict(made)
         self._rates = {name: optimizer_values.rates_of(one) for name, one in self.optimizers.items()}
