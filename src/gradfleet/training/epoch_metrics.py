@@ -36,6 +36,13 @@ class EpochMetric(ABC):
     def compute(self) -> Mapping[str, float]:
         """The numbers over all rows, by name."""
 
+    def state(self) -> dict[str, Any]:
+        """What the rows so far have left, as numbers and tensors; needed of metrics that are fed in parts."""
+        return {}
+
+    def load_state(self, state: Mapping[str, Any]) -> None:  # noqa: B027  # most are fed once, at the end
+        """Go on from what `state` returned."""
+
 
 class TorchMetric(EpochMetric):
     """A torchmetrics metric or collection. For classification it is given probabilities, for regression outputs."""
@@ -51,7 +58,7 @@ class TorchMetric(EpochMetric):
     def compute(self) -> Mapping[str, float]:
         result = self._metric.compute()
         values = list(result.values()) if isinstance(result, dict) else [result]
-        return dict(zip(self.names, map(_number, values), strict=True))
+        return dict(zip(self.names, map(as_number, values), strict=True))
 
 
 class FunctionMetric(EpochMetric):
@@ -65,7 +72,7 @@ class FunctionMetric(EpochMetric):
         self._value = float("nan")
 
     def update(self, predictions: Predictions) -> None:
-        self._value = _number(self._function(predictions.outputs, predictions.targets))
+        self._value = as_number(self._function(predictions.outputs, predictions.targets))
 
     def compute(self) -> Mapping[str, float]:
         return {self.names[0]: self._value}
@@ -88,13 +95,18 @@ class ScorerMetric(EpochMetric):
 
         targets = predictions.targets.cpu().numpy()
         estimator = fixed_estimator(predictions)
-        self._value = _number(get_scorer(self._scorer)(estimator, np.arange(len(targets)).reshape(-1, 1), targets))
+        self._value = as_number(get_scorer(self._scorer)(estimator, np.arange(len(targets)).reshape(-1, 1), targets))
 
     def compute(self) -> Mapping[str, float]:
         return {self.names[0]: self._value}
 
 
-def _number(value: Any) -> float:
+def as_number(value: Any) -> float:
+    """The one number that a metric gave.
+
+    Raises:
+        ValueError: they are several.
+    """
     if isinstance(value, torch.Tensor) and value.numel() != 1:
         raise ValueError(f"A metric must give one number, got a tensor of shape {tuple(value.shape)}.")
     return float(value)

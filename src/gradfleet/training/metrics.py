@@ -14,8 +14,11 @@ from gradfleet.data.prepared import Kind
 from gradfleet.errors import SettingError, unknown_name
 from gradfleet.training.accuracy import ExactAccuracy
 from gradfleet.training.epoch_metrics import EpochMetric, FunctionMetric, MetricFunction, ScorerMetric, TorchMetric
+from gradfleet.training.formulas import Formula, FormulaMetric
 
-MetricChoice = str | torchmetrics.Metric | torchmetrics.MetricCollection | type[torchmetrics.Metric] | MetricFunction
+MetricChoice = (
+    str | torchmetrics.Metric | torchmetrics.MetricCollection | type[torchmetrics.Metric] | Formula | MetricFunction
+)
 MetricChoices = Sequence[MetricChoice] | Mapping[str, MetricChoice]
 _Make = Callable[[list[str], int], EpochMetric]
 
@@ -113,6 +116,8 @@ def _build(given: str | None, choice: MetricChoice, kind: Kind | None, num_outpu
         return TorchMetric(names, _instance(choice, kind, num_outputs))
     if isinstance(choice, torchmetrics.Metric | torchmetrics.MetricCollection):
         return TorchMetric(names, choice.clone())
+    if isinstance(choice, Formula):
+        return FormulaMetric(names[0], choice)
     return FunctionMetric(names[0], choice)
 
 
@@ -133,6 +138,8 @@ def _names(given: str | None, choice: MetricChoice) -> list[str]:
 def _own_name(choice: MetricChoice) -> str:
     if isinstance(choice, str):
         return choice
+    if isinstance(choice, Formula):
+        return "formula"
     if isinstance(choice, torchmetrics.Metric):
         choice = type(choice)
     name = getattr(choice, "__name__", type(choice).__name__)
@@ -146,9 +153,11 @@ def _values(choices: MetricChoices) -> list[MetricChoice]:
 def _problems_of(choice: MetricChoice, kind: Kind | None) -> list[str]:
     if isinstance(choice, str):
         return _problems_of_name(choice, kind)
-    if callable(choice):
+    if callable(choice) or isinstance(choice, Formula):
         return []
-    return [f"A metric is a name, a torchmetrics object or a function of (outputs, targets), got {choice!r}."]
+    return [
+        f"A metric is a name, a torchmetrics object, a formula or a function of (outputs, targets), got {choice!r}."
+    ]
 
 
 def _problems_of_name(name: str, kind: Kind | None) -> list[str]:
