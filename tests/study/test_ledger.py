@@ -159,7 +159,11 @@ def test_a_trial_that_always_kills_its_worker_fails_after_three_attempts(
         assert begun(ledger).number == 0
         ledger.lost(0)
     row = trial(store, study)
-    assert (row.state, row.reason, row.attempts) == ("FAIL", "Its worker process died 3 times.", 3)
+    assert (row.state, row.reason, row.attempts) == (
+        "FAIL",
+        "Its worker process died 3 times. It ran out of memory, or native code in it crashed.",
+        3,
+    )
     assert begun(ledger).number == 1
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import pickle
 import time
 from collections import deque
 from types import TracebackType
@@ -13,6 +12,7 @@ from ray import tune
 from ray.tune.schedulers import FIFOScheduler, TrialScheduler
 from ray.tune.search import Searcher
 
+from gradfleet.fleet.worker import PackedPlan
 from gradfleet.training.history import EpochRecord
 
 if TYPE_CHECKING:
@@ -71,6 +71,7 @@ class LedgerSearcher(Searcher):
         self._ahead = 1
         self.numbers: dict[str, int] = {}
         self.begun: dict[str, float] = {}
+        self.newest: str | None = None
 
     def suggest(self, trial_id: str) -> dict[str, Any] | str | None:  # type: ignore[override]  # as FINISHED is typed
         with self._fault:
@@ -80,8 +81,8 @@ class LedgerSearcher(Searcher):
                 plan = self._planned.popleft() if self._planned else self._ledger.next_plan()
                 if plan is not None:
                     self.numbers[trial_id] = plan.number
-                    # Bytes, because the worker must not import torch before it is up.
-                    return {"plan": pickle.dumps(plan)}
+                    self.newest = trial_id
+                    return {"plan": PackedPlan.of(plan)}
             elif len(self.begun) == self._workers and len(self._planned) < self._ahead:
                 plan = self._ledger.next_plan()
                 if plan is not None:
@@ -134,13 +135,19 @@ class LedgerScheduler(FIFOScheduler):
         self._searcher = searcher
 
     def choose_trial_to_run(self, tune_controller: TuneController) -> Trial | None:
-        """None: Tune starts what is pending by itself, in order. What may not begin now goes back to the ledger."""
+        """The newest trial, for the worker that is free.
+
+        Left to itself, Tune gives that worker to the trial that has waited longest for a worker of its own to start,
+        and ends that one: after a death, a second worker would never come back beside trials shorter than its start.
+        """
+        waiting = {trial.trial_id: trial for trial in tune_controller.get_live_trials() if _waits(trial)}
         with self._fault:
             if self._fault.first or self._ledger.held:
-                for trial in [trial for trial in tune_controller.get_live_trials() if _waits(trial)]:
+                for trial in waiting.values():
                     tune_controller.stop_trial(trial)
                 self._searcher.hold()
-        return None
+                return None
+        return waiting.get(self._searcher.newest or "")
 
     def on_trial_result(self, tune_controller: TuneController, trial: Trial, result: dict[str, Any]) -> str:
         # A result with `done` does not come here: Tune ends its trial at once, and the searcher gets it with the end.

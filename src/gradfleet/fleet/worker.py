@@ -6,6 +6,7 @@ import pickle
 import queue
 import threading
 import traceback
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from ray import tune
@@ -13,7 +14,34 @@ from ray import tune
 # Nothing heavy is imported here: an actor has to be up within a fraction of a second, and torch takes two.
 if TYPE_CHECKING:
     from gradfleet.training.history import EpochRecord
+    from gradfleet.trials.plan import TrialPlan
     from gradfleet.trials.recipe import Recipe
+
+
+@dataclass(frozen=True, repr=False)
+class PackedPlan:
+    """A plan as bytes: the worker must not import torch before it is up.
+
+    Tune copies a config several times a trial, sends it back with every result and writes all of it into tags and
+    folder names; so this is never copied, and is its number as text.
+    """
+
+    number: int
+    packed: bytes
+
+    @classmethod
+    def of(cls, plan: TrialPlan) -> PackedPlan:
+        return cls(plan.number, pickle.dumps(plan))
+
+    def unpack(self) -> TrialPlan:
+        plan: TrialPlan = pickle.loads(self.packed)
+        return plan
+
+    def __repr__(self) -> str:
+        return str(self.number)
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> PackedPlan:
+        return self
 
 
 class TrialWorker(tune.Trainable):
@@ -24,7 +52,7 @@ class TrialWorker(tune.Trainable):
     """
 
     def setup(self, config: dict[str, Any], recipe: bytes = b"") -> None:
-        self._plan: bytes = config["plan"]
+        self._plan: PackedPlan = config["plan"]
         self._runner = _Runner(recipe)
 
     def step(self) -> dict[str, Any]:
@@ -40,6 +68,10 @@ class TrialWorker(tune.Trainable):
     def cleanup(self) -> None:
         self._runner.stop()
 
+    def get_auto_filled_metrics(self, *_: Any, **__: Any) -> dict[str, Any]:
+        """Nothing of what Tune adds to a result is read by anybody here: the config, the host, times."""
+        return {}
+
     def log_result(self, result: dict[str, Any]) -> None:
         """Ray's per-trial log files are not kept: the store has every record."""
 
@@ -49,14 +81,14 @@ class _Runner:
 
     def __init__(self, recipe: bytes) -> None:
         self._recipe = recipe
-        self._plans: queue.SimpleQueue[bytes] = queue.SimpleQueue()
+        self._plans: queue.SimpleQueue[PackedPlan] = queue.SimpleQueue()
         self._results: queue.SimpleQueue[dict[str, Any]] = queue.SimpleQueue()
         self._answers: queue.SimpleQueue[bool] = queue.SimpleQueue()
         self._awaiting_answer = False
         self.busy = False
         threading.Thread(target=self._work, name="gradfleet-trial", daemon=True).start()
 
-    def start(self, plan: bytes) -> None:
+    def start(self, plan: PackedPlan) -> None:
         self.busy = True
         self._plans.put(plan)
 
@@ -83,7 +115,7 @@ class _Runner:
                 from gradfleet.trials.run import run_trial
 
                 recipe = recipe or pickle.loads(self._recipe)
-                error = run_trial(recipe, pickle.loads(plan), self._report)
+                error = run_trial(recipe, plan.unpack(), self._report)
             except BaseException:  # a trial that the driver waits for in vain would never end
                 error = traceback.format_exc()
             self._results.put({"done": True, "error": error})

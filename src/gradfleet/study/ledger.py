@@ -201,7 +201,7 @@ class StudyLedger:
         elif live.deaths >= MAX_DEATHS:
             if not live.stored:
                 self._store_trial(live)
-            self._settle(number, "FAIL", reason=f"Its worker process died {live.deaths} times.")
+            self._settle(number, "FAIL", reason=_died(live.deaths))
         else:
             self._again(number)
 
@@ -356,6 +356,10 @@ class StudyLedger:
 
 def _verdict(record: EpochRecord) -> str:
     return f"The scheduler stopped it after epoch {record.epoch}."
+
+
+def _died(times: int) -> str:
+    return f"Its worker process died {times} times. It ran out of memory, or native code in it crashed."
 
 
 def _raised(traceback: str) -> str:
