@@ -3,6 +3,7 @@ from __future__ import annotations
 import io
 import json
 import os
+import random
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -317,3 +318,110 @@ def test_another_optimizer_is_refused_when_resuming(saved: Path, pair: Pair) -> 
     module = nn.Sequential(nn.Linear(4, 8), nn.Tanh(), nn.Dropout(0.0), nn.Linear(8, 2))
     with pytest.raises(CheckpointError, match="another optimizer"):
         Heads(module).compile().fit(pair, epochs=3, resume=saved)
+
+
+class SaveAt(Callback):
+    """Writes a checkpoint after one batch of one epoch."""
+
+    priority = 80
+
+    def __init__(self, folder: Path, epoch: int, batch: int) -> None:
+        self.folder, self.at = folder, (epoch, batch)
+
+    def on_batch_end(self, context: Any) -> None:
+        if (context.epoch, context.batch_number) == self.at:
+            context.model.save(self.folder)
+            context.stop("that is all")
+
+
+MID_EPOCH_SOURCES = {**SOURCES, "own dataset that draws": lambda pair: DataLoader(Noisy(pair), 16, shuffle=True)}
+
+
+class Noisy(torch.utils.data.Dataset[Pair]):
+    """Augments with the global generators of torch, NumPy and Python."""
+
+    def __init__(self, pair: Pair) -> None:
+        self.pair = pair
+
+    def __len__(self) -> int:
+        return len(self.pair[0])
+
+    def __getitem__(self, row: int) -> Pair:
+        noise = torch.randn(4) + float(np.random.rand()) + random.random()
+        return self.pair[0][row] + noise * 0.1, self.pair[1][row]
+
+
+@pytest.mark.row("RP2")
+@pytest.mark.parametrize("batch", [1, 3, 5])
+@pytest.mark.parametrize("source", MID_EPOCH_SOURCES)
+def test_a_straight_run_equals_stop_and_resume_in_the_middle_of_an_epoch_bit_for_bit(
+    source: str, batch: int, pair: Pair, network: Make, tmp_path: Path
+) -> None:
+    def fit(*more: Callback, resume: Path | None = None) -> Model:
+        model = Model(network(dropout=0.5)).compile(learning_rate=0.02, schedule="one_cycle", metrics=METRICS)
+        callbacks = [Counter(), EarlyStopping(patience=2, min_delta=0.05), *more]
+        seed = None if resume is not None else 3
+        model.fit(
+            MID_EPOCH_SOURCES[source](pair),
+            pair,
+            epochs=4,
+            batch_size=16,
+            seed=seed,
+            callbacks=callbacks,
+            resume=resume,
+        )
+        return model
+
+    straight = fit()
+    fit(SaveAt(tmp_path / "saved", epoch=2, batch=batch))
+    resumed = fit(resume=tmp_path / "saved")
+
+    assert torch.equal(weights(resumed), weights(straight))
+    assert [dict(record.metrics, train_seconds=0) for record in resumed.history] == [
+        dict(record.metrics, train_seconds=0) for record in straight.history
+    ]
+    assert len(resumed.history) == 4
+
+
+def spread(outputs: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
+    return outputs.std()
+
+
+METRICS = ["accuracy", "f1", "f1_macro", spread]
+
+
+@pytest.mark.row("RP2")
+def test_an_epochs_metrics_are_exact_when_predictions_were_folded_before_the_stop(
+    pair: Pair, network: Make, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("gradfleet.training.meter._KEPT_NUMBERS", 1)
+    test_a_straight_run_equals_stop_and_resume_in_the_middle_of_an_epoch_bit_for_bit(
+        "tensors", 3, pair, network, tmp_path
+    )
+
+
+@pytest.mark.row("TP5")
+def test_a_checkpoint_holds_everything(pair: Pair, network: Make, tmp_path: Path) -> None:
+    model = Model(network()).compile(learning_rate=0.01, schedule="one_cycle", precision="fp16", metrics=["accuracy"])
+    model.fit(
+        pair, pair, epochs=3, batch_size=16, seed=4, callbacks=[EarlyStopping(), SaveAt(tmp_path / "saved", 2, 3)]
+    )
+
+    files = read_files(tmp_path / "saved")
+    told = json.loads(files["model.json"])
+    state = torch.load(io.BytesIO(files["training.pt"]), weights_only=True)
+
+    assert set(files) == {"model.json", "training.pt", "weights.safetensors"}
+    assert (told["epoch"], len(told["history"])) == (1, 1)
+    assert (told["settings"]["schedule"], told["settings"]["learning_rate"]) == ("one_cycle", 0.01)
+    assert set(state) == {"optimizers", "scaler", "fit"}
+    assert state["optimizers"]["network"]["state"][0]["step"] > 0
+    assert state["scaler"]["scale"] > 0
+    fit = state["fit"]
+    assert set(fit) == {"seed", "first_epoch", "schedules", "batches", "callbacks", "position"}
+    assert fit["seed"] == 4
+    assert set(fit["schedules"]) == {"network"}
+    assert fit["callbacks"]["EarlyStopping.0"]["bests"][0]["epoch"] == 1
+    assert (fit["position"]["epoch"], fit["position"]["batches"]) == (2, 3)
+    assert set(fit["position"]["generators"]) == {"python", "numpy", "torch", "cuda"}
+    assert len(fit["position"]["meter"]["losses"]) == 3

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 from gradfleet.training.epoch_metrics import EpochMetric
 from gradfleet.training.predictions import Predictions
@@ -29,3 +30,9 @@ class ExactAccuracy(EpochMetric):
 
     def compute(self) -> Mapping[str, float]:
         return {self.names[0]: self._right / self._total}
+
+    def state(self) -> dict[str, Any]:
+        return {"right": self._right, "total": self._total}
+
+    def load_state(self, state: Mapping[str, Any]) -> None:
+        self._right, self._total = state["right"], state["total"]

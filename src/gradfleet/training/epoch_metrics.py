@@ -60,6 +60,19 @@ class TorchMetric(EpochMetric):
         values = list(result.values()) if isinstance(result, dict) else [result]
         return dict(zip(self.names, map(as_number, values), strict=True))
 
+    def state(self) -> dict[str, Any]:
+        return {name: {"count": one.update_count, **one.metric_state} for name, one in self._each().items()}
+
+    def load_state(self, state: Mapping[str, Any]) -> None:
+        for name, one in self._each().items():
+            for key, value in state[name].items():
+                setattr(one, "_update_count" if key == "count" else key, value)
+
+    def _each(self) -> dict[str, torchmetrics.Metric]:
+        if isinstance(self._metric, torchmetrics.Metric):
+            return {"metric": self._metric}
+        return dict(self._metric.items(keep_base=True, copy_state=True))
+
 
 class FunctionMetric(EpochMetric):
     """A function of (outputs, targets), called once with all rows: the outputs are the network's own."""

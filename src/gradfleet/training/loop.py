@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterable, Iterator, Mapping
-from itertools import chain
+from itertools import chain, islice
 from typing import TYPE_CHECKING, Any
 
 from gradfleet.data.loaders import Batches
@@ -22,14 +22,21 @@ from gradfleet.training.inference import measure
 from gradfleet.training.learner import Learner
 from gradfleet.training.meter import Meter
 from gradfleet.training.schedules import Schedule
-from gradfleet.training.seeding import seed_everything
+from gradfleet.training.seeding import generator_states, restore_generators, seed_everything
 
 if TYPE_CHECKING:
     from gradfleet.training.model import Model
 
 _NO_BATCH = object()
 
-NO_FIT: Mapping[str, Any] = {"seed": 0, "first_epoch": 0, "schedules": {}, "batches": {}, "callbacks": {}}
+NO_FIT: Mapping[str, Any] = {
+    "seed": 0,
+    "first_epoch": 0,
+    "schedules": {},
+    "batches": {},
+    "callbacks": {},
+    "position": None,
+}
 """The state of a fit that has not begun."""
 
 
@@ -63,6 +70,9 @@ class Loop:
         self._events = Events([*callbacks, *listeners.callbacks], Context(self._state), own=listeners.own)
         self._schedules = self._make_schedules()
         per_step = [one for one in self._schedules.values() if one.per_step]
+        self._is_training = False
+        self._order: dict[str, Any] = {}
+        self._position: Mapping[str, Any] | None = None
         self.learner = Learner(model, self._state, self._events, per_step)
 
     def run(self) -> Iterator[EpochRecord]:
@@ -75,6 +85,7 @@ class Loop:
                     break
                 yield record
         except (Exception, KeyboardInterrupt) as error:
+            self._is_training = False
             self._state.error = error
             self._events.fire("exception")
             raise
@@ -99,7 +110,8 @@ class Loop:
             "seed": self._seed,
             "first_epoch": self._first_epoch,
             "schedules": {name: schedule.state_dict() for name, schedule in self._schedules.items()},
-            "batches": self._train.state(),
+            "batches": self._order if self._is_within_epoch else self._train.state(),
+            "position": self._place() if self._is_within_epoch else None,
             "callbacks": {key: dict(callback.state()) for key, callback in self._keyed_callbacks()},
         }
 
@@ -109,9 +121,24 @@ class Loop:
             if name in state["schedules"]:
                 schedule.load_state_dict(state["schedules"][name])
         self._train.load_state(state["batches"])
+        self._position = state["position"]
         for key, callback in self._keyed_callbacks():
             if key in state["callbacks"]:
                 callback.load_state(state["callbacks"][key])
+
+    @property
+    def _is_within_epoch(self) -> bool:
+        return self._is_training and self._state.batch_number > 0
+
+    def _place(self) -> dict[str, Any]:
+        """Where in the epoch this is: after the latest batch, whose `batch_end` may be going on."""
+        assert self._state.meter is not None
+        return {
+            "epoch": self._state.epoch,
+            "batches": self._state.batch_number,
+            "generators": generator_states(),
+            "meter": self._state.meter.state(),
+        }
 
     def _keyed_callbacks(self) -> Iterator[tuple[str, Callback]]:
         """Callbacks under names that a later process finds again: the class, and which of its objects."""
@@ -141,7 +168,8 @@ class Loop:
         state.needs_record = not self._model.history
         # Seeded anew each epoch, so that a resumed fit draws what the straight one does.
         seed_everything(self._seed, state.epoch)
-        events.fire("epoch_start")
+        if self._position is None:
+            events.fire("epoch_start")
         started = time.perf_counter()
         whole = self._train_batches()
         state.metrics["train_seconds"] = time.perf_counter() - started
@@ -171,15 +199,29 @@ class Loop:
         state = self._state
         state.batch_number = 0
         self.learner.begin_epoch()
+        self._order = self._train.state()
         batches = self._settled(self._train.epoch(state.epoch))
         meter = Meter(self._model.problem)
+        if self._position is not None:
+            self._go_to(self._position, batches, meter)
         with self._model.passing(state, meter):
+            self._is_training = True
             for batch in batches:
                 if state.cancel >= Cancel.EPOCH:
                     break
                 self.learner.learn(batch, meter)
+            self._is_training = False
         state.metrics |= {f"train_{name}": value for name, value in meter.numbers().items()}
         return state.cancel < Cancel.EPOCH or state.batch_number == state.num_batches
+
+    def _go_to(self, position: Mapping[str, Any], batches: Iterator[Any], meter: Meter) -> None:
+        """Be where the resumed fit was in this epoch: its batches are read and passed over, then all is put back."""
+        for _ in islice(batches, position["batches"]):
+            pass
+        self._state.batch_number = position["batches"]
+        meter.load_state(position["meter"])
+        restore_generators(position["generators"])
+        self._position = None
 
     def _settled(self, batches: Iterator[Any]) -> Iterator[Any]:
         """The same batches; when nothing before told the kind of problem, the first one does."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from typing import Any
 
 import torch
@@ -42,6 +43,7 @@ class Meter:
         self._limit = _KEPT_BATCHES
         self._loss_sum = 0.0
         self._num_rows = 0
+        self._num_outputs = 0
         self.logged = Logged()
 
     def add(self, step: Step, batch: Any) -> None:
@@ -80,6 +82,38 @@ class Meter:
         self._fold()
         return self._joined() if self._keep and self._parts else None
 
+    def state(self) -> dict[str, Any]:
+        """The pass so far, as numbers and tensors."""
+        return {
+            "losses": list(self._losses),
+            "rows": list(self._rows),
+            "outputs": list(self._outputs),
+            "targets": list(self._targets),
+            "parts": [[part.outputs, part.targets] for part in self._parts],
+            "limit": self._limit,
+            "sums": [self._loss_sum, self._num_rows],
+            "metrics": None if self._metrics is None else [metric.state() for metric in self._metrics],
+            "num_outputs": self._num_outputs,
+            "logged": self.logged.state(),
+        }
+
+    def load_state(self, state: Mapping[str, Any]) -> None:
+        """Go on from what `state` returned."""
+        self._losses, self._rows = list(state["losses"]), list(state["rows"])
+        self._outputs, self._targets = list(state["outputs"]), list(state["targets"])
+        problem = self._problem
+        self._parts = [
+            Predictions(outputs, targets, problem.kind, problem.outputs_are_probabilities)
+            for outputs, targets in state["parts"]
+        ]
+        self._limit, (self._loss_sum, self._num_rows) = state["limit"], state["sums"]
+        if state["metrics"] is not None:
+            self._num_outputs = state["num_outputs"]
+            self._metrics = problem.new_metrics(self._num_outputs)
+            for metric, one in zip(self._metrics, state["metrics"], strict=True):
+                metric.load_state(one)
+        self.logged.load_state(state["logged"])
+
     def _fold(self) -> None:
         if self._losses:
             rows = torch.tensor(self._rows, dtype=torch.float64)
@@ -100,6 +134,7 @@ class Meter:
 
     def _feed(self, part: Predictions) -> None:
         if self._metrics is None:
+            self._num_outputs = part.num_outputs
             self._metrics = self._problem.new_metrics(part.num_outputs)
         for metric in self._metrics:
             if metric.in_parts:

@@ -94,7 +94,8 @@ class Model(Observed, Steps):
             epochs: how many more; with `resume`, how many in total.
             batch_size: of everything but DataLoaders.
             seed: of everything random, anew in each epoch; 0, or with `resume` that of the fit that is resumed.
-            resume: a checkpoint folder to go on from exactly, be it from the middle of an epoch, after any batch.
+            resume: a checkpoint folder to go on from exactly; in the middle of an epoch, when it was written at
+                `batch_end`. That epoch has begun already, so its `epoch_start` does not come again.
             steps_per_epoch: so many training batches in every epoch, each of which begins the data anew and goes
                 through it again where it is too short; needed when there is no data.
             limit_batches: at most so many batches of training and of validation in every epoch.
@@ -117,7 +118,7 @@ class Model(Observed, Steps):
         if found:
             raise SettingError(found)
         resumed = saving.resume(self, Path(resume)) if resume is not None else None
-        fit_state = resumed.fit if resumed is not None else {**NO_FIT, "first_epoch": self.epoch}
+        fit_state = {**NO_FIT, **(resumed.fit if resumed is not None else {"first_epoch": self.epoch})}
         seed = int(fit_state["seed"] if seed is None else seed)
         parts = split_of(data, validation)
         train: Batches = NoData(1)

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from typing import Any
 
 import numpy as np
 import torch
@@ -23,6 +24,29 @@ def seed_everything(seed: int, *branch: int) -> None:
     torch.default_generator.manual_seed(int(words[2]) >> 1)
     if _cuda_is_used():
         torch.cuda.manual_seed_all(int(words[2]) >> 1)
+
+
+def generator_states() -> dict[str, Any]:
+    """Where the global generators are, as numbers and tensors."""
+    version, words, gauss = random.getstate()
+    name, numpy_words, place, has_gauss, cached = np.random.get_state()
+    return {
+        "python": [version, list(words), gauss],
+        "numpy": [name, np.asarray(numpy_words).tolist(), place, has_gauss, cached],
+        "torch": torch.get_rng_state(),
+        "cuda": torch.cuda.get_rng_state_all() if _cuda_is_used() else [],
+    }
+
+
+def restore_generators(states: Mapping[str, Any]) -> None:
+    """Put the global generators where `generator_states` found them."""
+    version, words, gauss = states["python"]
+    random.setstate((version, tuple(words), gauss))
+    name, numpy_words, *rest = states["numpy"]
+    np.random.set_state((name, np.array(numpy_words, dtype=np.uint32), *rest))
+    torch.set_rng_state(states["torch"])
+    if states["cuda"]:
+        torch.cuda.set_rng_state_all(states["cuda"])
 
 
 @contextmanager

@@ -65,7 +65,7 @@ class Checkpoint(Callback):
         self._every_epochs, self._every_steps = every_epochs, every_steps
         self._every_seconds = None if every_minutes is None else every_minutes * 60
         if every_steps is None and every_minutes is None:
-            self.on_step_end = super().on_step_end  # type: ignore[method-assign]  # nothing to listen to in a batch
+            self.on_batch_end = super().on_batch_end  # type: ignore[method-assign]  # nothing to listen to in a batch
         self._kept: list[tuple[float, int]] = []
         self._step = 0
         self._saved_at = 0.0
@@ -92,7 +92,7 @@ class Checkpoint(Callback):
         self._resumed = False
         self._saved_at = time.monotonic()
 
-    def on_step_end(self, context: Context) -> None:
+    def on_batch_end(self, context: Context) -> None:
         self._step += 1
         if self._every_steps is not None and self._step % self._every_steps == 0:
             self._save(context, f"step-{self._step}")
