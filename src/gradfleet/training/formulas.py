@@ -24,6 +24,8 @@ class Formula(ABC):
 
     Example:
         >>> P, R = PerClass("precision"), PerClass("recall")
+        >>> from torch import nn
+        >>> from gradfleet.training.model import Model
         >>> model = Model(nn.Linear(2, 3)).compile(metrics={"f1": (P * R * 2 / (P + R)).mean()})
     """
 

@@ -75,7 +75,9 @@ class Observed:
             priority: as callbacks have it.
 
         Example:
-            >>> model = Model(nn.Linear(2, 1)).compile("mse")
+            >>> import torch
+            >>> from gradfleet.training.model import Model
+            >>> model = Model(torch.nn.Linear(2, 1)).compile("mse")
             >>> @model.on("epoch_end", every=2)
             ... def show(context):
             ...     print("epoch", context.epoch)

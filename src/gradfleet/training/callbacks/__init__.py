@@ -6,6 +6,7 @@ from collections.abc import Mapping
 
 from gradfleet.training.callbacks.callback import Callback
 from gradfleet.training.callbacks.checkpoint import Checkpoint
+from gradfleet.training.callbacks.csv_tracker import CSVTracker
 from gradfleet.training.callbacks.cutmix import CutMix
 from gradfleet.training.callbacks.early_stopping import EarlyStopping
 from gradfleet.training.callbacks.ema import EMA
@@ -18,9 +19,12 @@ from gradfleet.training.callbacks.progress import Progress
 from gradfleet.training.callbacks.stop_on_nan import StopOnNaN
 from gradfleet.training.callbacks.swa import SWA
 from gradfleet.training.callbacks.time_limit import TimeLimit
+from gradfleet.training.callbacks.tracker import Run, Tracker
+from gradfleet.training.callbacks.trackers import AccelerateTracker
 
 CALLBACKS: Mapping[str, type[Callback]] = {
     "checkpoint": Checkpoint,
+    "csv_tracker": CSVTracker,
     "cutmix": CutMix,
     "early_stopping": EarlyStopping,
     "ema": EMA,
@@ -34,6 +38,7 @@ CALLBACKS: Mapping[str, type[Callback]] = {
     "stop_on_nan": StopOnNaN,
     "swa": SWA,
     "time_limit": TimeLimit,
+    "tracker": AccelerateTracker,
 }
 
 __all__ = [
@@ -42,6 +47,8 @@ __all__ = [
     "L1",
     "L2",
     "SWA",
+    "AccelerateTracker",
+    "CSVTracker",
     "Callback",
     "Checkpoint",
     "CutMix",
@@ -51,6 +58,8 @@ __all__ = [
     "LossStatistics",
     "MixUp",
     "Progress",
+    "Run",
     "StopOnNaN",
     "TimeLimit",
+    "Tracker",
 ]

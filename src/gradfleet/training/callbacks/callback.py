@@ -14,7 +14,7 @@ class Callback:
 
     Attributes:
         priority: callbacks with a lower one are called first. Ready-made ones: those that change the training at 0,
-            StopOnNaN 40, EarlyStopping 50, TimeLimit 60, Checkpoint 80, Progress 90.
+            StopOnNaN 40, EarlyStopping 50, TimeLimit 60, Checkpoint 80, trackers 85, Progress 90.
         writes: whether it writes files or prints; then a dry run leaves it out, and so does every process but the
             first of several.
 
