@@ -101,21 +101,34 @@ class AutoModel:
         precision: PrecisionName = "fp32",
         schedule: ScheduleChoice | None = None,
         clip_norm: float | None = None,
+        clip_value: float | None = None,
+        accumulate: int = 1,
+        torch_compile: bool | Mapping[str, Any] = False,
+        channels_last: bool = False,
         batch_size: int = 32,
         callbacks: Sequence[Callable[[], Callback]] = (),
     ) -> Self:
         """Fix what is not searched. A dimension of the tuner with the same name goes before what is given here.
 
         Args:
-            loss, metrics, kind, precision, schedule, clip_norm: as for `Model.compile`.
             batch_size: rows an optimizer step.
             callbacks: makers of callbacks, called once a trial; a class such as `EarlyStopping` is one.
+            Everything else is as for `Model.compile`.
 
         Raises:
             SettingError: with every name that is not known.
         """
         settings = TrainingSettings(
-            loss=loss, metrics=metrics, kind=kind, precision=precision, schedule=schedule, clip_norm=clip_norm
+            loss=loss,
+            metrics=metrics,
+            kind=kind,
+            precision=precision,
+            schedule=schedule,
+            clip_norm=clip_norm,
+            clip_value=clip_value,
+            accumulate=accumulate,
+            torch_compile=torch_compile,
+            channels_last=channels_last,
         )
         self._recipe = ModelRecipe(self.tuner, settings, batch_size=batch_size, callbacks=tuple(callbacks))
         return self
@@ -226,7 +239,7 @@ class AutoModel:
             say(note)
         if isinstance(self.recipe, ModelRecipe):
             names = self.recipe.record_names(prepared.open().facts)
-            if self.objective.metric not in names:
+            if names is not None and self.objective.metric not in names:
                 raise SettingError(unknown_name("metric in the records", self.objective.metric, names))
         return prepared
 

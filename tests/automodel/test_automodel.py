@@ -12,7 +12,7 @@ import pytest
 import torch
 from torch import nn
 
-from gradfleet import AutoDataset, AutoModel, Choice, Float, Int, Objective, Study, Tuner
+from gradfleet import AutoDataset, AutoModel, Choice, EarlyStopping, Float, Int, Model, Objective, Study, Tuner
 from gradfleet.data.prepared import read_prepared
 from gradfleet.errors import NoUsableTrialError, SettingError, StudyMismatchError
 
@@ -184,3 +184,71 @@ def test_a_training_function_is_searched_like_a_model(tmp_path: Path) -> None:
     assert study.trials[0].config == {"x": 0.5}
     assert abs(study.best.config["x"] - 0.3) < 0.2  # type: ignore[operator]
     assert study.best.epoch == 3
+
+
+class Adversaries(Model):
+    """A generator that learns to make points near those that it is given, against a discriminator."""
+
+    def __init__(self, networks: dict[str, nn.Module]) -> None:
+        super().__init__(networks)
+
+    def training_step(self, batch: tuple[torch.Tensor, torch.Tensor]) -> None:
+        real, _ = batch
+        generator, discriminator = self.networks["generator"], self.networks["discriminator"]
+        fake = generator(torch.randn_like(real))
+        ones, zeros = torch.ones(len(real), 1), torch.zeros(len(real), 1)
+        judge = nn.functional.binary_cross_entropy_with_logits
+        self.backward(judge(discriminator(real), ones) + judge(discriminator(fake.detach()), zeros))
+        self.step("discriminator")
+        self.backward(judge(discriminator(fake), ones))
+        self.step("generator")
+
+    def validation_step(self, batch: tuple[torch.Tensor, torch.Tensor]) -> None:
+        real, _ = batch
+        with torch.random.fork_rng():
+            torch.manual_seed(0)
+            fake = self.networks["generator"](torch.randn_like(real))
+        self.log("distance", (fake.mean(0) - real.mean(0)).norm())
+
+
+def test_a_model_of_several_networks_is_searched_with_an_optimizer_for_each(tmp_path: Path) -> None:
+    def build(input_shape: tuple[int, ...], *, width: int = 16) -> Model:
+        def network(outputs: int) -> nn.Module:
+            return nn.Sequential(nn.Linear(input_shape[0], width), nn.ReLU(), nn.Linear(width, outputs))
+
+        return Adversaries({"generator": network(input_shape[0]), "discriminator": network(1)})
+
+    tuner = Tuner()
+    tuner.architecture("gan", build, width=Int(8, 32))
+    tuner.optimizer("adam", network="generator", learning_rate=Float(1e-3, 1e-2, log=True))
+    tuner.optimizer("sgd", network="discriminator", learning_rate=Float(1e-2, 1e-1, log=True))
+    model = AutoModel(tuner, objective=Objective("val_distance", "min"))
+    study = model.fit(moons(), trials=3, epochs=3, cluster="inline", progress=False, store=tmp_path / "g.db")
+    assert study.trials[0].state == "COMPLETE"
+    best = study.best
+    assert best.value == min(study.history(best.number).values("val_distance"))
+    assert set(best.model().model.networks) == {"generator", "discriminator"}
+
+
+@pytest.mark.row("CB7")
+def test_a_callbacks_parameter_is_a_dimension_and_none_switches_it_off(tmp_path: Path) -> None:
+    tuner = Tuner()
+    tuner.architecture("linear", linear)
+    tuner.optimizer("sgd", learning_rate=Float(1e-6, 1e-5))  # so slow that nothing is ever gained
+    tuner.callback("early_stopping", EarlyStopping, patience=Int(1, 3), min_delta=Float(0.5, 0.6))
+    tuner.add("callbacks.early_stopping", Choice("on", None))
+    study = AutoModel(tuner).fit(
+        moons(),
+        trials=10,
+        epochs=6,
+        scheduler="none",
+        sampler="random",
+        cluster="inline",
+        progress=False,
+        store=tmp_path / "g.db",
+    )
+    for trial in study.trials:
+        patience = trial.config.get("callbacks.early_stopping.patience")
+        assert (patience is None) == (trial.config["callbacks.early_stopping"] is None)
+        assert trial.epochs == (6 if patience is None else 1 + int(patience))
+    assert len({trial.epochs for trial in study.trials}) > 1

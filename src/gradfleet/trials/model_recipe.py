@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
 
+import torch
+from torch import nn
+
 from gradfleet.data.prepared import DataFacts
+from gradfleet.search.optimizers import OptimizerChoice
 from gradfleet.search.tuner import Tuner
 from gradfleet.training import saving
 from gradfleet.training.callbacks.callback import Callback
@@ -82,20 +86,22 @@ class ModelRecipe:
         settings = self._settings(config, facts)
         return model.compile(**{name: getattr(settings, name) for name in TrainingSettings.__dataclass_fields__})
 
-    def record_names(self, facts: DataFacts) -> tuple[str, ...]:
-        """The metrics that every record of such data will have."""
+    def record_names(self, facts: DataFacts) -> tuple[str, ...] | None:
+        """The metrics that every record will have; None where an architecture is a Model, which logs what it likes."""
+        try:
+            with torch.device("meta"):  # neither time nor memory, however large the network is
+                built = self.tuner.build_network(self.tuner.space().default(), facts)
+        except Exception:  # a Model cannot be made there, nor can pretrained weights; what is broken, its trial says
+            return None
+        if not isinstance(built, nn.Module):
+            return None
         metrics = ("loss", *Problem.settle(self.settings, self.settings.kind or facts.kind).metric_names)
         return (*(f"{part}_{name}" for part in ("train", "val") for name in metrics), "train_seconds")
 
     def _settings(self, config: Config, facts: DataFacts) -> TrainingSettings:
         names = ("loss", "precision", "schedule", "clip_norm", "learning_rate")
         chosen = {name: self.tuner.setting(config, name, getattr(self.settings, name)) for name in names}
-        optimizer = self.tuner.optimizer_choice(config)
-        if optimizer is not None:
-            chosen["optimizer"] = optimizer.factory or optimizer.name
-            chosen["optimizer_options"] = optimizer.options
-            if optimizer.learning_rate is not None:
-                chosen["learning_rate"] = optimizer.learning_rate
+        chosen |= _optimizers(self.tuner.optimizer_choices(config))
         return replace(self.settings, kind=self.settings.kind or facts.kind, **chosen)
 
     def _batch_size(self, config: Config) -> int:
@@ -104,6 +110,17 @@ class ModelRecipe:
     def _callbacks(self, plan: TrialPlan) -> list[Callback]:
         limit = [] if plan.deadline is None else [TimeLimit(plan.deadline)]
         return [*(make() for make in self.callbacks), *self.tuner.callbacks(plan.config), *limit]
+
+
+def _optimizers(choices: Sequence[OptimizerChoice]) -> dict[str, Any]:
+    """The settings that a config's optimizers are: one for all networks, or by the network's name."""
+    settings: dict[str, dict[str | None, Any]] = {
+        "optimizer": {one.network: one.factory or one.name for one in choices},
+        "optimizer_options": {one.network: one.options for one in choices},
+        "learning_rate": {one.network: one.learning_rate for one in choices if one.learning_rate is not None},
+    }
+    # The key None is the one optimizer of all networks.
+    return {name: values.get(None, values) for name, values in settings.items() if values}
 
 
 class _Keeper:
