@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
-from gradfleet.errors import unknown_name
+from gradfleet.errors import SettingError, unknown_name
 from gradfleet.training.history import EpochRecord, History
 
 if TYPE_CHECKING:
@@ -32,7 +32,7 @@ class Cancel(IntEnum):
 class FitState:
     """The loop's own side of a Context: plain fields that it may write at any time."""
 
-    model: Model
+    model: Model | None
     total_epochs: int
     epoch: int = 0
     batch_number: int = 0
@@ -43,7 +43,9 @@ class FitState:
     outputs: Any = None
     loss: torch.Tensor | None = None
     metrics: dict[str, float] = field(default_factory=dict)
+    batches: dict[str, list[float]] = field(default_factory=dict)
     record: EpochRecord | None = None
+    history: History | None = None  # of a replay; else the model's
     expected: tuple[str, ...] | None = None
     needs_record: bool = False
     error: BaseException | None = None
@@ -88,6 +90,8 @@ class Context:
 
     @property
     def model(self) -> Model:
+        if self._state.model is None:
+            raise SettingError("This callback looks at the model, which a replay has not: give replay its model=.")
         return self._state.model
 
     @property
@@ -156,7 +160,7 @@ class Context:
 
     @property
     def history(self) -> History:
-        return self._state.model.history
+        return self.model.history if self._state.history is None else self._state.history
 
     @property
     def error(self) -> BaseException | None:
@@ -174,6 +178,10 @@ class Context:
         From `validation_end` on at the latest: at `epoch_end` the record is complete.
         """
         self._state.metrics[name] = float(value)
+
+    def log_batches(self, name: str, values: list[float]) -> None:
+        """Put a value for each training batch into the record of the epoch that is being trained."""
+        self._state.batches[name] = values
 
     def skip_step(self) -> None:
         """Leave the optimizer's step out. `batch_end` comes next."""

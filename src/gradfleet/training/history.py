@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, overload
+from typing import TYPE_CHECKING, Any, overload
 
 if TYPE_CHECKING:
     import pandas
@@ -18,10 +18,12 @@ class EpochRecord:
     Attributes:
         epoch: how many epochs the model has behind it; the first record has 1.
         metrics: name to value; `train_` and `val_` prefixes keep the two apart.
+        batches: name to a value for each training batch, such as "loss"; empty unless a BatchHistory was asked for.
     """
 
     epoch: int
     metrics: Mapping[str, float] = field(default_factory=dict)
+    batches: Mapping[str, Sequence[float]] = field(default_factory=dict)
 
     def __getitem__(self, metric: str) -> float:
         return self.metrics[metric]
@@ -69,10 +71,26 @@ class History(Sequence[EpochRecord]):
         rows = [{"epoch": record.epoch, **record.metrics} for record in self._records]
         return pandas.DataFrame(rows, columns=None if rows else ["epoch"]).set_index("epoch")
 
+    def to_batch_frame(self) -> pandas.DataFrame:
+        """One row a training batch, indexed by `epoch` and `batch` from 1, of the epochs that kept theirs."""
+        import pandas
+
+        kept = [record for record in self._records if record.batches]
+        frames = [pandas.DataFrame(dict(record.batches)).rename(index=lambda number: number + 1) for record in kept]
+        keys = [record.epoch for record in kept]
+        if not frames:
+            return pandas.DataFrame(index=pandas.MultiIndex.from_arrays([[], []], names=["epoch", "batch"]))
+        return pandas.concat(frames, keys=keys, names=["epoch", "batch"])
+
     def to_json(self) -> str:
-        """A JSON list of `{"epoch": ..., "metrics": {...}}`."""
-        return json.dumps([{"epoch": record.epoch, "metrics": dict(record.metrics)} for record in self._records])
+        """A JSON list of `{"epoch": ..., "metrics": {...}}`, with `"batches"` where an epoch kept them."""
+        return json.dumps([_to_plain(record) for record in self._records])
 
     @classmethod
     def from_json(cls, text: str) -> History:
-        return cls(EpochRecord(item["epoch"], item["metrics"]) for item in json.loads(text))
+        return cls(EpochRecord(item["epoch"], item["metrics"], item.get("batches", {})) for item in json.loads(text))
+
+
+def _to_plain(record: EpochRecord) -> dict[str, Any]:
+    batches = {"batches": {name: list(values) for name, values in record.batches.items()}} if record.batches else {}
+    return {"epoch": record.epoch, "metrics": dict(record.metrics), **batches}

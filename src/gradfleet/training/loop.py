@@ -164,7 +164,7 @@ class Loop:
         """Train, validate and record one epoch; None when a callback has cut it short."""
         state, events = self._state, self._events
         state.epoch = self._model.epoch + 1
-        state.cancel, state.metrics = Cancel.NOTHING, {}
+        state.cancel, state.metrics, state.batches = Cancel.NOTHING, {}, {}
         state.needs_record = not self._model.history
         # Seeded anew each epoch, so that a resumed fit draws what the straight one does.
         seed_everything(self._seed, state.epoch)
@@ -182,7 +182,7 @@ class Loop:
 
     def _end_epoch(self) -> EpochRecord:
         state = self._state
-        state.record = EpochRecord(state.epoch, dict(state.metrics))
+        state.record = EpochRecord(state.epoch, dict(state.metrics), state.batches)
         for schedule in self._schedules.values():
             schedule.step_epoch(state.metrics)
         self._model.epoch = state.epoch

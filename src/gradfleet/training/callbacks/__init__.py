@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from gradfleet.training.callbacks.batch_history import BatchHistory
 from gradfleet.training.callbacks.callback import Callback
 from gradfleet.training.callbacks.checkpoint import Checkpoint
 from gradfleet.training.callbacks.csv_tracker import CSVTracker
@@ -15,6 +16,7 @@ from gradfleet.training.callbacks.learning_rate_monitor import LearningRateMonit
 from gradfleet.training.callbacks.loss_statistics import LossStatistics
 from gradfleet.training.callbacks.mixup import MixUp
 from gradfleet.training.callbacks.penalties import L1, L2
+from gradfleet.training.callbacks.profile import Profile
 from gradfleet.training.callbacks.progress import Progress
 from gradfleet.training.callbacks.stop_on_nan import StopOnNaN
 from gradfleet.training.callbacks.swa import SWA
@@ -23,6 +25,7 @@ from gradfleet.training.callbacks.tracker import Run, Tracker
 from gradfleet.training.callbacks.trackers import AccelerateTracker
 
 CALLBACKS: Mapping[str, type[Callback]] = {
+    "batch_history": BatchHistory,
     "checkpoint": Checkpoint,
     "csv_tracker": CSVTracker,
     "cutmix": CutMix,
@@ -34,6 +37,7 @@ CALLBACKS: Mapping[str, type[Callback]] = {
     "learning_rate_monitor": LearningRateMonitor,
     "loss_statistics": LossStatistics,
     "mixup": MixUp,
+    "profile": Profile,
     "progress": Progress,
     "stop_on_nan": StopOnNaN,
     "swa": SWA,
@@ -48,6 +52,7 @@ __all__ = [
     "L2",
     "SWA",
     "AccelerateTracker",
+    "BatchHistory",
     "CSVTracker",
     "Callback",
     "Checkpoint",
@@ -57,6 +62,7 @@ __all__ = [
     "LearningRateMonitor",
     "LossStatistics",
     "MixUp",
+    "Profile",
     "Progress",
     "Run",
     "StopOnNaN",
