@@ -11,10 +11,11 @@ from torch import nn
 from torch.optim import Optimizer
 
 from gradfleet.errors import unknown_name
+from gradfleet.training.layer_rates import LayerRates
 from gradfleet.training.optimizer_values import known_values
 
 OptimizerFactory = Callable[..., Optimizer]
-OptimizerChoice = str | type[Optimizer] | Optimizer | OptimizerFactory
+OptimizerChoice = str | type[Optimizer] | Optimizer | LayerRates | OptimizerFactory
 
 OPTIMIZERS: Mapping[str, type[Optimizer]] = {
     "adadelta": torch.optim.Adadelta,
@@ -47,6 +48,8 @@ def problems(
     choice: OptimizerChoice, learning_rate: float | None, options: Mapping[str, Any], *, given_once: bool = True
 ) -> list[str]:
     """Why these settings cannot make an optimizer; empty when they can."""
+    if isinstance(choice, LayerRates):
+        return problems(choice.optimizer, learning_rate, options)
     found = []
     if isinstance(choice, str) and choice not in OPTIMIZERS:
         found.append(unknown_name("optimizer", choice, OPTIMIZERS))
@@ -66,6 +69,8 @@ def problems(
 
 def values_of(choice: OptimizerChoice) -> frozenset[str] | None:
     """The names of the values that a schedule may move; None when only the made optimizer tells."""
+    if isinstance(choice, LayerRates):
+        return values_of(choice.optimizer)
     if isinstance(choice, Optimizer):
         return known_values(choice)
     if not isinstance(choice, str) or choice not in OPTIMIZERS:
@@ -84,15 +89,22 @@ def build(
     """
     if isinstance(choice, Optimizer):
         return choice
+    layers = choice if isinstance(choice, LayerRates) else None
+    choice = layers.optimizer if layers is not None else choice
     settings = dict(options)
     rate = learning_rate if learning_rate is not None or not isinstance(choice, str) else LEARNING_RATES[choice]
     if rate is not None:
         settings["lr"] = rate
-    factory = OPTIMIZERS[choice] if isinstance(choice, str) else choice
+    factory: Any = OPTIMIZERS[choice] if isinstance(choice, str) else choice
     parameters = list(network.parameters())
     if factory in _FUSED and "foreach" not in settings and _can_fuse(parameters):
         settings.setdefault("fused", True)
-    return factory(parameters, **settings)
+    groups: Any = parameters
+    if layers is not None:
+        highest = settings["lr"] if "lr" in settings else inspect.signature(factory).parameters["lr"].default
+        groups = layers.groups(network, highest)
+    made: Optimizer = factory(groups, **settings)
+    return made
 
 
 def _value_problems(choice: OptimizerChoice, learning_rate: float | None, options: Mapping[str, Any]) -> list[str]:
