@@ -77,6 +77,7 @@ def sweeper(file: Path) -> Sweep:
             recipe,
             SPACE,
             chosen,
+            chosen.executor(),
             store=store,
             study=store.study(name) if known else store.create_study(name, spec, seed=chosen.seed),
             data=None,

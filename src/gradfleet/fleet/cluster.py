@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import atexit
 import logging
-import shutil
-import tempfile
 from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
 
 import ray
 
 from gradfleet.errors import ClusterError
 from gradfleet.fleet.quiet import quiet_ray
+from gradfleet.fleet.scratch import make_scratch, remove_scratch
 from gradfleet.trials.resources import Resources
 
 
@@ -61,27 +62,20 @@ def connect(address: str | None = None) -> Cluster:
 
 
 def _start(address: str | None) -> None:
+    options: dict[str, Any] = {"log_to_driver": False, "logging_level": logging.ERROR, "configure_logging": False}
+    if address is None:
+        # Ray's sockets must have short paths (107 bytes), so this is not under the study's own folder.
+        folder = make_scratch("ray")
+        atexit.register(_shut_down, folder)
+        options |= {"include_dashboard": False, "_temp_dir": str(folder)}
+    elif address != "auto":
+        raise ClusterError(f"cluster is None (this machine), 'auto' or 'inline'; got {address!r}.")
     try:
-        if address is None:
-            # Ray's sockets must have short paths (107 bytes), so this is not under the study's own folder.
-            folder = tempfile.mkdtemp(prefix="gradfleet-ray-")
-            atexit.register(_shut_down, folder)
-            ray.init(
-                address="local",
-                include_dashboard=False,
-                log_to_driver=False,
-                logging_level=logging.ERROR,
-                configure_logging=False,
-                _temp_dir=folder,
-            )
-        elif address == "auto":
-            ray.init(address="auto", log_to_driver=False, logging_level=logging.ERROR, configure_logging=False)
-        else:
-            raise ClusterError(f"cluster is None (this machine), 'auto' or 'inline'; got {address!r}.")
+        ray.init(address=address or "local", **options)
     except (ConnectionError, OSError, RuntimeError) as error:
         raise ClusterError(f"Ray could not be reached or started: {error}") from error
 
 
-def _shut_down(folder: str) -> None:
+def _shut_down(folder: Path) -> None:
     ray.shutdown()
-    shutil.rmtree(folder, ignore_errors=True)
+    remove_scratch(folder)

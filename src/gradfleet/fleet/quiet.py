@@ -4,8 +4,12 @@ from __future__ import annotations
 
 import logging
 import os
+import signal
+import threading
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
+
+import ray
 
 _RAY = {
     "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "1",  # a trial without a GPU sees none, and so trains on the CPU
@@ -28,6 +32,9 @@ def quiet_ray() -> Iterator[None]:
     """While Ray starts or is joined; its workers inherit the environment of this moment."""
     with _environment(_RAY), _level("ray", logging.ERROR):
         yield
+    # A private switch, for there is no other: what the node's daemon says of a dead worker is printed to stdout,
+    # whatever `log_to_driver` is. The ledger tells it.
+    ray._private.worker._worker_logs_enabled = False
 
 
 @contextmanager
@@ -39,6 +46,7 @@ def quiet_tune(workers: int) -> Iterator[None]:
         stack.enter_context(_environment({**_TUNE, "TUNE_MAX_PENDING_TRIALS_PG": str(workers)}))
         stack.enter_context(_level("ray", logging.ERROR))
         stack.enter_context(_level("ray.tune", logging.CRITICAL))  # it says of every ended worker that it failed
+        stack.enter_context(_handler("SIGUSR1"))
         yield
 
 
@@ -52,6 +60,21 @@ def _environment(settings: Mapping[str, str]) -> Iterator[None]:
     finally:
         for name in ours:
             os.environ.pop(name, None)
+
+
+@contextmanager
+def _handler(name: str) -> Iterator[None]:
+    """Put back the user's handler of a signal, which Tune replaces in the main thread."""
+    number = getattr(signal, name, None)
+    if number is None or threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = signal.getsignal(number)
+    try:
+        yield
+    finally:
+        if before is not None:  # else it is not Python's
+            signal.signal(number, before)
 
 
 @contextmanager

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import tempfile
-
 from ray import tune
 
 from gradfleet.fleet.cluster import connect
 from gradfleet.fleet.quiet import quiet_tune
+from gradfleet.fleet.scratch import scratch
 from gradfleet.fleet.tune import Fault, LedgerCallback, LedgerScheduler, LedgerSearcher
 from gradfleet.fleet.worker import TrialWorker
 from gradfleet.trials.executor import Ledger
@@ -37,7 +36,7 @@ class RayExecutor:
         packed = by_value(recipe)
         fault = Fault()
         searcher = LedgerSearcher(ledger, fault, workers=self._workers)
-        with quiet_tune(self._workers), tempfile.TemporaryDirectory(prefix="gradfleet-tune-") as folder:
+        with quiet_tune(self._workers), scratch("tune") as folder:
             # tune.run and not tune.Tuner: a Tuner pickles its searcher and callbacks at birth, to be restored from.
             tune.run(
                 tune.with_parameters(TrialWorker, recipe=packed),
@@ -49,7 +48,7 @@ class RayExecutor:
                 reuse_actors=True,
                 callbacks=[LedgerCallback(ledger, fault, searcher)],
                 raise_on_failed_trial=False,
-                storage_path=folder,
+                storage_path=str(folder),
                 verbose=0,
             )
         fault.raise_first()

@@ -1,0 +1,96 @@
+"""A sweep ends when it was told to, with the best so far in hand."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import optuna
+import pytest
+
+from gradfleet.study.budget import Budget
+from gradfleet.study.store import Store
+from gradfleet.trials.function_recipe import FunctionRecipe
+from tests.fleet.conftest import Sweep
+from tests.fleet.recipes import Steady
+
+pytestmark = pytest.mark.ray
+
+Report = Callable[..., None]
+
+
+def endless(config: dict[str, Any], report: Report) -> None:
+    """Reports at once, and then sleeps a minute in one epoch."""
+    report({"score": config["x"]})
+    time.sleep(60)
+    report({"score": 2.0})
+
+
+def brisk(config: dict[str, Any], report: Report) -> None:
+    for epoch in range(1, 1000):
+        time.sleep(0.02)
+        report({"score": config["x"] + epoch / 1000})
+
+
+@pytest.mark.parametrize("train", [endless, brisk], ids=["a minute in one epoch", "short epochs without end"])
+@pytest.mark.row_part("SE9")
+def test_a_time_budget_ends_whatever_runs_and_leaves_a_usable_best(sweep: Sweep, train: Callable[..., None]) -> None:
+    seconds = 10.0
+    began = time.monotonic()
+    study = sweep(FunctionRecipe(train), name=train.__name__, budget=Budget(seconds=seconds), epochs=10_000)
+    overrun = time.monotonic() - began - seconds
+    assert -3 < overrun <= max(0.05 * seconds, 2.0)
+    assert study.state == "completed"
+    assert study.best.state == "PRUNED"
+    assert {(trial.state, trial.reason) for trial in study.trials} == {("PRUNED", "The time budget ended.")}
+    assert [trial.number for trial in study.trials] == [0, 1]
+
+
+@pytest.mark.row_part("SE9")
+def test_a_target_ends_the_sweep_while_other_trials_run(sweep: Sweep) -> None:
+    def train(config: dict[str, Any], report: Report) -> None:
+        report({"score": 0.1})
+        if config["x"] == 0.5:  # the default
+            report({"score": 0.9})
+        time.sleep(60)
+
+    began = time.monotonic()
+    study = sweep(FunctionRecipe(train), name="target", budget=Budget(target=0.8))
+    assert time.monotonic() - began < 25
+    assert (study.best.number, study.best.value, study.best.epoch) == (0, 0.9, 2)
+    assert study.trials[0].reason == "The target was reached."
+
+
+@pytest.fixture(scope="module")
+def halved(sweep: Sweep, tmp_path_factory: pytest.TempPathFactory) -> Any:
+    return sweep(
+        Steady(tmp_path_factory.mktemp("asha") / "log"),
+        name="asha",
+        budget=Budget(trials=30),
+        epochs=9,
+        scheduler="asha",
+    )
+
+
+@pytest.mark.row_part("SE6")
+def test_asha_spends_at_least_40_percent_fewer_epochs_and_finds_the_same_optimum(halved: Any) -> None:
+    """The trial with the largest `x` is the best in every epoch."""
+    assert sum(trial.epochs for trial in halved.trials) <= 0.6 * 30 * 9
+    planted = max(halved.trials, key=lambda trial: trial.config["x"])
+    assert halved.best.number == planted.number
+    assert (planted.state, planted.epochs) == ("COMPLETE", 9)
+
+
+@pytest.mark.row_part("SE6")
+def test_what_asha_stops_is_pruned_in_both_tables_with_its_last_value(halved: Any, file: Path) -> None:
+    pruned = [trial for trial in halved.trials if trial.state == "PRUNED"]
+    assert pruned
+    assert all(trial.reason == f"The scheduler stopped it after epoch {trial.epochs}." for trial in pruned)
+    with Store.open(file) as store:
+        theirs = optuna.load_study(study_name="asha-generation-0", storage=store.url).trials
+    assert [trial.state.name for trial in theirs] == [trial.state for trial in halved.trials]
+    for ours in halved.trials:
+        assert theirs[ours.number].value == ours.value
+        assert list(theirs[ours.number].intermediate_values) == list(range(1, ours.epochs + 1))
