@@ -13,6 +13,7 @@ from gradfleet.errors import DataError
 from gradfleet.training.context import Cancel, FitState
 from gradfleet.training.events import Events
 from gradfleet.training.meter import Meter
+from gradfleet.training.processes import processes
 from gradfleet.training.seeding import untouched_generators
 from gradfleet.training.step import Step, as_step, inputs_of, split_batch
 
@@ -76,11 +77,18 @@ def _measure_batch(
     if events.validation_batch_start:
         events.fire("validation_batch_start")
     if state.cancel < Cancel.BATCH:
-        step = _viewed_step(model, state.batch, views) if views else as_step(model.validation_step(state.batch))
+        team = processes()
+        part, rows, _ = (state.batch, 1, 1.0) if team is None else team.share(state.batch)
+        state.part, state.meter = part, meter if rows else None
+        step = _viewed_step(model, part, views) if views else as_step(model.validation_step(part))
         state.outputs, state.loss = step.outputs, step.loss
-        meter.add(step, state.batch)
+        if rows:
+            meter.add(step, part)
+        state.part, state.meter = None, meter
     if events.validation_batch_end:
         events.fire("validation_batch_end")
+    if (others := processes()) is not None:
+        others.agree(state)
 
 
 def _viewed_step(model: Model, batch: Any, views: Sequence[View]) -> Step:

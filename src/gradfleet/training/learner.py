@@ -12,6 +12,7 @@ from gradfleet.training import parts
 from gradfleet.training.context import Cancel, FitState
 from gradfleet.training.events import Events
 from gradfleet.training.meter import Meter
+from gradfleet.training.processes import processes
 from gradfleet.training.schedules import Schedule
 from gradfleet.training.step import Step, as_step
 
@@ -38,6 +39,8 @@ class Learner:
         self._in_step = False
         self._by_hand = False
         self._moved = False
+        self._team = processes()
+        self._weight = 1.0
         self.num_parts = model.settings.accumulate
 
     def begin_epoch(self) -> None:
@@ -59,12 +62,14 @@ class Learner:
             for parameter in self._parameters:
                 parameter.grad = None
             self._by_hand = self._moved = False
-            if self.num_parts == 1:
+            if self.num_parts == 1 and self._team is None:
                 self._learn_whole(state.batch, meter)
             else:
                 self._learn_parts(state.batch, meter)
         if events.batch_end:
             events.fire("batch_end")
+        if self._team is not None:
+            self._team.agree(state)
 
     def _learn_whole(self, batch: Any, meter: Meter) -> None:
         state = self._state
@@ -79,7 +84,11 @@ class Learner:
 
     def _learn_parts(self, batch: Any, meter: Meter) -> None:
         """The gradients of the parts add up to the batch's own, because each part's loss counts by its rows."""
-        state = self._state
+        state, counting = self._state, True
+        if self._team is not None:
+            batch, own_rows, self._weight = self._team.share(batch)
+            counting = own_rows > 0
+            state.meter = meter if counting else None  # what is logged of a row that does not count is not kept
         pieces = parts.split(batch, self.num_parts)
         rows = sum(size for _, size in pieces)
         steps: list[Step] = []
@@ -87,14 +96,25 @@ class Learner:
             state.part = piece
             step = self._forward(piece)
             if state.cancel >= Cancel.BATCH:
-                return
+                break
             if step.loss is not None and not self._by_hand:
                 self._model.backward(step.loss * (size / rows))
-            meter.add(step, piece)
+            if counting:
+                meter.add(step, piece)
             steps.append(step)
-        state.part = None
+        state.part, state.meter = None, meter
+        self._combine()
+        if state.cancel >= Cancel.BATCH:
+            return
         state.outputs, state.loss = parts.join(steps, [size for _, size in pieces])
         self._move()
+
+    def _combine(self) -> None:
+        """The gradients of all processes together, unless one of them leaves the batch out."""
+        if self._team is not None:
+            self._team.agree(self._state)
+            if self._state.cancel < Cancel.BATCH:
+                self._team.combine(self._parameters, self._weight)
 
     def _forward(self, batch: Any) -> Step:
         model = self._model
@@ -147,6 +167,7 @@ class Learner:
         if not self._in_step:
             return True
         self._by_hand = self._moved = True
+        self._combine()
         self._events.fire("backward_end")
         return self._state.cancel < Cancel.STEP
 

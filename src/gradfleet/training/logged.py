@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from typing import Literal, get_args
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any, Literal, get_args
 
 import torch
 
@@ -57,6 +57,16 @@ class Logged:
             name: float(_COMPUTE[reduce](_together(self._values[name]), torch.tensor(self._rows[name]).double()))
             for name, reduce in self._reduce.items()
         }
+
+    @classmethod
+    def of(cls, states: Iterable[Mapping[str, Mapping[str, Any]]]) -> Logged:
+        """What several processes have logged, together."""
+        together = cls()
+        for state in states:
+            for name, one in state.items():
+                for value, rows in zip(one["values"], one["rows"], strict=True):
+                    together.add(name, value, rows, one["reduce"])
+        return together
 
     def state(self) -> dict[str, dict[str, object]]:
         """What `load_state` takes to go on in the middle of a pass."""

@@ -21,6 +21,7 @@ from gradfleet.training.history import EpochRecord
 from gradfleet.training.inference import measure
 from gradfleet.training.learner import Learner
 from gradfleet.training.meter import Meter
+from gradfleet.training.processes import processes
 from gradfleet.training.schedules import Schedule
 from gradfleet.training.seeding import generator_states, restore_generators, seed_everything
 
@@ -70,6 +71,7 @@ class Loop:
         self._events = Events([*callbacks, *listeners.callbacks], Context(self._state), own=listeners.own)
         self._schedules = self._make_schedules()
         per_step = [one for one in self._schedules.values() if one.per_step]
+        self._team = processes()
         self._is_training = False
         self._order: dict[str, Any] = {}
         self._position: Mapping[str, Any] | None = None
@@ -157,23 +159,31 @@ class Loop:
         for network in self._model.networks.values():
             if not network.training:  # otherwise its parts are in the modes that the user has put them in
                 network.train()
+        if self._team is not None:
+            self._team.begin_alike(self._model.networks)
         self._state.expected = self._model.expected_metrics(validation=self._validation is not None)
-        self._events.fire("fit_start")
+        self._fire("fit_start")
+
+    def _fire(self, event: str) -> None:
+        """Tell the callbacks; what those of any process have asked for is what all processes do."""
+        self._events.fire(event)
+        if self._team is not None:
+            self._team.agree(self._state)
 
     def _epoch(self) -> EpochRecord | None:
         """Train, validate and record one epoch; None when a callback has cut it short."""
-        state, events = self._state, self._events
+        state = self._state
         state.epoch = self._model.epoch + 1
         state.cancel, state.metrics, state.batches = Cancel.NOTHING, {}, {}
         state.needs_record = not self._model.history
         # Seeded anew each epoch, so that a resumed fit draws what the straight one does.
         seed_everything(self._seed, state.epoch)
         if self._position is None:
-            events.fire("epoch_start")
+            self._fire("epoch_start")
         started = time.perf_counter()
         whole = self._train_batches()
         state.metrics["train_seconds"] = time.perf_counter() - started
-        events.fire("train_end")
+        self._fire("train_end")
         if self._is_cut(whole=whole and self._validation is None):
             return None
         if self._validation is not None and not self._validate(self._validation):
@@ -187,7 +197,7 @@ class Loop:
             schedule.step_epoch(state.metrics)
         self._model.epoch = state.epoch
         self._model.history.append(state.record)
-        self._events.fire("epoch_end")
+        self._fire("epoch_end")
         return state.record
 
     def _is_cut(self, *, whole: bool) -> bool:
@@ -211,6 +221,8 @@ class Loop:
                     break
                 self.learner.learn(batch, meter)
             self._is_training = False
+        if self._team is not None:
+            self._team.begin_alike(self._model.networks)  # running statistics are of each process's own rows
         state.metrics |= {f"train_{name}": value for name, value in meter.numbers().items()}
         return state.cancel < Cancel.EPOCH or state.batch_number == state.num_batches
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import sys
 from collections.abc import Mapping
 from typing import Any
 
@@ -13,6 +14,7 @@ from gradfleet.training.epoch_metrics import EpochMetric
 from gradfleet.training.logged import Logged
 from gradfleet.training.predictions import Predictions
 from gradfleet.training.problem import Problem
+from gradfleet.training.processes import processes
 from gradfleet.training.step import Step, num_rows
 
 _KEPT_NUMBERS = 2**22  # outputs are kept until there are this many, then folded into the metrics
@@ -40,10 +42,13 @@ class Meter:
         self._outputs: list[torch.Tensor] = []
         self._targets: list[torch.Tensor] = []
         self._parts: list[Predictions] = []
-        self._limit = _KEPT_BATCHES
+        self._team = processes()
+        # Processes hold different rows, and what one of them folds alone the others could not see.
+        self._limit = _KEPT_BATCHES if self._team is None else sys.maxsize
         self._loss_sum = 0.0
         self._num_rows = 0
         self._num_outputs = 0
+        self._gathered = False
         self.logged = Logged()
 
     def add(self, step: Step, batch: Any) -> None:
@@ -53,7 +58,7 @@ class Meter:
             self._losses.append(loss.detach())
             self._rows.append(targets.shape[0] if isinstance(targets, torch.Tensor) else num_rows(batch))
         if self._with_outputs and isinstance(outputs, torch.Tensor) and isinstance(targets, torch.Tensor):
-            if not self._outputs:
+            if not self._outputs and self._team is None:
                 self._limit = min(_KEPT_BATCHES, max(1, _KEPT_NUMBERS // max(1, outputs.numel())))
             self._outputs.append(outputs.detach())
             self._targets.append(targets)
@@ -66,6 +71,7 @@ class Meter:
         Where the loss is not a number the metrics are none either: predictions of a network that diverged are NaN,
         which an arg-max would quietly count as the first class.
         """
+        self._gather()
         self._fold()
         found = {"loss": self._loss_sum / self._num_rows} if self._num_rows else {}
         for metric in self._metrics or ():
@@ -81,6 +87,18 @@ class Meter:
         """All predictions of the pass, when they were to be kept and there are any."""
         self._fold()
         return self._joined() if self._keep and self._parts else None
+
+    def _gather(self) -> None:
+        """Take in what the other processes have seen; once, when the pass is over."""
+        if self._team is None or self._gathered:
+            return
+        own = [[one.cpu() for one in kept] for kept in (self._losses, self._outputs, self._targets)]
+        found = self._team.gather((*own, self._rows, self.logged.state()))
+        self._losses, self._outputs, self._targets, self._rows = (
+            [one for seen in found for one in seen[number]] for number in range(4)
+        )
+        self.logged = Logged.of(seen[4] for seen in found)
+        self._gathered = True
 
     def state(self) -> dict[str, Any]:
         """The pass so far, as numbers and tensors."""

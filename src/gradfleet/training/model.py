@@ -134,6 +134,8 @@ class Model(Observed, Steps):
             held_out = AtMost(held_out, limit_batches) if held_out is not None else None
         self._learn_facts(parts.facts, train.targets())
         self.batch_size = batch_size
+        if self._team is not None and not self._team.is_main:
+            callbacks = [one for one in callbacks if not getattr(one, "writes", False)]
         loop = Loop(
             self,
             train,
@@ -243,7 +245,7 @@ class Model(Observed, Steps):
             durable: whether it survives the death of the machine too, not only that of the process; see
                 `checkpoint.write_files`.
         """
-        if self.is_dry:
+        if self.is_dry or (self._team is not None and not self._team.is_main):
             return
         fit_state = self._loop.state() if self._loop is not None else self._last_fit
         saving.save(self, Path(folder), fit_state, extra or {}, durable=durable)

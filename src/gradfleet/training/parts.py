@@ -16,13 +16,19 @@ def split(batch: Any, number: int) -> list[tuple[Any, int]]:
     Every tensor with as many rows as the batch is split, wherever in tuples, lists and dicts it lies; anything else is
     in every part.
     """
-    rows = num_rows(batch)
-    size = -(-rows // number)
-    if size >= rows:
-        return [(batch, rows)]
+    total = num_rows(batch)
+    size = -(-total // number)
+    if size >= total:
+        return [(batch, total)]
     return [
-        (_rows(batch, start, min(start + size, rows), rows), min(size, rows - start)) for start in range(0, rows, size)
+        (_rows(batch, start, min(start + size, total), total), min(size, total - start))
+        for start in range(0, total, size)
     ]
+
+
+def rows(batch: Any, start: int, end: int) -> Any:
+    """The rows from `start` to before `end`."""
+    return _rows(batch, start, end, num_rows(batch))
 
 
 def _rows(batch: Any, start: int, end: int, of: int) -> Any:

@@ -17,6 +17,7 @@ from gradfleet.training import compilation, losses, metrics, optimizer_values, o
 from gradfleet.training.logged import Reduction
 from gradfleet.training.precision import Precision, PrecisionName
 from gradfleet.training.problem import Problem
+from gradfleet.training.processes import processes
 from gradfleet.training.settings import TrainingSettings, network_problems
 from gradfleet.training.step import Step, call, inputs_of, num_rows, split_batch
 
@@ -44,7 +45,9 @@ class Steps:
         self.networks = dict(network) if isinstance(network, Mapping) else {"network": network}
         if found := network_problems(self.networks):
             raise SettingError(found)
-        self.device = torch.device(device or ("cuda" if torch.cuda.is_available() else "cpu"))
+        self._team = processes()
+        usual = "cuda" if torch.cuda.is_available() else "cpu"
+        self.device = torch.device(device or (usual if self._team is None else self._team.device))
         for one in self.networks.values():
             one.to(self.device)
         if len(self.networks) == 1:

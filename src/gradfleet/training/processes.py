@@ -1,0 +1,86 @@
+"""Several processes that train one model together, as `accelerate launch` or `torchrun` starts them.
+
+Every process reads the same batches and takes its share of each batch's rows; gradients are added up weighted by
+rows. So batch sizes, steps, metrics and weights are those of one process, whatever the number of rows.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Mapping
+from functools import cache
+from typing import Any
+
+import torch
+from torch import nn
+
+from gradfleet.training import parts
+from gradfleet.training.context import Cancel, FitState
+from gradfleet.training.step import num_rows
+
+
+class Processes:
+    """This process among the others.
+
+    Attributes:
+        device: of this process.
+        is_main: whether it is the one that writes and prints.
+    """
+
+    def __init__(self) -> None:
+        from accelerate import Accelerator
+
+        # Precision is the model's own: a second Accelerator of another one would raise.
+        accelerator = Accelerator(mixed_precision="no", cpu=not torch.cuda.is_available())
+        self.device: torch.device = accelerator.device
+        self.is_main: bool = accelerator.is_main_process
+        self._rank, self._number = int(accelerator.process_index), int(accelerator.num_processes)
+
+    def share(self, batch: Any) -> tuple[Any, int, float]:
+        """This process's part of a batch, how many rows of it count, and their share of the whole batch.
+
+        Where there are fewer rows than processes, some take a row that does not count, so that all do the same.
+        """
+        if batch is None:
+            return None, 1, 1 / self._number
+        rows = num_rows(batch)
+        start, end = (rows * rank // self._number for rank in (self._rank, self._rank + 1))
+        piece = parts.rows(batch, start, end) if end > start else parts.rows(batch, 0, 1)
+        return piece, end - start, (end - start) / rows
+
+    def combine(self, parameters: Iterable[nn.Parameter], weight: float) -> None:
+        """Make the gradients the weighted sum over the processes; doing so twice changes nothing."""
+        wanted = [one for one in parameters if one.requires_grad]
+        if not wanted:
+            return
+        there = torch.tensor([one.grad is not None for one in wanted], dtype=torch.float32, device=self.device)
+        flat = [torch.zeros_like(one) if one.grad is None else one.grad for one in wanted]
+        together = torch.cat([one.flatten() * weight for one in flat] + [there])
+        torch.distributed.all_reduce(together)
+        sums = torch.split(together, [one.numel() for one in wanted] + [len(wanted)])
+        for one, gradient, found in zip(wanted, sums, sums[-1].tolist(), strict=False):
+            one.grad = gradient.reshape(one.shape).clone() if found else None
+
+    def agree(self, state: FitState) -> None:
+        """What a callback of one process has asked to leave out is left out by all."""
+        asked = self.gather((int(state.cancel), state.stop_reason))
+        state.cancel = Cancel(max(cancel for cancel, _ in asked))
+        state.stop_reason = next((reason for _, reason in asked if reason is not None), None)
+
+    def gather(self, value: Any) -> list[Any]:
+        """What every process has, in their order."""
+        found: list[Any] = [None] * self._number
+        torch.distributed.all_gather_object(found, value)
+        return found
+
+    def begin_alike(self, networks: Mapping[str, nn.Module]) -> None:
+        """Weights and buffers as the first process has them."""
+        for network in networks.values():
+            for tensor in network.state_dict().values():
+                torch.distributed.broadcast(tensor, 0)
+
+
+@cache
+def processes() -> Processes | None:
+    """The processes that were started together; None when this is the only one."""
+    return Processes() if int(os.environ.get("WORLD_SIZE", "1")) > 1 and "RANK" in os.environ else None

@@ -1,0 +1,88 @@
+"""The same script in one process and in two, started by `accelerate launch`."""
+
+from __future__ import annotations
+
+import json
+import os
+import socket
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+SCRIPT = Path(__file__).with_name("two_processes.py")
+
+
+def free_port() -> int:
+    with socket.socket() as one:
+        one.bind(("127.0.0.1", 0))
+        return int(one.getsockname()[1])
+
+
+def run(out: Path, *launcher: str) -> tuple[list[dict[str, Any]], str]:
+    """What every process found, and what was printed."""
+    out.mkdir()
+    environment = {**os.environ, "OMP_NUM_THREADS": "1", "CUDA_VISIBLE_DEVICES": ""}
+    command = [sys.executable, *launcher, str(SCRIPT), str(out)]
+    ended = subprocess.run(command, capture_output=True, text=True, timeout=240, env=environment, check=False)
+    assert ended.returncode == 0, ended.stderr
+    return [json.loads(file.read_text()) for file in sorted(out.glob("found-*.json"))], ended.stdout + ended.stderr
+
+
+@pytest.fixture(scope="module")
+def one(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
+    (found,), _ = run(tmp_path_factory.mktemp("one") / "out")
+    return found
+
+
+@pytest.fixture(scope="module")
+def two(tmp_path_factory: pytest.TempPathFactory) -> tuple[list[dict[str, Any]], str, Path]:
+    out = tmp_path_factory.mktemp("two") / "out"
+    port = str(free_port())
+    # "--multi_gpu" is what has accelerate start several processes at all; where there is no GPU they use gloo.
+    launch = ["-m", "accelerate.commands.launch", "--multi_gpu", "--num_processes", "2", "--num_machines", "1"]
+    launch += ["--mixed_precision", "no", "--dynamo_backend", "no", "--main_process_port", port]
+    return (*run(out, *launch), out)
+
+
+@pytest.mark.slow
+@pytest.mark.row("DI2")
+@pytest.mark.row("ME4")
+def test_two_processes_give_the_metrics_of_one_with_an_odd_number_of_rows(one: Any, two: Any) -> None:
+    found, _, _ = two
+
+    assert len(found) == 2
+    assert found[0]["history"] == found[1]["history"]
+    assert len(found[0]["history"]) == len(one["history"])
+    for record, expected in zip(found[0]["history"], one["history"], strict=True):
+        assert record == pytest.approx(expected, abs=1e-5)
+    assert found[1]["evaluation"] == pytest.approx(one["evaluation"], abs=1e-5)
+    assert {"val_span", "train_mean_input"} <= set(one["history"][0])
+
+
+@pytest.mark.slow
+@pytest.mark.row("DI2")
+def test_two_processes_end_with_the_weights_of_one(one: Any, two: Any) -> None:
+    found, _, _ = two
+
+    for number, rows in enumerate(found[1]["predictions"]):
+        assert rows == pytest.approx(one["predictions"][number], abs=1e-4)
+    for number, values in enumerate(found[0]["gan"]):
+        assert values == found[1]["gan"][number] == pytest.approx(one["gan"][number], abs=1e-5)
+
+
+@pytest.mark.slow
+@pytest.mark.row("DI3")
+def test_only_one_process_writes_and_prints_and_all_agree_on_stopping_early(one: Any, two: Any) -> None:
+    found, printed, out = two
+
+    assert found[0]["reason"] == found[1]["reason"] == one["reason"]
+    assert found[0]["reason"].startswith("val_accuracy has not become better")
+    assert found[0]["stopped"] == found[1]["stopped"] == one["stopped"] == [1, "one of us has had enough"]
+    epochs = len(one["history"])
+    assert [line.split()[1].split("/")[0] for line in printed.splitlines() if line.startswith("epoch ")] == [
+        str(number) for number in range(1, epochs + 1)
+    ]
+    assert sorted(each.name for each in (out / "kept").iterdir()) == ["last"]
