@@ -383,6 +383,39 @@ def test_progress_says_why_a_fit_was_stopped(capsys: pytest.CaptureFixture[str])
     assert capsys.readouterr().err.splitlines()[-1].startswith("stopped: val_loss has not become better")
 
 
+@pytest.mark.row_part("UX3")
+def test_progress_prints_a_line_an_interval_in_a_log(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    seconds = itertools.count()
+    clock = SimpleNamespace(monotonic=lambda: float(next(seconds)))
+    monkeypatch.setattr("gradfleet.training.callbacks.progress.time", clock)  # each event takes a second
+
+    fit_losses([4.0, 3.0, 2.0, 1.0, 0.5], Progress(seconds=3.0))
+
+    lines = [line.split("  ")[:2] for line in capsys.readouterr().err.splitlines()]
+    assert [(title, what.split()[0]) for title, what in lines] == [
+        ("epoch 2/5", "batch"),
+        ("epoch 3/5", "train_loss"),
+        ("epoch 5/5", "batch"),
+        ("epoch 5/5", "train_loss"),
+    ]
+
+
+@pytest.mark.row_part("UX3")
+def test_progress_shows_a_table_in_a_notebook(capsys: pytest.CaptureFixture[str]) -> None:
+    shown: list[str] = []
+
+    fit_losses([1.0, 4.0], Progress(show=shown.append), EarlyStopping(patience=1))
+
+    assert capsys.readouterr().err == ""
+    assert [text.count("<tr>") for text in shown] == [2, 3, 3]
+    assert "<p>epoch 1/2</p>" in shown[0]
+    assert "<th>val_loss</th>" in shown[1]
+    assert "<td>4</td>" in shown[1]
+    assert "<p>stopped: val_loss has not become better" in shown[2]
+
+
 def test_built_in_callbacks_have_names() -> None:
     assert {"checkpoint", "early_stopping", "progress", "stop_on_nan", "time_limit"} <= set(CALLBACKS)
     assert list(CALLBACKS) == sorted(CALLBACKS)
