@@ -145,6 +145,17 @@ def test_layers_have_learning_rates_of_their_own(pair: Pair) -> None:
         torch.testing.assert_close(named[name].detach(), before[name] - rate * gradients[name])
 
 
+def test_a_fine_tuned_model_is_loaded_as_it_was_compiled(pair: Pair, tmp_path: Path) -> None:
+    model = Model(Net()).compile()
+    fine_tune(model, pair, pair, epochs=1)
+    model.save(tmp_path / "saved")
+
+    loaded = Model.load(tmp_path / "saved", Net())
+
+    assert loaded.evaluate(pair)["loss"] == model.evaluate(pair)["loss"]
+    assert loaded.settings.optimizer == model.settings.optimizer == LayerRates("adamw", decay=1 / 2.6)
+
+
 def test_layer_rates_check_themselves() -> None:
     with pytest.raises(SettingError, match="decay must be above 0, got 0") as caught:
         LayerRates(decay=0, factors={"head": -1})

@@ -107,6 +107,22 @@ def build(
     return made
 
 
+def to_json(choice: Any) -> Any:
+    """Names, and layer rates of named optimizers, as JSON; what else there is stays what it is."""
+    if isinstance(choice, LayerRates) and isinstance(choice.optimizer, str):
+        return {"layer_rates": choice.optimizer, "decay": choice.decay, "factors": dict(choice.factors)}
+    return {name: to_json(one) for name, one in choice.items()} if isinstance(choice, Mapping) else choice
+
+
+def from_json(values: Any) -> Any:
+    """What `to_json` was given."""
+    if not isinstance(values, Mapping):
+        return values
+    if "layer_rates" in values:
+        return LayerRates(values["layer_rates"], values["decay"], values["factors"])
+    return {name: from_json(one) for name, one in values.items()}
+
+
 def _value_problems(choice: OptimizerChoice, learning_rate: float | None, options: Mapping[str, Any]) -> list[str]:
     """What the optimizer itself says of its options' values; factories are the user's code and are not called."""
     if not isinstance(choice, str):

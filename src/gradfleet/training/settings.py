@@ -103,14 +103,19 @@ class TrainingSettings:
     def to_json(self) -> dict[str, Any]:
         """Names and numbers; what was given as an object is described and cannot be made again from here."""
         values = {one.name: getattr(self, one.name) for one in fields(self)}
-        return {name: _plain(value) for name, value in {**values, "schedule": schedules.to_json(self.schedule)}.items()}
+        described = {"optimizer": optimizers.to_json(self.optimizer), "schedule": schedules.to_json(self.schedule)}
+        return {name: _plain(value) for name, value in (values | described).items()}
 
     @classmethod
     def from_json(cls, values: Mapping[str, Any]) -> TrainingSettings | None:
         """The settings again; None when one of them was an object of the user's own."""
         if any(_is_own(value) for value in values.values()):
             return None
-        return cls(**{**values, "schedule": schedules.from_json(values.get("schedule"))})
+        described = {
+            "optimizer": optimizers.from_json(values["optimizer"]),
+            "schedule": schedules.from_json(values.get("schedule")),
+        }
+        return cls(**{**values, **described})
 
 
 def _plain(value: Any) -> Any:
