@@ -1,0 +1,51 @@
+"""The examples of one model run as they stand, and learn."""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+EXAMPLES = Path(__file__).parents[2] / "examples"
+
+
+def run(name: str, folder: Path) -> str:
+    environment = {**os.environ, "OMP_NUM_THREADS": "1", "HF_HUB_OFFLINE": "1"}
+    command = [sys.executable, "-W", "error::UserWarning", str(EXAMPLES / name)]
+    ended = subprocess.run(
+        command, capture_output=True, text=True, timeout=180, cwd=folder, env=environment, check=False
+    )
+    assert ended.returncode == 0, ended.stderr
+    assert list(folder.iterdir()) == []
+    return ended.stdout
+
+
+def numbers(pattern: str, printed: str) -> list[float]:
+    return [float(found) for found in re.findall(pattern, printed)]
+
+
+@pytest.mark.slow
+def test_pix2pix_draws_ever_closer(tmp_path: Path) -> None:
+    distances = numbers(r"L1 ([\d.]+)", run("pix2pix.py", tmp_path))
+
+    assert len(distances) == 5
+    assert distances[-1] < min(0.25, distances[0])
+
+
+@pytest.mark.slow
+def test_reinforce_earns_more_and_goes_the_shorter_way(tmp_path: Path) -> None:
+    printed = run("reinforce.py", tmp_path)
+
+    rewards = numbers(r"reward ([\d.]+)", printed)
+    assert rewards[-1] > rewards[0]
+    chances = [float(one) for one in printed.splitlines()[-1].split(": ")[1].split()]
+    assert max(chances[1:4]) < 0.2 < 0.8 < min(chances[5:8])
+
+
+@pytest.mark.slow
+def test_a_transformers_model_learns_its_word(tmp_path: Path) -> None:
+    assert numbers(r"held out: ([\d.]+)", run("huggingface_model.py", tmp_path))[0] > 0.95
