@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from itertools import accumulate
 from typing import Any, Literal, get_args
@@ -75,15 +75,25 @@ class Curve:
 
     def at(self, index: int, total: int) -> float:
         """The value of step `index`, counted from 0, when there are `total` of them."""
+        return self.over(total)(index)
+
+    def over(self, total: int) -> Callable[[int], float]:
+        """What gives the value of each step, counted from 0, when there are `total` of them."""
         bounds = self._bounds(total)
-        for piece, start, end in zip(self.pieces, [0, *bounds], bounds, strict=False):
-            if index < end:
-                return piece.at((index - start) / (end - start))
-        return self.pieces[-1].at(1.0)
+        spans = list(zip(self.pieces, [0, *bounds], bounds, strict=False))
+        last = self.pieces[-1].at(1.0)
+
+        def value(index: int) -> float:
+            for piece, start, end in spans:
+                if index < end:
+                    return piece.at((index - start) / (end - start))
+            return last
+
+        return value
 
     def values(self, total: int) -> list[float]:
         """The values of all steps, when there are `total` of them."""
-        return [self.at(index, total) for index in range(total)]
+        return list(map(self.over(total), range(total)))
 
     def of_own_value(self) -> Curve:
         """The same curve in factors of the value that the optimizer was made with."""

@@ -38,8 +38,7 @@ class CurvePart:
 
     def __init__(self, optimizer: Optimizer, name: str, curve: Curve, total: int) -> None:
         self.per_step = curve.every == "step"
-        self._curve = curve
-        self._total = total
+        self._value = curve.over(total)
         self._done = 0
         own = [read(group, name) for group in optimizer.param_groups]
         highest = max(own)
@@ -67,7 +66,7 @@ class CurvePart:
         self._write()
 
     def _write(self) -> None:
-        value = self._curve.at(self._done, self._total)
+        value = self._value(self._done)
         # Loading its state gives an optimizer other groups, so they are asked for each time.
         for group, factor in zip(self._optimizer.param_groups, self._factors, strict=False):
             write(group, self._name, value * factor)
