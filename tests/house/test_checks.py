@@ -58,8 +58,16 @@ def test_no_file_holds_a_path_of_a_machine() -> None:
 def test_every_import_is_a_declared_dependency_and_every_dependency_is_imported() -> None:
     distributions = packages_distributions()
     imported = {_plain(distributions[name][0]) for name in _third_party_imports() if name in distributions}
-    declared = {_plain(re.split(r"[\[<>=;]", each)[0]) for each in PROJECT["project"]["dependencies"]}
-    assert imported == declared
+    declared = _names(PROJECT["project"]["dependencies"])
+    extras = PROJECT["project"]["optional-dependencies"]
+    optional = set().union(*(_names(extras[extra]) for extra in extras if extra != "dev"))
+    assert imported - optional == declared - optional
+    assert imported <= declared | optional
+
+
+def test_make_env_installs_every_extra() -> None:
+    (installed,) = re.findall(r"--editable '\.\[(.+)\]'", (ROOT / "Makefile").read_text(encoding="utf-8"))
+    assert set(installed.split(",")) == set(PROJECT["project"]["optional-dependencies"])
 
 
 def test_presets_import_only_what_every_user_may() -> None:
@@ -94,6 +102,10 @@ def _imports(path: Path) -> Iterator[tuple[str, list[str]]]:
             yield from ((alias.name, []) for alias in node.names)
         elif isinstance(node, ast.ImportFrom) and node.module:
             yield node.module, [alias.name for alias in node.names]
+
+
+def _names(requirements: list[str]) -> set[str]:
+    return {_plain(re.split(r"[\[<>=;]", each)[0]) for each in requirements}
 
 
 def _plain(distribution: str) -> str:
