@@ -37,6 +37,7 @@ class Checkpoint(Callback):
     """
 
     priority = 80
+    writes = True
 
     def __init__(
         self,

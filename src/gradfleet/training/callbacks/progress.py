@@ -33,6 +33,7 @@ class Progress(Callback):
     """
 
     priority = 90
+    writes = True
 
     def __init__(self, *, seconds: float = 0.0, show: Show | None = None) -> None:
         if not seconds >= 0:

@@ -52,6 +52,7 @@ class Tracker(Callback):
     """
 
     priority = 85
+    writes = True
 
     def __init__(self, run: Run | None = None) -> None:
         self.run = run or Run()
