@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -15,6 +16,7 @@ from torch import nn
 from gradfleet import AutoDataset, AutoModel, Choice, EarlyStopping, Float, Int, Model, Objective, Study, Tuner
 from gradfleet.data.prepared import read_prepared
 from gradfleet.errors import NoUsableTrialError, SettingError, StudyMismatchError
+from gradfleet.training.callbacks import CSVTracker
 
 Arrays = tuple[np.ndarray, np.ndarray]
 
@@ -252,3 +254,19 @@ def test_a_callbacks_parameter_is_a_dimension_and_none_switches_it_off(tmp_path:
         assert (patience is None) == (trial.config["callbacks.early_stopping"] is None)
         assert trial.epochs == (6 if patience is None else 1 + int(patience))
     assert len({trial.epochs for trial in study.trials}) > 1
+
+
+@pytest.mark.row("TP2")
+def test_each_trial_is_one_tracked_run_grouped_by_the_study_and_closed_with_its_state(tmp_path: Path) -> None:
+    tuner = two_by_two()
+    tuner.callback("csv", partial(CSVTracker, tmp_path / "runs"))
+    study = AutoModel(tuner).fit(
+        moons(), trials=6, epochs=9, name="tracked", cluster="inline", progress=False, store=tmp_path / "g.db"
+    )
+    assert {trial.state for trial in study.trials} == {"COMPLETE", "PRUNED"}
+    for trial in study.trials:
+        folder = tmp_path / "runs" / "tracked" / f"trial-{trial.number}"
+        run = json.loads((folder / "run.json").read_text(encoding="utf-8"))
+        assert run["config"] == trial.config
+        assert run["state"] == ("completed" if trial.state == "COMPLETE" else "ended early")
+        assert len((folder / "metrics.csv").read_text(encoding="utf-8").splitlines()) == 1 + trial.epochs

@@ -165,6 +165,7 @@ def _open_ledger(
         epochs=settings.epochs,
         deadline=None if seconds is None else started + max(seconds - TEARDOWN, 0.5 * seconds),
         threads=settings.resources.threads,
+        study=lease.study.name,
     )
     ledger = StudyLedger(
         store,

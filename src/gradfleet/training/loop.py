@@ -8,7 +8,7 @@ optimizer run bare.
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Generator, Iterable, Iterator, Mapping
 from itertools import chain, islice
 from typing import TYPE_CHECKING, Any
 
@@ -77,7 +77,7 @@ class Loop:
         self._position: Mapping[str, Any] | None = None
         self.learner = Learner(model, self._state, self._events, per_step)
 
-    def run(self) -> Iterator[EpochRecord]:
+    def run(self) -> Generator[EpochRecord, None, None]:
         """Train; on each record the model is as it was at the end of that epoch, and may be saved."""
         try:
             self._start()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Generator, Iterable, Mapping, Sequence
 from numbers import Integral
 from pathlib import Path
 from typing import Any, Self
@@ -85,7 +85,7 @@ class Model(Observed, Steps):
         steps_per_epoch: int | None = None,
         limit_batches: int | None = None,
         overfit_batches: int | None = None,
-    ) -> Iterator[EpochRecord]:
+    ) -> Generator[EpochRecord, None, None]:
         """Train, giving each epoch's record when it is complete; the model may be saved before the next is asked for.
 
         Args:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import closing
 from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
@@ -18,6 +19,7 @@ from gradfleet.search.tuner import Tuner
 from gradfleet.training import saving
 from gradfleet.training.callbacks.callback import Callback
 from gradfleet.training.callbacks.time_limit import TimeLimit
+from gradfleet.training.callbacks.tracker import Run, Tracker
 from gradfleet.training.checkpoint import read_extra
 from gradfleet.training.model import Model
 from gradfleet.training.problem import Problem
@@ -63,8 +65,9 @@ class ModelRecipe:
             seed=plan.seed,
             resume=None if plan.resume is None else checkpoints.fetch(plan.resume),
         )
-        for record in epochs:
-            report(record, keeper.keep(model, record.epoch, record.metrics))
+        with closing(epochs):  # a trial that is stopped ends its fit too: trackers are closed, listeners told
+            for record in epochs:
+                report(record, keeper.keep(model, record.epoch, record.metrics))
 
     def load(self, checkpoint: Path) -> ModelPredictor:
         """The predictor of a checkpoint that `run` wrote; only this recipe's own builders are called."""
@@ -108,8 +111,11 @@ class ModelRecipe:
         return int(self.tuner.setting(config, "batch_size", self.batch_size))
 
     def _callbacks(self, plan: TrialPlan) -> list[Callback]:
-        limit = [] if plan.deadline is None else [TimeLimit(plan.deadline)]
-        return [*(make() for make in self.callbacks), *self.tuner.callbacks(plan.config), *limit]
+        callbacks = [*(make() for make in self.callbacks), *self.tuner.callbacks(plan.config)]
+        for callback in callbacks:
+            if isinstance(callback, Tracker):
+                callback.run = Run(group=plan.study, name=f"trial-{plan.number}", config=plan.config)
+        return callbacks if plan.deadline is None else [*callbacks, TimeLimit(plan.deadline)]
 
 
 def _optimizers(choices: Sequence[OptimizerChoice]) -> dict[str, Any]:

@@ -17,6 +17,7 @@ class TrialPlan:
     """One trial, ready to be run anywhere.
 
     Attributes:
+        study: the study's name; trackers group their runs by it.
         number: the study's own trial number, from 0.
         config: the flat choices, such as `{"architecture": "cnn", "architecture.cnn.channels": 32}`.
         objective: what decides which checkpoint is the trial's best.
@@ -41,3 +42,4 @@ class TrialPlan:
     checkpoints: str | None = None
     resume: str | None = None
     best: tuple[float, float] | None = None
+    study: str = "study"
