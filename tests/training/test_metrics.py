@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import subprocess
+import sys
 from collections.abc import Callable
 from typing import Any
 
@@ -234,3 +236,10 @@ def test_every_named_metric_can_be_computed(pair: Pair, network: Make) -> None:
         names = [name for name, makers in METRICS.items() if kind in makers]
         numbers, _ = measured(names, network, (pair[0], values), outputs=outputs)
         assert {name for name in names if numbers[name] != numbers[name]} == set()
+
+
+def test_a_model_is_imported_without_the_heavy_libraries_that_only_some_metrics_need() -> None:
+    code = "import sys, gradfleet.training.model; print(*{'torchmetrics', 'sklearn', 'transformers'} & {*sys.modules})"
+    found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+
+    assert found.stdout == "\n"

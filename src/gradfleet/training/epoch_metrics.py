@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
-import torchmetrics
 
 from gradfleet.training.predictions import Predictions
+
+if TYPE_CHECKING:
+    import torchmetrics
 
 MetricFunction = Callable[[torch.Tensor, torch.Tensor], "torch.Tensor | float"]
 
@@ -69,9 +71,11 @@ class TorchMetric(EpochMetric):
                 setattr(one, "_update_count" if key == "count" else key, value)
 
     def _each(self) -> dict[str, torchmetrics.Metric]:
-        if isinstance(self._metric, torchmetrics.Metric):
-            return {"metric": self._metric}
-        return dict(self._metric.items(keep_base=True, copy_state=True))
+        from torchmetrics import MetricCollection
+
+        if isinstance(self._metric, MetricCollection):
+            return dict(self._metric.items(keep_base=True, copy_state=True))
+        return {"metric": self._metric}
 
 
 class FunctionMetric(EpochMetric):

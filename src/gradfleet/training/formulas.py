@@ -5,13 +5,16 @@ from __future__ import annotations
 import operator
 from abc import ABC, abstractmethod
 from collections.abc import Callable
+from typing import TYPE_CHECKING
 
 import torch
-import torchmetrics
 
 from gradfleet.errors import SettingError, unknown_name
 from gradfleet.training.epoch_metrics import EpochMetric, as_number
 from gradfleet.training.predictions import Predictions
+
+if TYPE_CHECKING:
+    import torchmetrics
 
 _Function = Callable[..., torch.Tensor]
 

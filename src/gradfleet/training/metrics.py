@@ -4,11 +4,9 @@ from __future__ import annotations
 
 import inspect
 import re
+import sys
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
-
-import torchmetrics
-from torchmetrics import classification, regression
+from typing import TYPE_CHECKING, Any, TypeAlias, TypeGuard
 
 from gradfleet.data.prepared import Kind
 from gradfleet.errors import SettingError, unknown_name
@@ -16,54 +14,54 @@ from gradfleet.training.accuracy import ExactAccuracy
 from gradfleet.training.epoch_metrics import EpochMetric, FunctionMetric, MetricFunction, ScorerMetric, TorchMetric
 from gradfleet.training.formulas import Formula, FormulaMetric
 
-MetricChoice = (
-    str | torchmetrics.Metric | torchmetrics.MetricCollection | type[torchmetrics.Metric] | Formula | MetricFunction
+if TYPE_CHECKING:  # importing it takes a second, and few problems need it
+    import torchmetrics
+
+MetricChoice: TypeAlias = (
+    "str | torchmetrics.Metric | torchmetrics.MetricCollection | type[torchmetrics.Metric] | Formula | MetricFunction"
 )
-MetricChoices = Sequence[MetricChoice] | Mapping[str, MetricChoice]
+MetricChoices: TypeAlias = "Sequence[MetricChoice] | Mapping[str, MetricChoice]"
 _Make = Callable[[list[str], int], EpochMetric]
 
 
-def _classified(binary: Any, multiclass: Any, multilabel: Any, average: str) -> Mapping[Kind, _Make]:
+def _classified(name: str, average: str = "macro") -> Mapping[Kind, _Make]:
     """The three forms that torchmetrics has of a classification metric; `average` is over classes or labels."""
+
+    def form(kind: str, *sizes: int, **options: Any) -> torchmetrics.Metric:
+        from torchmetrics import classification
+
+        made: torchmetrics.Metric = getattr(classification, f"{kind}{name}")(*sizes, validate_args=False, **options)
+        return made
+
     return {
-        "binary": lambda names, _: TorchMetric(names, binary(validate_args=False)),
-        "multiclass": lambda names, n: TorchMetric(names, multiclass(n, average=average, validate_args=False)),
-        "multilabel": lambda names, n: TorchMetric(names, multilabel(n, average=average, validate_args=False)),
+        "binary": lambda names, _: TorchMetric(names, form("Binary")),
+        "multiclass": lambda names, n: TorchMetric(names, form("Multiclass", n, average=average)),
+        "multilabel": lambda names, n: TorchMetric(names, form("Multilabel", n, average=average)),
     }
 
 
-def _regressed(make: Callable[[], torchmetrics.Metric]) -> Mapping[Kind, _Make]:
-    return {"regression": lambda names, _: TorchMetric(names, make())}
+def _regressed(name: str, **options: Any) -> Mapping[Kind, _Make]:
+    def make(names: list[str], _: int) -> TorchMetric:
+        from torchmetrics import regression
+
+        return TorchMetric(names, getattr(regression, name)(**options))
+
+    return {"regression": make}
 
 
 METRICS: Mapping[str, Mapping[Kind, _Make]] = {
     "accuracy": dict.fromkeys(("binary", "multiclass", "multilabel"), lambda names, _: ExactAccuracy(names)),
-    "average_precision": _classified(
-        classification.BinaryAveragePrecision,
-        classification.MulticlassAveragePrecision,
-        classification.MultilabelAveragePrecision,
-        "macro",
-    ),
-    "balanced_accuracy": {
-        "multiclass": lambda names, n: TorchMetric(names, classification.MulticlassRecall(n, average="macro"))
-    },
-    "f1": _classified(
-        classification.BinaryF1Score, classification.MulticlassF1Score, classification.MultilabelF1Score, "macro"
-    ),
-    "mae": _regressed(regression.MeanAbsoluteError),
-    "mape": _regressed(regression.MeanAbsolutePercentageError),
-    "mse": _regressed(regression.MeanSquaredError),
-    "precision": _classified(
-        classification.BinaryPrecision, classification.MulticlassPrecision, classification.MultilabelPrecision, "macro"
-    ),
-    "r2": _regressed(regression.R2Score),
-    "recall": _classified(
-        classification.BinaryRecall, classification.MulticlassRecall, classification.MultilabelRecall, "macro"
-    ),
-    "rmse": _regressed(lambda: regression.MeanSquaredError(squared=False)),
-    "roc_auc": _classified(
-        classification.BinaryAUROC, classification.MulticlassAUROC, classification.MultilabelAUROC, "macro"
-    ),
+    "average_precision": _classified("AveragePrecision"),
+    "balanced_accuracy": {"multiclass": _classified("Recall")["multiclass"]},
+    "f1": _classified("F1Score"),
+    "mae": _regressed("MeanAbsoluteError"),
+    "mape": _regressed("MeanAbsolutePercentageError"),
+    "mse": _regressed("MeanSquaredError"),
+    "precision": _classified("Precision"),
+    "r2": _regressed("R2Score"),
+    "recall": _classified("Recall"),
+    "rmse": _regressed("MeanSquaredError", squared=False),
+    "roc_auc": _classified("AUROC"),
 }
 
 DEFAULTS: Mapping[Kind, tuple[str, ...]] = {
@@ -114,7 +112,7 @@ def _build(given: str | None, choice: MetricChoice, kind: Kind | None, num_outpu
         return makers[kind](names, num_outputs)
     if isinstance(choice, type):
         return TorchMetric(names, _instance(choice, kind, num_outputs))
-    if isinstance(choice, torchmetrics.Metric | torchmetrics.MetricCollection):
+    if _is_metric(choice) or _is_collection(choice):
         return TorchMetric(names, choice.clone())
     if isinstance(choice, Formula):
         return FormulaMetric(names[0], choice)
@@ -130,7 +128,7 @@ def _instance(cls: type[torchmetrics.Metric], kind: Kind | None, num_outputs: in
 
 
 def _names(given: str | None, choice: MetricChoice) -> list[str]:
-    if isinstance(choice, torchmetrics.MetricCollection):
+    if _is_collection(choice):
         return [f"{given}_{key}" if given else str(key) for key in choice.keys(keep_base=False)]
     return [given or _own_name(choice)]
 
@@ -140,10 +138,21 @@ def _own_name(choice: MetricChoice) -> str:
         return choice
     if isinstance(choice, Formula):
         return "formula"
-    if isinstance(choice, torchmetrics.Metric):
+    if _is_metric(choice):
         choice = type(choice)
     name = getattr(choice, "__name__", type(choice).__name__)
     return re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", name).lower()
+
+
+def _is_metric(choice: object) -> TypeGuard[torchmetrics.Metric]:
+    """Where nobody has imported torchmetrics there is no object of it."""
+    library = sys.modules.get("torchmetrics")
+    return library is not None and isinstance(choice, library.Metric)
+
+
+def _is_collection(choice: object) -> TypeGuard[torchmetrics.MetricCollection]:
+    library = sys.modules.get("torchmetrics")
+    return library is not None and isinstance(choice, library.MetricCollection)
 
 
 def _values(choices: MetricChoices) -> list[MetricChoice]:
