@@ -132,6 +132,7 @@ def test_a_trial_whose_worker_dies_goes_on_from_its_last_checkpoint(
     assert (again.number, again.config, again.seed) == (plan.number, plan.config, plan.seed)
     assert again.resume == f"{plan.checkpoints}/epoch-0002"
     assert again.best == study.objective.rank({"val_accuracy": 0.8})
+    assert (plan.recorded, again.recorded) == (0, 2)
     assert trial(store, study).attempts == 2
 
 
@@ -364,6 +365,31 @@ def test_a_trial_that_reports_after_the_deadline_trains_no_further_epoch(opened:
     plan = begun(ledger)
     clock.time = 1060
     assert not ledger.record(plan.number, accuracy(0.5), None)
+
+
+def test_a_trial_that_has_all_its_epochs_and_still_reports_is_ended_with_the_sweep(
+    opened: Open, store: Store, study: StudyRow
+) -> None:
+    ledger = opened(epochs=1, budget=Budget(target=0.9))
+    plan = begun(ledger)
+    assert ledger.record(plan.number, accuracy(0.5, 1), None)
+    assert not ledger.record(plan.number, accuracy(0.9, 2), None)
+    ledger.end(plan.number)
+    assert trial(store, study).state == "COMPLETE"
+
+
+def test_a_resumed_trial_is_stopped_in_an_epoch_that_it_passes_again(
+    opened: Open, store: Store, study: StudyRow
+) -> None:
+    ledger = opened(epochs=3)
+    plan = begun(ledger)
+    ledger.record(plan.number, accuracy(0.5), None)
+    ledger.lost(plan.number)
+    begun(ledger)
+    ledger.abort("It was cancelled.", state="stopped")
+    assert not ledger.record(plan.number, accuracy(0.5), None)
+    ledger.end(plan.number)
+    assert (trial(store, study).state, trial(store, study).reason) == ("PRUNED", "It was cancelled.")
 
 
 def test_a_trial_that_the_time_budget_ends_is_pruned_or_failed_without_a_record(

@@ -164,16 +164,14 @@ class StudyLedger:
             # A resumed trial passes again through epochs that were judged before.
             if checkpoint is not None and not live.needs(checkpoint):
                 self._later.append(partial(self._delete, [checkpoint]))
-            return True
+            return self._may_go_on(live)
         self._later.append(partial(self._delete, live.note(record, checkpoint)))
         self._later.append(partial(self._generation.report, live.optuna_number, record.epoch, value))
         self._spending.recorded(record)
         if self._watcher:
             self._watcher.recorded(number, record)
-        reason = self._reason_to_stop(live, record)
-        if reason is not None:
-            self._stop(live, reason)
-        return reason is None
+        goes_on = self._scheduler.goes_on(number, record)
+        return self._may_go_on(live, None if goes_on else _verdict(record))
 
     def end(self, number: int, error: str | None = None) -> None:
         live = self._live[number]
@@ -293,15 +291,20 @@ class StudyLedger:
             self._fatal = error
             self.abort(str(error))
 
-    def _reason_to_stop(self, live: LiveTrial, record: EpochRecord) -> str | None:
-        """Why this trial must stop after this record; a trial that has all its epochs is complete, never stopped."""
-        goes_on = self._scheduler.goes_on(live.plan.number, record)
+    def _may_go_on(self, live: LiveTrial, reason: str | None = None) -> bool:
+        """Whether the trial may train on; with a reason, or at the sweep's own end, it is stopped.
+
+        One that has all its epochs is complete, and never stopped.
+        """
         self._look_around()
+        at_the_end = self._steering.aborting or self._steering.out_of_time
         if live.has_all_epochs:
-            return None
-        if self._steering.aborting or self._steering.out_of_time:
-            return self._steering.reason
-        return None if goes_on else _verdict(record)
+            return not at_the_end
+        if at_the_end:
+            reason = self._steering.reason
+        if reason is not None:
+            self._stop(live, reason)
+        return reason is None
 
     def _stop(self, live: LiveTrial, reason: str) -> None:
         live.stopped = True

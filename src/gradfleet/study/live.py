@@ -76,5 +76,6 @@ class LiveTrial:
 
     def go_on(self) -> TrialPlan:
         """The plan of its next attempt: it resumes from its last checkpoint."""
-        self.plan = replace(self.plan, resume=self.last_checkpoint, best=self.best)
+        recorded = 0 if self.last is None else self.last.epoch
+        self.plan = replace(self.plan, resume=self.last_checkpoint, best=self.best, recorded=recorded)
         return self.plan

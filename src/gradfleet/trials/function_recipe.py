@@ -5,10 +5,11 @@ from __future__ import annotations
 import shutil
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Protocol
 
-from gradfleet.errors import ExecutionError
+from gradfleet.errors import ExecutionError, TrialStopped
 from gradfleet.training.history import EpochRecord
 from gradfleet.trials import checkpoints
 from gradfleet.trials.plan import TrialPlan, Value
@@ -22,7 +23,8 @@ class Tell(Protocol):
     is copied to the study's artifacts.
 
     Raises:
-        TrialStopped: the trial must end now; a BaseException, so that `except Exception` lets it through.
+        TrialStopped: the trial must end now, or has had all its epochs; a BaseException, so that `except Exception`
+            lets it through.
     """
 
     def __call__(
@@ -48,12 +50,13 @@ class FunctionRecipe:
         def tell(metrics: Mapping[str, float], epoch: int | None = None, checkpoint: str | Path | None = None) -> None:
             nonlocal last
             last = last + 1 if epoch is None else epoch
+            if last > plan.epochs:
+                raise TrialStopped
             address = None
-            if checkpoint is not None and plan.checkpoints is not None:
-                address = checkpoints.write(
-                    checkpoints.epoch_address(plan.checkpoints, last),
-                    lambda place: shutil.copytree(checkpoint, place, dirs_exist_ok=True),
-                )
+            # An epoch that was recorded keeps the checkpoint that was measured then.
+            if checkpoint is not None and plan.checkpoints is not None and last > plan.recorded:
+                place = checkpoints.epoch_address(plan.checkpoints, last)
+                address = checkpoints.write(place, partial(_copy, Path(checkpoint)))
             report(EpochRecord(last, {name: float(value) for name, value in metrics.items()}), address)
 
         self.train(dict(plan.config), tell)
@@ -65,3 +68,12 @@ class FunctionRecipe:
             ExecutionError: always; the folder is named.
         """
         raise ExecutionError(f"This study was trained by a function: load its checkpoint yourself from {checkpoint}.")
+
+
+def _copy(folder: Path, place: Path) -> None:
+    """All of a folder or, should this process die, nothing."""
+    unfinished = place.with_name(f"{place.name}.unfinished")
+    shutil.rmtree(unfinished, ignore_errors=True)
+    shutil.copytree(folder, unfinished)
+    shutil.rmtree(place, ignore_errors=True)
+    unfinished.rename(place)

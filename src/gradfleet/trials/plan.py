@@ -29,6 +29,7 @@ class TrialPlan:
         checkpoints: URL of the folder that this trial writes its checkpoints to; None writes none.
         resume: address of the checkpoint to go on from; None starts anew.
         best: the best rank (`Objective.rank`) that earlier attempts of this trial recorded.
+        recorded: the last epoch that they recorded; what is reported of it and of those before it is not kept again.
     """
 
     number: int
@@ -42,4 +43,5 @@ class TrialPlan:
     checkpoints: str | None = None
     resume: str | None = None
     best: tuple[float, float] | None = None
+    recorded: int = 0
     study: str = "study"

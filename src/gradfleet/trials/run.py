@@ -22,7 +22,7 @@ def run_trial(recipe: Recipe, plan: TrialPlan, report: Report) -> str | None:
         recipe.run(plan, report)
     except TrialStopped:
         return None
-    except Exception:
+    except (Exception, SystemExit):  # a trial that exits must not end its worker, or this process
         return traceback.format_exc()
     finally:
         torch.set_num_threads(threads)
