@@ -9,10 +9,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+from sqlalchemy import update
 
-from gradfleet.errors import LeaseHeldError
+from gradfleet.errors import LeaseHeldError, LeaseLostError
 from gradfleet.study.budget import Budget
+from gradfleet.study.store import Store
 from gradfleet.study.study import Study
+from gradfleet.study.tables import leases
 from tests.fleet.conftest import Sweep
 from tests.fleet.recipes import Steady
 
@@ -25,6 +28,7 @@ class Running:
 
     thread: threading.Thread
     handle: Study
+    raised: list[Exception]
 
     def until(self, holds: Callable[[], bool], *, seconds: float = 30.0) -> None:
         deadline = time.monotonic() + seconds
@@ -43,13 +47,18 @@ def start(sweep: Sweep, file: Path, tmp_path: Path) -> Iterator[Callable[[str], 
     threads = []
 
     def begin(name: str) -> Running:
+        raised: list[Exception] = []
+
         def run() -> None:
-            sweep(Steady(tmp_path / "log", seconds=0.1), name=name, budget=Budget(trials=100), epochs=10)
+            try:
+                sweep(Steady(tmp_path / "log", seconds=0.1), name=name, budget=Budget(trials=100), epochs=10)
+            except Exception as error:
+                raised.append(error)
 
         thread = threading.Thread(target=run)
         threads.append(thread)
         thread.start()
-        running = Running(thread, _attach(name, file))
+        running = Running(thread, _attach(name, file), raised)
         running.until(lambda: "COMPLETE" in running.states)
         return running
 
@@ -103,3 +112,19 @@ def test_cancel_ends_what_runs_and_keeps_what_it_reported(start: Callable[[str],
     assert cut
     assert {trial.reason for trial in cut} == {"It was cancelled."}
     assert all(trial.state == ("PRUNED" if trial.epochs else "FAIL") for trial in cut)
+
+
+def test_a_driver_that_was_taken_over_ends_at_once_and_leaves_the_trials_to_the_other(
+    start: Callable[[str], Running], file: Path
+) -> None:
+    running = start("taken")
+    running.until(lambda: "RUNNING" in running.states)
+    with Store.open(file) as store:  # as a driver on another host does after it has heard nothing for long enough
+        store.database.write(lambda connection: connection.execute(update(leases).values(number=leases.c.number + 1)))
+        running.thread.join(timeout=15)
+        assert not running.thread.is_alive()
+        (error,) = running.raised
+        assert isinstance(error, LeaseLostError), error
+        assert "was taken over by process" in str(error)
+        assert "RUNNING" in running.states
+        assert set(running.states) == {"COMPLETE", "RUNNING"}
