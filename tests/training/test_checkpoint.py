@@ -15,7 +15,7 @@ from torch import nn
 from torch.utils.data import DataLoader, TensorDataset
 
 from gradfleet.errors import CheckpointError
-from gradfleet.training.callbacks import Callback, EarlyStopping
+from gradfleet.training.callbacks import Callback, Checkpoint, EarlyStopping
 from gradfleet.training.checkpoint import read_description, read_extra, read_files, write_files
 from gradfleet.training.model import Model
 
@@ -290,6 +290,34 @@ def test_a_loaded_model_keeps_the_kind_of_problem_that_training_settled_on(
     held_out = (pair[0], pair[1].float())  # nothing but 0 and 1, as a binary problem would have
 
     assert "mae" in Model.load(tmp_path / "saved", network(1)).evaluate(held_out)
+
+
+@pytest.mark.parametrize("name", ["manifest.json", "model.json", "training.pt", "weights.safetensors"])
+def test_of_a_damaged_checkpoint_the_intact_one_before_it_is_resumed_with_a_warning(
+    name: str, pair: Pair, network: Make, tmp_path: Path
+) -> None:
+    straight = Model(network()).compile()
+    straight.fit(pair, pair, epochs=4, callbacks=[Checkpoint(tmp_path, every_epochs=1)])
+    for damaged in ("last", "epoch-4", "epoch-3"):
+        (tmp_path / damaged / name).write_bytes(b"")
+    resumed = Model(network()).compile()
+
+    with pytest.warns(RuntimeWarning, match=rf"{name} .+ Going on from .+epoch-2, at epoch 2\."):
+        history = resumed.fit(pair, pair, epochs=4, resume=tmp_path / "last")
+
+    assert [record.epoch for record in history] == [1, 2, 3, 4]
+    assert torch.equal(weights(resumed), weights(straight))
+
+
+def test_a_damaged_checkpoint_beside_those_of_other_fits_is_refused(pair: Pair, network: Make, tmp_path: Path) -> None:
+    for name in ("one", "two"):
+        model = Model(network()).compile()
+        model.fit(pair, epochs=1)
+        model.save(tmp_path / name)
+    (tmp_path / "two" / "weights.safetensors").write_bytes(b"")
+
+    with pytest.raises(CheckpointError, match=r"two is damaged: weights\.safetensors has 0 bytes"):
+        Model(network()).compile().fit(pair, epochs=2, resume=tmp_path / "two")
 
 
 def test_a_fit_that_was_complete_has_nothing_to_resume(saved: Path, pair: Pair, network: Make) -> None:

@@ -166,6 +166,10 @@ def test_all_wrong_arguments_of_fit_are_named_at_once(pair: Pair, network: Make)
         ((torch.zeros(0, 4), torch.zeros(0).long()), "no rows"),
         ("digits/", r"tuple \(inputs, targets\) is needed, got str"),
         (DataLoader(TensorDataset(torch.zeros(8, 4))), r"tuple \(inputs, targets\) or a dict .+ got a list of 1"),
+        (
+            DataLoader(TensorDataset(torch.zeros(8, 4)), collate_fn=len),
+            "got a int. For another shape override training_step",
+        ),
     ],
 )
 def test_data_that_cannot_be_learned_from_is_refused(data: Any, message: str, network: Make) -> None:
@@ -259,6 +263,31 @@ def test_several_fits_go_on_where_the_last_one_ended(pair: Pair, network: Make) 
 
     assert [record.epoch for record in history] == [1, 2, 3]
     assert torch.equal(weights(straight), weights(twice))
+
+
+@pytest.mark.parametrize("optimizer", ["adamw", torch.optim.Adagrad])
+def test_a_fit_with_reset_starts_anew(optimizer: Any, pair: Pair, network: Make) -> None:
+    model = Model(network(dropout=0.5)).compile(optimizer=optimizer, learning_rate=0.1, schedule="cosine")
+    first = model.fit(pair, epochs=2, seed=3).values("train_loss")
+    after = weights(model)
+    model.fit(pair, epochs=1)
+
+    again = model.fit(pair, epochs=2, seed=3, reset=True)
+
+    assert [record.epoch for record in again] == [1, 2]
+    assert again.values("train_loss") == first
+    assert torch.equal(weights(model), after)
+
+
+def test_a_fit_cannot_start_anew_and_go_on(pair: Pair, network: Make, tmp_path: Path) -> None:
+    made = network()
+    model = Model(made).compile(optimizer=torch.optim.SGD(made.parameters(), lr=0.1))
+    model.fit(pair, epochs=1, reset=True)
+
+    with pytest.raises(SettingError, match="a SGD that is made already cannot be; give compile its name"):
+        model.fit(pair, epochs=1, reset=True)
+    with pytest.raises(SettingError, match="goes on from a checkpoint and reset=True begins anew"):
+        model.fit(pair, epochs=1, reset=True, resume=tmp_path)
 
 
 def test_epochs_gives_each_record_while_the_model_is_at_the_end_of_that_epoch(pair: Pair, network: Make) -> None:

@@ -79,7 +79,7 @@ def _manifest(files: Mapping[str, bytes]) -> bytes:
 
 
 def _open(folder: Path) -> tuple[Path, dict[str, dict[str, Any]]]:
-    previous = _previous(folder.absolute())
+    previous = previous_of(folder.absolute())
     place = previous if previous.is_dir() and not folder.is_dir() else folder
     try:
         manifest = json.loads((place / MANIFEST).read_bytes())
@@ -128,14 +128,15 @@ def _flush(folder: Path) -> None:
         os.close(handle)
 
 
-def _previous(folder: Path) -> Path:
+def previous_of(folder: Path) -> Path:
+    """Where the old one lies while a checkpoint is being replaced."""
     return folder.with_name(f".{folder.name}.previous")
 
 
 def _put_in_place(made: Path, folder: Path, *, durable: bool) -> None:
     if durable:
         _flush(made)
-    previous = _previous(folder)
+    previous = previous_of(folder)
     if folder.exists():
         shutil.rmtree(previous, ignore_errors=True)
         folder.rename(previous)

@@ -101,6 +101,12 @@ def build(choices: MetricChoices, kind: Kind | None, num_outputs: int) -> list[E
     return [_build(given, choice, kind, num_outputs) for given, choice in pairs]
 
 
+def import_needed(choices: MetricChoices) -> None:
+    """Import what these need before an epoch begins, whose time it would be counted as."""
+    if any(isinstance(one, str) and one in METRICS and one != "accuracy" for one in _values(choices)):
+        import torchmetrics  # noqa: F401
+
+
 def _build(given: str | None, choice: MetricChoice, kind: Kind | None, num_outputs: int) -> EpochMetric:
     names = _names(given, choice)
     if isinstance(choice, str):

@@ -13,6 +13,7 @@ from torch import nn
 from gradfleet.data.loaders import Batches, Source, make_batches, split_of
 from gradfleet.errors import SettingError
 from gradfleet.training import inference, saving
+from gradfleet.training.beginning import Beginning, require_new_optimizers
 from gradfleet.training.callbacks.callback import Callback
 from gradfleet.training.context import Context, FitState
 from gradfleet.training.dry_run import leaving_no_trace
@@ -71,6 +72,7 @@ class Model(Observed, Steps):
         self.batch_size = 32
         self.is_dry = False
         self._last_fit: Mapping[str, Any] = NO_FIT
+        self._beginning: Beginning | None = None
 
     def epochs(
         self,
@@ -82,6 +84,7 @@ class Model(Observed, Steps):
         callbacks: Iterable[Callback] = (),
         seed: int | None = None,
         resume: Path | str | None = None,
+        reset: bool = False,
         steps_per_epoch: int | None = None,
         limit_batches: int | None = None,
         overfit_batches: int | None = None,
@@ -95,7 +98,10 @@ class Model(Observed, Steps):
             batch_size: of everything but DataLoaders.
             seed: of everything random, anew in each epoch; 0, or with `resume` that of the fit that is resumed.
             resume: a checkpoint folder to go on from exactly; in the middle of an epoch, when it was written at
-                `batch_end`. That epoch has begun already, so its `epoch_start` does not come again.
+                `batch_end`. That epoch has begun already, so its `epoch_start` does not come again. Of one that is
+                damaged the latest intact one before it is taken, when there is one beside it, with a warning.
+            reset: whether to begin anew, with weights and history as they were before this model's first fit and with
+                new optimizers; otherwise a further fit goes on where the last one ended.
             steps_per_epoch: so many training batches in every epoch, each of which begins the data anew and goes
                 through it again where it is too short; needed when there is no data.
             limit_batches: at most so many batches of training and of validation in every epoch.
@@ -113,10 +119,10 @@ class Model(Observed, Steps):
         found = _fit_problems(epochs, batch_size, seed, limits)
         if self._settings is None:
             found.append("This model is not compiled: call compile(...) before fit.")
-        if data is None and steps_per_epoch is None:
-            found.append("Without data, say how many steps an epoch has: steps_per_epoch=.")
+        found += _contradictions(data, steps_per_epoch, resume, reset=reset)
         if found:
             raise SettingError(found)
+        self._begin(reset=reset)
         resumed = saving.resume(self, Path(resume)) if resume is not None else None
         fit_state = {**NO_FIT, **(resumed.fit if resumed is not None else {"first_epoch": self.epoch})}
         seed = int(fit_state["seed"] if seed is None else seed)
@@ -161,6 +167,7 @@ class Model(Observed, Steps):
         callbacks: Iterable[Callback] = (),
         seed: int | None = None,
         resume: Path | str | None = None,
+        reset: bool = False,
         steps_per_epoch: int | None = None,
         limit_batches: int | None = None,
         overfit_batches: int | None = None,
@@ -196,6 +203,7 @@ class Model(Observed, Steps):
             callbacks=callbacks,
             seed=seed,
             resume=resume,
+            reset=reset,
             steps_per_epoch=steps_per_epoch,
             limit_batches=limit_batches,
             overfit_batches=overfit_batches,
@@ -274,6 +282,17 @@ class Model(Observed, Steps):
         """The loop is over; what it leaves is kept for `save`."""
         self._loop, self._last_fit, self.stop_reason = None, fit_state, stop_reason
 
+    def _begin(self, *, reset: bool) -> None:
+        """Keep what the model is before its first fit, or be that again."""
+        if reset and self._beginning is not None:
+            chosen = self.settings.optimizer
+            require_new_optimizers(chosen.values() if isinstance(chosen, Mapping) else [chosen])
+            self._beginning.restore(self)
+            self._last_fit = NO_FIT
+            self._compile_as(self.settings)
+        elif self._beginning is None and not self.is_dry:
+            self._beginning = Beginning.of(self)
+
     def _batches(self, source: Source, batch_size: int | None) -> Batches:
         size = self.batch_size if batch_size is None else batch_size
         return make_batches(source, batch_size=size, shuffle=False, seed=0, device=self.device)
@@ -295,6 +314,17 @@ def _fit_problems(epochs: int, batch_size: int, seed: int | None, limits: Mappin
         for name, (value, least) in wanted.items()
         if not _is_whole(value) or value < least
     ]
+
+
+def _contradictions(
+    data: Source | None, steps_per_epoch: int | None, resume: Path | str | None, *, reset: bool
+) -> list[str]:
+    found = []
+    if data is None and steps_per_epoch is None:
+        found.append("Without data, say how many steps an epoch has: steps_per_epoch=.")
+    if reset and resume is not None:
+        found.append("resume= goes on from a checkpoint and reset=True begins anew: give one of them.")
+    return found
 
 
 def _is_whole(value: object) -> bool:

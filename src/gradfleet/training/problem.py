@@ -37,6 +37,7 @@ class Problem:
         chosen = settings.metrics if settings.metrics is not None else metrics.DEFAULTS[kind] if kind else ()
         if found := metrics.problems(chosen, kind):
             raise SettingError(found)
+        metrics.import_needed(chosen)
         loss = settings.loss if settings.loss is not None else losses.DEFAULTS[kind] if kind else None
         return cls(
             kind,

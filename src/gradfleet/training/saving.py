@@ -17,6 +17,7 @@ from torch import nn
 from gradfleet.errors import CheckpointError
 from gradfleet.training.checkpoint import DESCRIPTION, read_files, write_files
 from gradfleet.training.history import History
+from gradfleet.training.previous import read_intact
 from gradfleet.training.settings import TrainingSettings
 
 if TYPE_CHECKING:
@@ -75,12 +76,12 @@ class Resumption:
 
 
 def resume(model: Model, folder: Path) -> Resumption:
-    """Put weights and history into a compiled model, and read the rest.
+    """Put weights and history into a compiled model, and read the rest; of a damaged checkpoint see `read_intact`.
 
     Raises:
         CheckpointError: the checkpoint is damaged, or belongs to another network.
     """
-    files = read_files(folder)
+    folder, files = read_intact(folder)
     state = _read_training_state(folder, files)
     if set(state["optimizers"]) != set(model.optimizers):
         raise CheckpointError(
