@@ -38,6 +38,7 @@ def two_cores() -> Iterator[None]:
     """A Ray of this process with two cores, whatever the machine has."""
     import ray
 
+    ray.shutdown()  # of a fit in an earlier test: it lives as long as its process
     folder = tempfile.mkdtemp(prefix="gf-ray-")  # Ray's sockets need short paths
     with quiet_ray():
         ray.init(
