@@ -25,6 +25,8 @@ Pair = tuple[torch.Tensor, torch.Tensor]
 class Losses(Callback):
     """Makes an epoch's validation loss what the test wants, by moving the weights of a network of one number."""
 
+    may_log = False
+
     def __init__(self, losses: list[float]) -> None:
         self.losses = losses
 
@@ -121,6 +123,8 @@ def test_an_unknown_monitor_lists_those_there_are_before_the_first_batch(callbac
     heard: list[int] = []
 
     class Heard(Callback):
+        may_log = False
+
         def on_batch_start(self, context: Context) -> None:
             heard.append(context.batch_number)
 

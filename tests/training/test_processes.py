@@ -21,10 +21,10 @@ def free_port() -> int:
         return int(one.getsockname()[1])
 
 
-def run(out: Path, *launcher: str) -> tuple[list[dict[str, Any]], str]:
-    """What every process found, and what was printed."""
+def run(out: Path, *launcher: str, devices: str = "") -> tuple[list[dict[str, Any]], str]:
+    """What every process found, and what was printed; `devices` are the numbers of the GPUs that it sees."""
     out.mkdir()
-    environment = {**os.environ, "OMP_NUM_THREADS": "1", "CUDA_VISIBLE_DEVICES": ""}
+    environment = {**os.environ, "OMP_NUM_THREADS": "1", "CUDA_VISIBLE_DEVICES": devices}
     command = [sys.executable, *launcher, str(SCRIPT), str(out)]
     ended = subprocess.run(command, capture_output=True, text=True, timeout=240, env=environment, check=False)
     assert ended.returncode == 0, ended.stderr
@@ -86,3 +86,26 @@ def test_only_one_process_writes_and_prints_and_all_agree_on_stopping_early(one:
         str(number) for number in range(1, epochs + 1)
     ]
     assert sorted(each.name for each in (out / "kept").iterdir()) == ["last"]
+
+
+@pytest.mark.slow
+@pytest.mark.row("DI1")
+def test_one_script_unchanged_runs_on_a_cpu_and_in_two_processes(one: Any, two: Any) -> None:
+    found, _, _ = two
+
+    assert {each["device"] for each in (one, *found)} == {"cpu"}
+    assert found[0]["evaluation"] == pytest.approx(one["evaluation"], abs=1e-5)
+
+
+@pytest.mark.slow
+@pytest.mark.gpu
+@pytest.mark.row("DI1")
+def test_the_same_script_unchanged_runs_on_a_gpu(one: Any, tmp_path: Path) -> None:
+    (found,), _ = run(tmp_path / "out", devices="0")
+
+    assert found["device"] == "cuda"
+    assert found["history"][0] == pytest.approx(one["history"][0], abs=1e-3)
+    assert found["evaluation"]["accuracy"] == pytest.approx(one["evaluation"]["accuracy"], abs=0.05)
+    assert found["stopped"] == one["stopped"]
+    for number, values in enumerate(found["gan"]):
+        assert values == pytest.approx(one["gan"][number], abs=1e-3)

@@ -1,4 +1,4 @@
-"""What test_processes.py runs in one process and in two: prints nothing, writes what it found as JSON."""
+"""What test_processes.py runs on a CPU, on a GPU and in two processes: prints nothing, writes its findings as JSON."""
 
 from __future__ import annotations
 
@@ -82,6 +82,7 @@ def main(out: Path) -> None:
 
     found = {
         "history": [dict(record.metrics, train_seconds=0.0) for record in model.history],
+        "device": model.device.type,
         "reason": model.stop_reason,
         "evaluation": dict(model.evaluate(pair, batch_size=9)),
         "predictions": model.predict(pair[0]).tolist(),

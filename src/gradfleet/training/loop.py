@@ -161,7 +161,8 @@ class Loop:
                 network.train()
         if self._team is not None:
             self._team.begin_alike(self._model.networks)
-        self._state.expected = self._model.expected_metrics(validation=self._validation is not None)
+        if not any(callback.may_log for callback in self._events.callbacks):
+            self._state.expected = self._model.expected_metrics(validation=self._validation is not None)
         self._fire("fit_start")
 
     def _fire(self, event: str) -> None:

@@ -214,7 +214,8 @@ class Steps:
         """Record a number of a training or validation step, as `train_<name>` or `val_<name>`.
 
         Args:
-            on_step: whether callbacks see this batch's value, as `context.logged`.
+            on_step: whether callbacks see this batch's value, as `context.logged`: Progress shows it, BatchHistory
+                keeps it.
             on_epoch: whether it is part of the epoch's record.
             reduce: how the batches' values make the epoch's: "mean" (over rows), "sum", "min", "max" or "last".
         """
@@ -278,9 +279,7 @@ class Steps:
 
     def expected_metrics(self, *, validation: bool) -> tuple[str, ...] | None:
         """The names of the numbers that records are going to have; None while nobody can know."""
-        steps = (self.training_step, self.validation_step)
-        own = (Steps.training_step, Steps.validation_step)
-        if self._problem is None or any(getattr(a, "__func__", a) is not b for a, b in zip(steps, own, strict=True)):
+        if self._problem is None or any(_is_own(self, name) for name in _LOGGING):
             return None
         prefixes = ("train", "val") if validation else ("train",)
         names = [f"{prefix}_{name}" for prefix in prefixes for name in ("loss", *self._problem.metric_names)]
@@ -333,6 +332,14 @@ class Steps:
         kind = settings.told_kind
         self._problem = Problem.settle(settings, kind) if kind is not None else None
         return self
+
+
+_LOGGING = ("training_step", "validation_step", "forward", "compute_loss", "backward", "optimizer_step")
+
+
+def _is_own(model: Steps, name: str) -> bool:
+    """Whether the user has put something else, which may log, in the place of a step."""
+    return getattr(getattr(model, name), "__func__", None) is not getattr(Steps, name)
 
 
 def _targets_of(batch: Any) -> Any:

@@ -26,6 +26,8 @@ class WeightAverage(Callback):
             these are the trained weights.
     """
 
+    may_log = False
+
     def __init__(self, *, validate: bool, save: bool) -> None:
         self.average: dict[str, Weights] = {}
         self._validate, self._save = validate, save

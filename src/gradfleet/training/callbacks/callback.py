@@ -17,6 +17,9 @@ class Callback:
             StopOnNaN 40, EarlyStopping 50, TimeLimit 60, Checkpoint 80, trackers 85, Progress 90.
         writes: whether it writes files or prints; then a dry run leaves it out, and so does every process but the
             first of several.
+        may_log: whether it may put numbers of its own into the record, under names that nobody knows before. Then a
+            monitor that nobody else brings is looked for in the first record, else it is refused before the first
+            batch.
 
     Example:
         >>> class PrintLoss(Callback):
@@ -26,6 +29,7 @@ class Callback:
 
     priority: int = 0
     writes: bool = False
+    may_log: bool = True
 
     def state(self) -> Mapping[str, Any]:
         """What a resumed fit needs: numbers, strings, tensors, and lists and dicts of them."""

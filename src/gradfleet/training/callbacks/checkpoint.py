@@ -38,6 +38,7 @@ class Checkpoint(Callback):
 
     priority = 80
     writes = True
+    may_log = False
 
     def __init__(
         self,

@@ -41,6 +41,7 @@ class EarlyStopping(Callback):
     """
 
     priority = 50
+    may_log = False
 
     def __init__(
         self,

@@ -23,6 +23,8 @@ class GradualUnfreezing(Callback):
         2
     """
 
+    may_log = False
+
     def __init__(self, *, every: int = 1, statistics: Statistics = "freeze") -> None:
         if every < 1:
             raise SettingError(f"A layer is thawed every 1 or more epochs, got {every!r}.")

@@ -22,6 +22,7 @@ class LabelSmoothing(Callback):
     """
 
     priority = 10  # after what mixes labels
+    may_log = False
 
     def __init__(self, smoothing: float = 0.1) -> None:
         if not 0 <= smoothing < 1:

@@ -25,6 +25,8 @@ class Mixing(Callback):
         SettingError: alpha is not above 0; or, in a fit, the inputs are no single tensor.
     """
 
+    may_log = False
+
     def __init__(self, alpha: float) -> None:
         if not alpha > 0:
             raise SettingError(f"An alpha above 0 is needed, got {alpha!r}.")

@@ -24,6 +24,7 @@ class Penalty(Callback):
     """
 
     priority = 20  # after what changes the loss of the rows
+    may_log = False
 
     def __init__(self, strength: float, *, only: str = "*") -> None:
         if not strength >= 0:

@@ -26,6 +26,7 @@ class Profile(Callback):
     """
 
     priority = -1000
+    may_log = False
 
     def __init__(self) -> None:
         self._seconds = dict.fromkeys(PARTS, 0.0)

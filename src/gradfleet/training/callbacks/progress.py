@@ -34,6 +34,7 @@ class Progress(Callback):
 
     priority = 90
     writes = True
+    may_log = False
 
     def __init__(self, *, seconds: float = 0.0, show: Show | None = None) -> None:
         if not seconds >= 0:
@@ -68,10 +69,12 @@ class Progress(Callback):
         if self._bar is not None and self._task is not None:
             if now - self._drawn > _REDRAW_SECONDS:
                 self._drawn = now
-                self._bar.update(self._task, completed=context.batch_number)
+                self._bar.update(
+                    self._task, completed=context.batch_number, description=_title(context) + _now(context)
+                )
         elif self._console is not None and self._seconds and now - self._drawn >= self._seconds:
             self._drawn = now
-            self._print(f"{_title(context)}  batch {context.batch_number}/{context.num_batches or '?'}")
+            self._print(f"{_title(context)}  batch {context.batch_number}/{context.num_batches or '?'}{_now(context)}")
 
     def on_epoch_end(self, context: Context) -> None:
         self._drop_task()
@@ -103,6 +106,11 @@ class Progress(Callback):
         if self._bar is not None and self._task is not None:
             self._bar.remove_task(self._task)
             self._task = None
+
+
+def _now(context: Context) -> str:
+    """What steps log with `on_step`."""
+    return "".join(f"  {name} {float(value):.4g}" for name, value in context.logged.items())
 
 
 def _title(context: Context) -> str:

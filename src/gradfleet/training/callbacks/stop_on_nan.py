@@ -20,6 +20,7 @@ class StopOnNaN(Callback):
     """
 
     priority = 40
+    may_log = False
 
     def on_loss_end(self, context: Context) -> None:
         if context.loss is not None and not bool(torch.isfinite(context.loss.detach()).all()):

@@ -16,6 +16,7 @@ class TimeLimit(Callback):
     """
 
     priority = 60
+    may_log = False
 
     def __init__(self, deadline: float) -> None:
         self.deadline = deadline

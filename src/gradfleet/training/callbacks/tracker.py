@@ -53,6 +53,7 @@ class Tracker(Callback):
 
     priority = 85
     writes = True
+    may_log = False
 
     def __init__(self, run: Run | None = None) -> None:
         self.run = run or Run()
