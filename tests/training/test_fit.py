@@ -314,7 +314,7 @@ def test_the_loop_trains_exactly_as_one_written_by_hand(pair: Pair, network: Mak
     assert torch.equal(weights(model), torch.cat([value.flatten().double() for value in module.state_dict().values()]))
 
 
-@pytest.mark.row_part("TL7")
+@pytest.mark.row("TL7")
 @pytest.mark.parametrize("precision", ["bf16", "fp16"])
 def test_mixed_precision_learns_and_keeps_weights_in_float32(precision: Any, pair: Pair, network: Make) -> None:
     full = Model(network()).compile(learning_rate=0.01)
@@ -327,7 +327,7 @@ def test_mixed_precision_learns_and_keeps_weights_in_float32(precision: Any, pai
 
 
 @pytest.mark.gpu
-@pytest.mark.row_part("TL7")
+@pytest.mark.row("TL7")
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
 @pytest.mark.parametrize("precision", ["bf16", "fp16"])
 def test_mixed_precision_on_a_gpu_ends_within_5_percent_of_full_precision(
