@@ -22,30 +22,28 @@ Report = Callable[..., None]
 
 
 def endless(config: dict[str, Any], report: Report) -> None:
-    """Reports at once, and then sleeps a minute in one epoch."""
+    """The default configuration sleeps a minute in one epoch, the others have short epochs without end."""
     report({"score": config["x"]})
-    time.sleep(60)
-    report({"score": 2.0})
-
-
-def brisk(config: dict[str, Any], report: Report) -> None:
-    for epoch in range(1, 1000):
+    if config["x"] == 0.5:
+        time.sleep(60)
+    for _ in range(100_000):
         time.sleep(0.02)
-        report({"score": config["x"] + epoch / 1000})
+        report({"score": config["x"]})
 
 
-@pytest.mark.parametrize("train", [endless, brisk], ids=["a minute in one epoch", "short epochs without end"])
 @pytest.mark.row_part("SE9")
-def test_a_time_budget_ends_whatever_runs_and_leaves_a_usable_best(sweep: Sweep, train: Callable[..., None]) -> None:
-    seconds = 10.0
+def test_a_time_budget_ends_whatever_runs_and_leaves_a_usable_best(sweep: Sweep) -> None:
+    seconds = 20.0
     began = time.monotonic()
-    study = sweep(FunctionRecipe(train), name=train.__name__, budget=Budget(seconds=seconds), epochs=10_000)
+    study = sweep(FunctionRecipe(endless), name="endless", budget=Budget(seconds=seconds), epochs=100_000)
     overrun = time.monotonic() - began - seconds
     assert -3 < overrun <= max(0.05 * seconds, 2.0)
     assert study.state == "completed"
     assert study.best.state == "PRUNED"
-    assert {(trial.state, trial.reason) for trial in study.trials} == {("PRUNED", "The time budget ended.")}
-    assert [trial.number for trial in study.trials] == [0, 1]
+    assert [(trial.number, trial.state, trial.reason) for trial in study.trials] == [
+        (0, "PRUNED", "The time budget ended."),
+        (1, "PRUNED", "The time budget ended."),
+    ]
 
 
 @pytest.mark.row_part("SE9")
@@ -58,7 +56,7 @@ def test_a_target_ends_the_sweep_while_other_trials_run(sweep: Sweep) -> None:
 
     began = time.monotonic()
     study = sweep(FunctionRecipe(train), name="target", budget=Budget(target=0.8))
-    assert time.monotonic() - began < 25
+    assert time.monotonic() - began < 40
     assert (study.best.number, study.best.value, study.best.epoch) == (0, 0.9, 2)
     assert study.trials[0].reason == "The target was reached."
 
