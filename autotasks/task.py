@@ -36,6 +36,8 @@ class AutoTask(ABC):
     def __init__(self, data: Any, *, seed: int = 0, on_bad_rows: str = "raise") -> None:
         self.data = data if isinstance(data, AutoDataset) else self.dataset(data, seed=seed, on_bad_rows=on_bad_rows)
         self._seed = seed
+        self._model = self.automodel()  # here, because the time budget of fit counts from its call
+        self._known_good = self.portfolio()
         self._study: Study | None = None
 
     # -- what a preset says --------------------------------------------------------------------------------------------
@@ -91,7 +93,7 @@ class AutoTask(ABC):
         progress: bool = True,
     ) -> Self:
         """Search for the best model; every argument is that of `AutoModel.fit`, and none is needed."""
-        self._study = self.automodel().fit(
+        self._study = self._model.fit(
             self.data,
             trials=trials,
             budget=budget,
@@ -100,7 +102,7 @@ class AutoTask(ABC):
             epochs=self.epochs if epochs is None else epochs,
             sampler=sampler,
             scheduler=scheduler,
-            portfolio=self.portfolio(),
+            portfolio=self._known_good,
             resources=resources,
             cluster=cluster,
             name=name,

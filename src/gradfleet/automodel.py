@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import hashlib
+import inspect
 import secrets
 import time
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any, Self
 
@@ -14,6 +17,7 @@ from gradfleet.errors import Problems, SettingError, unknown_name
 from gradfleet.fleet.sweep import SweepSettings, run_sweep
 from gradfleet.objective import Objective
 from gradfleet.search.dimensions import Dimension
+from gradfleet.search.portfolio import Portfolio
 from gradfleet.search.space import Entry, SearchSpace
 from gradfleet.search.tuner import Tuner
 from gradfleet.study.budget import Budget
@@ -33,7 +37,7 @@ from gradfleet.trials.function_recipe import FunctionRecipe, TrainFunction
 from gradfleet.trials.model_recipe import ModelRecipe
 from gradfleet.trials.plan import Config
 from gradfleet.trials.recipe import Recipe
-from gradfleet.trials.recipes import TaskReference, pickle_reference, store_recipe
+from gradfleet.trials.recipes import TaskReference, by_value, pickle_reference, store_recipe
 from gradfleet.trials.resources import Resources
 
 
@@ -206,6 +210,9 @@ class AutoModel:
             )
         with problems:
             check_study(store, name, resume=resume)
+        with problems:
+            self._refuse_what_is_missing(data)
+            portfolio = Portfolio.of(self.space, portfolio).configs
         problems.refuse()
         view = SweepProgress(name, settings.objective, settings.budget, shown=progress)
         space = self.space
@@ -231,6 +238,17 @@ class AutoModel:
             opened.close()
             raise
 
+    def _refuse_what_is_missing(self, data: object) -> None:
+        if not isinstance(self.recipe, ModelRecipe):
+            return
+        missing = []
+        if data is None:
+            missing.append("A search of Models needs data: a path, a pair (inputs, targets) or an AutoDataset.")
+        if "architecture" not in self.space.names:
+            missing.append("The Tuner has no architecture: register one with tuner.architecture(name, builder, ...).")
+        if missing:
+            raise SettingError(missing)
+
     def _prepare(self, data: Any, artifacts: str, *, seed: int, say: Callable[[str], None]) -> DataRef:
         """Check, split and prepare the data, and the objective against what its records will hold."""
         dataset = data if isinstance(data, AutoDataset) else AutoDataset(data, seed=seed)
@@ -242,6 +260,14 @@ class AutoModel:
             if names is not None and self.objective.metric not in names:
                 raise SettingError(unknown_name("metric in the records", self.objective.metric, names))
         return prepared
+
+    def _training(self) -> dict[str, Any]:
+        """What trains a trial beside its config, as far as it can be compared: settings, and the builders' source."""
+        if isinstance(self.recipe, ModelRecipe):
+            builders = {name: _source(make) for name, make in self.tuner.builders().items()}
+            return {"settings": self.recipe.settings.to_json(), "batch_size": self.recipe.batch_size, **builders}
+        assert isinstance(self.recipe, FunctionRecipe)
+        return {"train": _source(self.recipe.train)}
 
     def _study(
         self,
@@ -260,6 +286,7 @@ class AutoModel:
             "objective": {"metric": self.objective.metric, "mode": self.objective.mode},
             "space": space.to_json(),
             "search": settings.to_json(),
+            "training": {"epochs": settings.epochs, **self._training()},
             "recipe": self._reference.to_json() if self._reference else pickle_reference(place),
             "data": None if prepared is None else prepared.place,
         }
@@ -267,10 +294,20 @@ class AutoModel:
         fingerprint = None if prepared is None else Path(prepared.place).name
         if resume and name in (study.name for study in store.studies()):
             return store.open_study(name, spec, fingerprint=fingerprint)
+        packed = None if self._reference else by_value(self.recipe)  # before the study is there
         study = store.create_study(name, spec, fingerprint=fingerprint, seed=settings.seed, artifacts=artifacts)
-        if self._reference is None:
-            store_recipe(self.recipe, place)
+        if packed is not None:
+            store_recipe(packed, place)
         return study
+
+
+def _source(make: Any) -> str:
+    """The text of a builder, so that a study is not gone on with under other code; its name where there is no text."""
+    made = make.func if isinstance(make, partial) else make
+    try:
+        return hashlib.sha256(inspect.getsource(made).encode()).hexdigest()[:16]
+    except (OSError, TypeError):  # typed at a prompt, or written in C
+        return str(getattr(made, "__qualname__", type(made).__qualname__))
 
 
 def _new_name(reference: TaskReference | None) -> str:

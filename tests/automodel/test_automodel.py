@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
@@ -270,3 +271,43 @@ def test_each_trial_is_one_tracked_run_grouped_by_the_study_and_closed_with_its_
         assert run["config"] == trial.config
         assert run["state"] == ("completed" if trial.state == "COMPLETE" else "ended early")
         assert len((folder / "metrics.csv").read_text(encoding="utf-8").splitlines()) == 1 + trial.epochs
+
+
+def test_what_a_search_lacks_is_said_before_anything_is_written(tmp_path: Path) -> None:
+    settings = {"cluster": "inline", "progress": False, "trials": 2, "store": tmp_path / "g.db"}
+    with pytest.raises(SettingError, match="needs data"):
+        AutoModel(two_by_two()).fit(**settings)  # type: ignore[arg-type]
+    with pytest.raises(SettingError, match="no architecture"):
+        AutoModel(Tuner()).fit(moons(), **settings)  # type: ignore[arg-type]
+    with pytest.raises(SettingError, match="batch_size"):
+        AutoModel(two_by_two()).fit(moons(), portfolio=[{"batch_size": 7}], **settings)  # type: ignore[arg-type]
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_study_is_not_gone_on_with_under_other_code_or_settings(tmp_path: Path) -> None:
+    def tuner(build: Callable[..., nn.Module]) -> Tuner:
+        made = Tuner()
+        made.architecture("net", build)
+        made.optimizer("sgd", learning_rate=Float(0.1, 0.2))
+        return made
+
+    def relu(input_shape: tuple[int, ...]) -> nn.Module:
+        return nn.Sequential(nn.Linear(input_shape[0], 8), nn.ReLU(), nn.Linear(8, 2))
+
+    def tanh(input_shape: tuple[int, ...]) -> nn.Module:
+        return nn.Sequential(nn.Linear(input_shape[0], 8), nn.Tanh(), nn.Linear(8, 2))
+
+    settings = {
+        "name": "code",
+        "cluster": "inline",
+        "progress": False,
+        "trials": 2,
+        "epochs": 2,
+        "store": tmp_path / "g.db",
+    }
+    AutoModel(tuner(relu)).fit(moons(), **settings)  # type: ignore[arg-type]
+    with pytest.raises(StudyMismatchError, match=r"training\.architecture\.net"):
+        AutoModel(tuner(tanh)).fit(moons(), resume=True, **settings)  # type: ignore[arg-type]
+    with pytest.raises(StudyMismatchError, match=r"training\.epochs: the store has 2, 7 came"):
+        AutoModel(tuner(relu)).fit(moons(), resume=True, **{**settings, "epochs": 7})  # type: ignore[arg-type]
+    AutoModel(tuner(relu)).fit(moons(), resume=True, **settings)  # type: ignore[arg-type]

@@ -40,7 +40,10 @@ def test_the_images_are_the_digits_scaled_to_grey(here: Path) -> None:
 
 @pytest.mark.ray
 @pytest.mark.slow
-def test_in_short_it_ends_with_the_held_out_accuracy(here: Path) -> None:
+@pytest.mark.soak
+def test_in_short_it_ends_with_the_held_out_accuracy(here: Path, *, soak: bool) -> None:
+    if not soak:
+        pytest.skip("`make soak` runs the demo; the same search on the same digits is row UX1's test")
     ran = subprocess.run([sys.executable, str(DEMO), "--budget", "45s"], capture_output=True, text=True)
     assert ran.returncode == 0, ran.stderr
     name, accuracy = ran.stdout.splitlines()[-1].rsplit(" ", 1)

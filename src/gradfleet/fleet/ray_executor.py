@@ -7,7 +7,7 @@ from ray import tune
 from gradfleet.fleet.cluster import connect
 from gradfleet.fleet.quiet import quiet_tune
 from gradfleet.fleet.scratch import scratch
-from gradfleet.fleet.tune import Fault, LedgerCallback, LedgerScheduler, LedgerSearcher
+from gradfleet.fleet.tune import Fault, LedgerCallback, LedgerScheduler, LedgerSearcher, NoTrialProgress
 from gradfleet.fleet.worker import TrialWorker
 from gradfleet.trials.executor import Ledger
 from gradfleet.trials.recipe import Recipe
@@ -46,7 +46,7 @@ class RayExecutor:
                 num_samples=-1,
                 resources_per_trial={"cpu": self._resources.cpu, "gpu": self._resources.gpu or 0},
                 reuse_actors=True,
-                callbacks=[LedgerCallback(ledger, fault, searcher)],
+                callbacks=[LedgerCallback(ledger, fault, searcher), NoTrialProgress()],
                 raise_on_failed_trial=False,
                 storage_path=str(folder),
                 verbose=0,

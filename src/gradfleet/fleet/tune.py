@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import ray
 from ray import tune
+from ray.tune.progress_reporter import TrialProgressCallback
 from ray.tune.schedulers import FIFOScheduler, TrialScheduler
 from ray.tune.search import Searcher
 
@@ -159,6 +160,16 @@ class LedgerScheduler(FIFOScheduler):
                 goes_on = self._ledger.record(self._searcher.numbers[trial.trial_id], record, result["checkpoint"])
                 return TrialScheduler.CONTINUE if goes_on else TrialScheduler.STOP
         return TrialScheduler.NOOP
+
+
+class NoTrialProgress(TrialProgressCallback):
+    """Stands in for Tune's own, which prints a line for a trial that ends without a result, however quiet it is."""
+
+    def on_trial_result(self, *_: Any, **__: Any) -> None: ...
+
+    def on_trial_error(self, *_: Any, **__: Any) -> None: ...
+
+    def on_trial_complete(self, *_: Any, **__: Any) -> None: ...
 
 
 class LedgerCallback(tune.Callback):

@@ -143,6 +143,10 @@ class Tuner:
             raise SpaceError(problems)
         return SearchSpace(tuple(self._entries()))
 
+    def builders(self) -> dict[str, Callable[..., Any]]:
+        """Everything registered as a callable, by the prefix of its dimensions."""
+        return {builder.prefix: builder.make for builder in self._builders()}
+
     def build_network(self, config: Mapping[str, Value], facts: Facts) -> Any:
         """What the configuration's architecture builds for this data.
 

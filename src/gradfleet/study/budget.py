@@ -72,7 +72,7 @@ class Budget:
     ) -> Budget:
         """From what a user passes to `fit`; with neither trials nor time 10 minutes, 100 trials or 20 without gain."""
         if trials is None and budget is None:
-            return cls(trials=100, seconds=600.0, target=target, patience=patience or 20)
+            return cls(trials=100, seconds=600.0, target=target, patience=20 if patience is None else patience)
         return cls(trials=trials, seconds=None if budget is None else seconds(budget), target=target, patience=patience)
 
     def __str__(self) -> str:

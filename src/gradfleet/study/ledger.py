@@ -105,6 +105,8 @@ class StudyLedger:
             if trial.state == "RUNNING":
                 self._take_up(trial, histories[trial.number], goes_on=goes_on[trial.number])
         self._store.set_state(self._lease, "running")
+        if self._watcher:
+            self._watcher.gone_on_with(self._store.trials(self._study.id))
 
     def _take_up(self, trial: TrialRow, history: Sequence[RecordRow], *, goes_on: bool) -> None:
         """A trial whose driver died: settle it when its end was already decided, else line it up."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from types import TracebackType
 
@@ -85,6 +85,23 @@ class SweepProgress:
 
     # -- Watcher -------------------------------------------------------------------------------------------------------
 
+    def gone_on_with(self, trials: Sequence[TrialRow]) -> None:
+        for trial in trials:
+            one = self._all[trial.number] = _Shown(trial.number, trial.config)
+            if trial.state != "RUNNING":
+                self._settle(one, trial)
+        if trials:
+            ended = sum(trial.state != "RUNNING" for trial in trials)
+            self.say(f"Going on: {ended} trials have ended, {len(trials) - ended} are taken up again.")
+
+    def _settle(self, one: _Shown, trial: TrialRow) -> None:
+        one.state = trial.state.lower()
+        one.epoch = trial.epochs
+        if one.value is None and trial.value is not None:
+            one.value, one.rank = trial.value, self._objective.rank({self._objective.metric: trial.value})
+        if trial.state == "FAIL":
+            one.rank = (float("inf"), float("inf"))
+
     def started(self, number: int, config: Config) -> None:
         self._all[number] = _Shown(number, config)
         self._maybe_line()
@@ -99,11 +116,8 @@ class SweepProgress:
 
     def ended(self, trial: TrialRow) -> None:
         one = self._all.setdefault(trial.number, _Shown(trial.number, trial.config))
-        one.state = trial.state.lower()
-        one.epoch = trial.epochs
-        one.value = trial.value if one.value is None else one.value
+        self._settle(one, trial)
         if trial.state == "FAIL":
-            one.rank = (float("inf"), float("inf"))
             self.say(f"Trial {trial.number} failed: {trial.reason}")
         self._maybe_line()
 

@@ -191,7 +191,11 @@ class Store:
         study = self.study(name)
         stored = {"data": study.fingerprint, "objective": study.spec["objective"]}
         stored["space"] = self.generations(study.id)[-1].space
-        check_match(name, stored, {"data": fingerprint, "objective": spec["objective"], "space": spec["space"]})
+        given = {"data": fingerprint, "objective": spec["objective"], "space": spec["space"]}
+        # What a spec says of its training, where it says anything: other code or settings under one name would make
+        # the checkpoints of one study mean two things.
+        stored["training"], given["training"] = study.spec.get("training"), spec.get("training")
+        check_match(name, stored, given)
         return study
 
     def set_state(self, lease: Lease, state: StudyState) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Protocol
 
 from gradfleet.study.rows import TrialRow
@@ -11,6 +12,10 @@ from gradfleet.trials.plan import Config
 
 class Watcher(Protocol):
     """Is told what happens in a sweep, to show it."""
+
+    def gone_on_with(self, trials: Sequence[TrialRow]) -> None:
+        """The study has these trials already; those that are RUNNING will be started again."""
+        ...
 
     def started(self, number: int, config: Config) -> None:
         """A worker begins the trial, for the first time or again."""

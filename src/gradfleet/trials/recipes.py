@@ -49,13 +49,8 @@ def pickle_reference(place: str) -> dict[str, Any]:
     return {"kind": "pickle", "place": f"{place}/recipe"}
 
 
-def store_recipe(recipe: Recipe, place: str) -> None:
-    """Write a recipe without a name beside the study's checkpoints.
-
-    Raises:
-        ExecutionError: a part of it cannot be pickled.
-    """
-    data = by_value(recipe)
+def store_recipe(data: bytes, place: str) -> None:
+    """Write a recipe without a name, as `by_value` made it, beside the study's checkpoints."""
 
     def save(folder: Path) -> None:
         folder.mkdir(parents=True, exist_ok=True)
@@ -95,5 +90,5 @@ def by_value(recipe: Recipe) -> bytes:
     except (pickle.PicklingError, TypeError, AttributeError) as error:
         raise ExecutionError(
             f"The recipe cannot leave this process: {error}. Builders and callbacks may not hold open files, locks or "
-            "connections; make those inside the builder, or run with cluster='inline'."
+            "connections; make those inside the builder."
         ) from error
