@@ -22,7 +22,7 @@ from gradfleet.study.study import Study
 from gradfleet.training.history import EpochRecord
 from gradfleet.trials import checkpoints
 from gradfleet.trials.plan import Config
-from gradfleet.trials.recipes import pickle_reference, store_recipe
+from gradfleet.trials.recipes import by_value, pickle_reference, store_recipe
 
 Add = Callable[..., None]
 
@@ -214,7 +214,7 @@ def test_a_recipe_by_value_is_loaded_only_when_trusted(
     store: Store, spec: dict[str, object], tmp_path: Path, file: Path
 ) -> None:
     place = str(tmp_path / "gradfleet-artifacts" / "digits")
-    store_recipe(Reader(), place)
+    store_recipe(by_value(Reader()), place)
     study = store.create_study("digits", {**spec, "recipe": pickle_reference(place)})
     with Lease.acquire(store, study) as lease:
         store.add_trial(lease, 0, {}, seed=0, optuna_number=0)
