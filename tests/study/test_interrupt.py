@@ -5,13 +5,17 @@ from __future__ import annotations
 import signal
 import threading
 
+import pytest
+
 from gradfleet.study.interrupt import two_stage_interrupt
 from gradfleet.study.lease import Lease
 from gradfleet.study.store import Store
 from tests.study.ledgers import accuracy, begun, open_ledger
 
 
-def test_the_first_ctrl_c_starts_nothing_more_and_the_second_ends_what_runs(store: Store, lease: Lease) -> None:
+def test_the_first_ctrl_c_starts_nothing_more_the_second_ends_what_runs_and_the_third_is_pythons_own(
+    store: Store, lease: Lease
+) -> None:
     ledger = open_ledger(store, lease)
     begun(ledger)
     ledger.record(0, accuracy(0.5), None)
@@ -24,7 +28,9 @@ def test_the_first_ctrl_c_starts_nothing_more_and_the_second_ends_what_runs(stor
         assert said == ["Interrupted: no new trials, waiting for those that run. Press Ctrl-C again to stop now."]
         signal.raise_signal(signal.SIGINT)
         assert ledger.aborted
-    assert interrupts.count == 2
+        with pytest.raises(KeyboardInterrupt):
+            signal.raise_signal(signal.SIGINT)
+    assert interrupts.count == 3
     ledger.close()
     assert ledger.reason == "Interrupted."
     assert store.study("digits").state == "stopped"

@@ -12,7 +12,11 @@ from gradfleet.study.ledger import StudyLedger
 
 
 class Interrupts:
-    """Counts the Ctrl-C of a sweep and acts on them through its ledger."""
+    """Counts the Ctrl-C of a sweep and acts on them through its ledger.
+
+    A trial in this very process can be ended between two of its records only: from the third Ctrl-C on it is
+    Python's own KeyboardInterrupt, and the trial stays to be gone on with.
+    """
 
     def __init__(self, ledger: StudyLedger, say: Callable[[str], None]) -> None:
         self._ledger = ledger
@@ -24,8 +28,10 @@ class Interrupts:
         if self.count == 1:
             self._ledger.drain("Interrupted.", state="stopped")
             self._say("Interrupted: no new trials, waiting for those that run. Press Ctrl-C again to stop now.")
-        else:
+        elif self.count == 2:
             self._ledger.abort("Interrupted.", state="stopped")
+        else:
+            raise KeyboardInterrupt
 
 
 @contextmanager
