@@ -27,7 +27,7 @@ lint: env  ## style, types and layers
 	@$(BIN)/lint-imports
 
 test: env lint  ## everything that must hold: style, types, layers, then the tests, those that start Ray last
-	@$(BIN)/pytest -m "not ray"
+	@$(BIN)/pytest -m "not ray" --numprocesses 2 --dist worksteal
 	@$(BIN)/pytest -m ray
 
 demo: env  ## the main job on real handwritten digits

@@ -144,7 +144,7 @@ def test_settings_are_checked_at_birth() -> None:
         (Image.new("L", (1, 1)), "has 1 x 1 pixels; an image needs at least 2 x 2"),
         ("nowhere.png", "nowhere.png cannot be read as an image: .*No such file"),
     ],
-    ids=str,
+    ids=["int", "float array", "two channels", "no pixels", "bytes", "one pixel", "no file"],
 )
 def test_what_is_no_image_is_refused_by_name(item: Any, message: str) -> None:
     with pytest.raises(DataError, match=message):
