@@ -25,7 +25,7 @@ EXAMPLES = sorted(
 
 
 def test_the_verbs_are_these() -> None:
-    assert sorted(VERBS) == ["doctor", "evaluate", "fit", "leaderboard", "predict", "tasks"]
+    assert sorted(VERBS) == ["doctor", "evaluate", "fit", "leaderboard", "note", "predict", "star", "tasks"]
 
 
 @pytest.mark.parametrize("verb", sorted(VERBS))
@@ -43,7 +43,7 @@ def test_every_argument_and_option_has_help(verb: str) -> None:
 
 @pytest.mark.parametrize("example", EXAMPLES)
 def test_every_example_of_the_help_can_be_parsed(example: str) -> None:
-    words = shlex.split(example.partition(">")[0])
+    words = shlex.split(example.partition(" > ")[0])
     _, verb, *arguments = words
     VERBS[verb].make_context(verb, arguments)
 

@@ -11,8 +11,9 @@ from rich.console import Console
 from gradfleet.objective import Objective
 from gradfleet.study import progress
 from gradfleet.study.budget import Budget
-from gradfleet.study.progress import SweepProgress, summary
+from gradfleet.study.progress import SweepProgress
 from gradfleet.study.rows import TrialRow
+from gradfleet.study.standings import summary
 from gradfleet.training.history import EpochRecord
 
 ENDED = TrialRow(

@@ -146,7 +146,7 @@ def test_the_leaderboard_has_a_row_a_trial(found: Study, add: Add) -> None:
     add(3, "PRUNED", [(0.4, 1.0), (0.7, 0.5), (0.6, 1.0)], reason="The scheduler stopped it after epoch 3.")
     table = found.leaderboard()
     assert list(table.columns) == [
-        *("trial", "value", "state", "best_epoch", "epochs", "seconds", "reason"),
+        *("trial", "value", "state", "best_epoch", "epochs", "seconds", "reason", "starred", "note"),
         *("architecture", "config.state", "architecture.cnn.channels"),
     ]
     assert list(table["trial"]) == [3, 0, 2, 1]

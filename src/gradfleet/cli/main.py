@@ -67,6 +67,8 @@ def root(
 app.command(epilog=examples(*fit.TASKS_EXAMPLES))(fit.tasks)
 app.command(epilog=examples(*fit.FIT_EXAMPLES))(fit.fit)
 app.command(epilog=examples(*leaderboard.EXAMPLES))(leaderboard.leaderboard)
+app.command(epilog=examples(*leaderboard.STAR_EXAMPLES))(leaderboard.star)
+app.command(epilog=examples(*leaderboard.NOTE_EXAMPLES))(leaderboard.note)
 app.command(epilog=examples(*predict.PREDICT_EXAMPLES))(predict.predict)
 app.command(epilog=examples(*predict.EVALUATE_EXAMPLES))(predict.evaluate)
 app.command(epilog=examples(*doctor.EXAMPLES))(doctor.doctor)

@@ -8,6 +8,8 @@ import typer
 
 Name = Annotated[str, typer.Argument(metavar="NAME", help="The study's name, as `fit` printed it.", show_default=False)]
 
+Trial = Annotated[int, typer.Argument(metavar="TRIAL", min=0, help="The trial's number.", show_default=False)]
+
 StoreOption = Annotated[
     str | None,
     typer.Option(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from types import TracebackType
 
@@ -15,8 +15,9 @@ from rich.text import Text
 from gradfleet.objective import Objective
 from gradfleet.study.budget import Budget
 from gradfleet.study.rows import TrialRow
+from gradfleet.study.standings import summary
 from gradfleet.training.history import EpochRecord
-from gradfleet.trials.plan import Config, Value
+from gradfleet.trials.plan import Config
 
 LINE_EVERY = 10.0
 """Seconds between two lines when stderr is no terminal."""
@@ -163,12 +164,3 @@ class SweepProgress:
             config = Text(summary(one.config), no_wrap=True, overflow="ellipsis")
             table.add_row(str(one.number), one.state, str(one.epoch), value, config, style=style)
         return table
-
-
-def summary(config: Mapping[str, Value]) -> str:
-    """A config in one line: the branches' names are dropped from their own dimensions."""
-    parts = []
-    for name, value in config.items():
-        shown = f"{value:.3g}" if isinstance(value, float) else str(value)
-        parts.append(f"{name.rsplit('.', 1)[-1]}={shown}")
-    return " ".join(parts)

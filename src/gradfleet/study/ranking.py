@@ -11,7 +11,7 @@ import pandas
 from gradfleet.objective import Objective
 from gradfleet.study.rows import RecordRow, TrialRow
 
-_COLUMNS = ("trial", "value", "state", "best_epoch", "epochs", "seconds", "reason")
+_COLUMNS = ("trial", "value", "state", "best_epoch", "epochs", "seconds", "reason", "starred", "note")
 
 
 def ranked(
@@ -74,5 +74,7 @@ def _row(trial: TrialRow, columns: Mapping[str, str], *, now: float) -> dict[str
         "epochs": trial.epochs,
         "seconds": (trial.ended if trial.ended is not None else now) - trial.started,
         "reason": trial.reason,
+        "starred": trial.starred,
+        "note": trial.note,
         **{column: trial.config.get(name) for name, column in columns.items()},
     }

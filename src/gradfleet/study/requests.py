@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from gradfleet.study.lease import Lease
     from gradfleet.study.store import Store
 
-VERBS = ("cancel", "note", "pause", "resume", "star", "stop")
+VERBS = ("cancel", "pause", "resume", "stop")
 
 
 def add(store: Store, study: StudyRow, verb: str, arguments: Mapping[str, Any] | None = None) -> int:

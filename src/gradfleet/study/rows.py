@@ -25,6 +25,7 @@ class StudyRow:
         fingerprint: of the data; None for a function that brings its own.
         versions: package to version, at creation.
         git_commit: of the working folder at creation; None outside of a repository.
+        git_dirty: whether files there were changed after that commit; None when nobody knows.
         artifacts: URL of the folder that holds the checkpoints of all studies of the store.
     """
 
@@ -38,6 +39,7 @@ class StudyRow:
     versions: dict[str, str]
     git_commit: str | None
     artifacts: str
+    git_dirty: bool | None = None
 
     @property
     def objective(self) -> Objective:
@@ -65,6 +67,8 @@ class TrialRow:
         value: the objective in the best record; None while no record has a number there.
         best_epoch: the epoch of the best record.
         checkpoint: the address of the best record's checkpoint; None when that record has none.
+        starred: whether somebody has marked it.
+        note: what somebody wrote about it.
     """
 
     number: int
@@ -83,6 +87,8 @@ class TrialRow:
     value: float | None
     best_epoch: int | None
     checkpoint: str | None
+    starred: bool = False
+    note: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

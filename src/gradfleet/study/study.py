@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from gradfleet.errors import NoUsableTrialError
 from gradfleet.objective import Objective
-from gradfleet.study import requests
+from gradfleet.study import marks, requests
 from gradfleet.study.artifacts import Artifacts
 from gradfleet.study.lease import Lease
 from gradfleet.study.ranking import leaderboard, most_frequent_cause, ranked
 from gradfleet.study.rows import RecordRow, StudyRow, StudyState, TrialRow
+from gradfleet.study.standings import Standings
 from gradfleet.study.store import Store
 from gradfleet.study.view import BestTrial, TrialView
 from gradfleet.training.history import History
@@ -93,18 +94,52 @@ class Study:
         """All trials by number, failed and running ones included."""
         return self._store.trials(self._id)
 
-    def leaderboard(self, top: int | None = None) -> pandas.DataFrame:
+    def leaderboard(
+        self, top: int | None = None, *, where: str | Iterable[str] = (), sort: str | Iterable[str] = ()
+    ) -> pandas.DataFrame:
         """One row a trial, best first: those that run come after, then those without a usable result.
 
-        Columns are trial, value (of the best record), state, best_epoch, epochs, seconds, reason, and then the
-        configuration's.
+        Columns are trial, value (of the best record), state, best_epoch, epochs, seconds, reason, starred, note, and
+        then the configuration's.
 
         Args:
             top: how many rows at most.
+            where: conditions that all must hold, such as `"value >= 0.9"`, `"optimizer = sgd"` or `"starred"`.
+            sort: columns to order by, the largest first with a minus: `"-seconds"`.
+
+        Raises:
+            SettingError: a condition that cannot be read, or a column that there is not.
         """
-        trials, best = self._store.standings(self._id)
-        frame = leaderboard(trials, best.values(), self.objective, now=time.time())
-        return frame if top is None else frame.head(top)
+        return self.standings().select(where, sort).top(top).frame
+
+    def standings(self) -> Standings:
+        """The same leaderboard as an object that a notebook, a terminal and a page can show, and that gives JSON."""
+        row = self.row
+        trials, records = self._store.standings(self._id)
+        frame = leaderboard(trials, records.values(), self.objective, now=time.time())
+        ranking = ranked(trials, records.values(), self.objective)
+        by_number = {trial.number: trial for trial in trials}
+        best = ranking[0][0] if ranking else None
+        return Standings(self.name, row.state, self.objective, frame, by_number, records, best)
+
+    def _repr_html_(self) -> str:
+        return self.standings()._repr_html_()
+
+    def star(self, number: int, *, starred: bool = True) -> None:
+        """Mark a trial, while the study runs too; `starred=False` takes the mark away.
+
+        Raises:
+            NotFoundError: there is no trial of that number.
+        """
+        marks.star(self._store, self.row, number, starred=starred)
+
+    def note(self, number: int, text: str) -> None:
+        """Write about a trial, over what was written before; an empty text takes it away.
+
+        Raises:
+            NotFoundError: there is no trial of that number.
+        """
+        marks.note(self._store, self.row, number, text)
 
     @property
     def best(self) -> BestTrial:
@@ -191,6 +226,8 @@ class Study:
             "config": trial.config,
             "metrics": {} if record is None else record.metrics,
             "checkpoint": trial.checkpoint,
+            "starred": trial.starred,
+            "note": trial.note,
             "artifacts": self.artifacts,
             "recipe": lambda: self.recipe,
         }

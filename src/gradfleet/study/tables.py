@@ -20,10 +20,14 @@ from sqlalchemy import (
     Table,
     Text,
     TypeDecorator,
+    false,
 )
 
-SCHEMA_VERSION = 1
-"""Raised with every change of a table; a store of a newer version is refused."""
+SCHEMA_VERSION = 2
+"""Raised with every change of a table; a store of a newer version is refused, and an older one is brought up to date.
+
+So a new version only adds: tables, and columns that may be empty or have a server default.
+"""
 
 
 class Json(TypeDecorator[Any]):
@@ -71,12 +75,21 @@ studies = Table(
     Column("versions", Json, nullable=False),
     Column("git_commit", String(80)),
     Column("artifacts", Text, nullable=False),
+    Column("git_dirty", Boolean),
 )
 
 
 def _study_key() -> Column[int]:
     return Column("study_id", _serial, ForeignKey(studies.c.id, ondelete="CASCADE"), primary_key=True)
 
+
+sources = Table(
+    "gradfleet_sources",
+    metadata,
+    _study_key(),
+    Column("name", String(500), primary_key=True),
+    Column("text", Text, nullable=False),
+)
 
 generations = Table(
     "gradfleet_generations",
@@ -108,6 +121,8 @@ trials = Table(
     Column("value", Float(53)),
     Column("best_epoch", Integer),
     Column("checkpoint", Text),
+    Column("starred", Boolean, nullable=False, server_default=false()),
+    Column("note", Text),
 )
 
 records = Table(

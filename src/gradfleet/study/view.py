@@ -24,6 +24,8 @@ class TrialView:
         epoch: of the best record; None while there is none.
         metrics: all numbers of the best record.
         checkpoint: address of the best record's checkpoint; None when it has none, or it was not kept.
+        starred: whether somebody has marked it.
+        note: what somebody wrote about it.
     """
 
     number: int
@@ -33,6 +35,8 @@ class TrialView:
     config: Config
     metrics: Mapping[str, float]
     checkpoint: str | None
+    starred: bool
+    note: str | None
     artifacts: Artifacts = field(repr=False)
     recipe: Callable[[], Recipe] = field(repr=False)
 

@@ -1,0 +1,36 @@
+"""Stars and notes: what people say of trials. No trial's result hangs on them, so they take no lease."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from sqlalchemy import update
+
+from gradfleet.study.rows import StudyRow
+from gradfleet.study.store import Store
+from gradfleet.study.tables import trials
+
+
+def star(store: Store, study: StudyRow, number: int, *, starred: bool) -> None:
+    """Mark a trial, or unmark it.
+
+    Raises:
+        NotFoundError: there is no trial of that number.
+    """
+    _set(store, study, number, starred=starred)
+
+
+def note(store: Store, study: StudyRow, number: int, text: str) -> None:
+    """Write about a trial, over what was written before; an empty text takes it away.
+
+    Raises:
+        NotFoundError: there is no trial of that number.
+    """
+    _set(store, study, number, note=text.strip() or None)
+
+
+def _set(store: Store, study: StudyRow, number: int, **values: Any) -> None:
+    # Only these columns, in one statement: a driver that writes the same row meanwhile loses nothing, nor do we.
+    changed = update(trials).where(trials.c.study_id == study.id, trials.c.number == number).values(values)
+    if store.database.write(lambda connection: connection.execute(changed).rowcount) == 0:
+        store.trial(study.id, number)  # says which there are
