@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-pytest_plugins = ["pytester", "rows"]
+pytest_plugins = ["postgresql", "pytester", "rows"]
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

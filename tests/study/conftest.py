@@ -17,6 +17,13 @@ from gradfleet.study.store import Store
 Begin = Callable[..., subprocess.Popen[str]]
 
 
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """A test marked `stores` runs once for each kind of store."""
+    marker = metafunc.definition.get_closest_marker("stores")
+    if marker is not None and "url" in metafunc.fixturenames:
+        metafunc.parametrize("url", marker.args or ("sqlite", "postgresql"), indirect=True)
+
+
 @pytest.fixture
 def space() -> SearchSpace:
     return SearchSpace(
@@ -39,14 +46,28 @@ def file(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def store(file: Path) -> Iterator[Store]:
-    with Store.open(file) as opened:
+def url(request: pytest.FixtureRequest, file: Path) -> str:
+    """Of an empty store: a SQLite file, or a database of PostgreSQL where the marker `stores` asks for it."""
+    if getattr(request, "param", "sqlite") == "sqlite":
+        return f"sqlite:///{file}"
+    database: str = request.getfixturevalue("postgresql").new_database()
+    return database
+
+
+@pytest.fixture
+def artifacts(tmp_path: Path) -> str:
+    return str(tmp_path / "gradfleet-artifacts")
+
+
+@pytest.fixture
+def store(url: str) -> Iterator[Store]:
+    with Store.open(url) as opened:
         yield opened
 
 
 @pytest.fixture
-def study(store: Store, spec: dict[str, object]) -> StudyRow:
-    return store.create_study("digits", spec, fingerprint="abc", seed=7)
+def study(store: Store, spec: dict[str, object], artifacts: str) -> StudyRow:
+    return store.create_study("digits", spec, fingerprint="abc", seed=7, artifacts=artifacts)
 
 
 @pytest.fixture

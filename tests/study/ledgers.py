@@ -8,6 +8,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import optuna
+from optuna.storages import RDBStorage
+
 from gradfleet.errors import ExecutionError
 from gradfleet.objective import Objective
 from gradfleet.search.samplers import make_sampler
@@ -36,6 +39,12 @@ class Clock:
 
     def __call__(self) -> float:
         return self.time
+
+
+def optuna_study(store: Store, name: str = "digits-generation-0") -> optuna.Study:
+    """What a dashboard would see."""
+    storage = RDBStorage(store.url, engine_kwargs={"pool": store.database.engine.pool})
+    return optuna.load_study(study_name=name, storage=storage)
 
 
 def open_ledger(

@@ -17,6 +17,9 @@ from gradfleet.study.lease import Lease
 from gradfleet.study.rows import StudyRow
 from gradfleet.study.store import Store
 from gradfleet.training.history import EpochRecord
+from tests.study.ledgers import optuna_study
+
+pytestmark = pytest.mark.stores
 
 RUNNING, COMPLETE = optuna.trial.TrialState.RUNNING, optuna.trial.TrialState.COMPLETE
 PRUNED, FAIL = optuna.trial.TrialState.PRUNED, optuna.trial.TrialState.FAIL
@@ -31,10 +34,6 @@ def start(store: Store, study: StudyRow) -> Generation:
     generation = Generation(store, study, sampler)
     generation.reconcile(store.trials(study.id), store.records(study.id))
     return generation
-
-
-def in_database(store: Store) -> optuna.Study:
-    return optuna.load_study(study_name="digits-generation-0", storage=store.url)
 
 
 def run(store: Store, lease: Lease, generation: Generation, space: SearchSpace, number: int) -> None:
@@ -54,7 +53,7 @@ def test_trial_0_is_the_default_configuration(
     store: Store, study: StudyRow, space: SearchSpace, capfd: pytest.CaptureFixture[str]
 ) -> None:
     assert start(store, study).ask(space, 0) == (0, space.default())
-    (trial,) = in_database(store).trials
+    (trial,) = optuna_study(store).trials
     assert trial.params == space.default()
     assert trial.state is RUNNING
     assert capfd.readouterr() == ("", "")
@@ -71,16 +70,18 @@ def test_a_portfolio_of_another_space_is_refused(store: Store, study: StudyRow, 
     generation = Generation(store, study, sampler, portfolio=[{"architecture": "mlp", "learning_rate": 9.0}])
     with pytest.raises(SpaceError, match=r"'learning_rate'.*9\.0"):
         generation.ask(space, 1)
-    assert in_database(store).trials == []
+    assert optuna_study(store).trials == []
 
 
 def test_a_study_has_a_list_of_directions_and_its_own_name(
     store: Store, study: StudyRow, spec: dict[str, object]
 ) -> None:
-    other = store.create_study("letters", {**spec, "objective": {"metric": "val_loss", "mode": "min"}})
+    other = store.create_study(
+        "letters", {**spec, "objective": {"metric": "val_loss", "mode": "min"}}, artifacts="here"
+    )
     assert Generation(store, other, sampler).optuna_name == "letters-generation-0"
     Generation(store, study, sampler)
-    summaries = optuna.get_all_study_summaries(storage=store.url)
+    summaries = optuna.get_all_study_summaries(optuna_study(store)._storage)
     assert {summary.study_name: summary.directions[0].name for summary in summaries} == {
         "letters-generation-0": "MINIMIZE",
         "digits-generation-0": "MAXIMIZE",
@@ -91,7 +92,7 @@ def test_optuna_has_records_and_ends(store: Store, lease: Lease, space: SearchSp
     generation = start(store, lease.study)
     for number in range(3):
         run(store, lease, generation, space, number)
-    for ours, theirs in zip(store.trials(lease.study.id), in_database(store).trials, strict=True):
+    for ours, theirs in zip(store.trials(lease.study.id), optuna_study(store).trials, strict=True):
         assert (theirs.state, theirs.value, theirs.params) == (COMPLETE, ours.value, ours.config)
         assert list(theirs.intermediate_values) == [1, 2]
 
@@ -106,7 +107,7 @@ def test_what_ends_early_is_told_as_that(store: Store, study: StudyRow, space: S
     generation.tell(1, "FAIL", 0.8)
     generation.tell(2, "COMPLETE", math.nan)
     generation.tell(3, "COMPLETE")
-    told = [(trial.state, trial.value) for trial in in_database(store).trials]
+    told = [(trial.state, trial.value) for trial in optuna_study(store).trials]
     assert told == [(PRUNED, 0.5), (FAIL, None), (FAIL, None), (FAIL, None)]
 
 
@@ -118,7 +119,7 @@ def test_reports_and_tells_count_once(store: Store, study: StudyRow, space: Sear
     generation.tell(0, "COMPLETE", 0.5)
     generation.tell(0, "FAIL")
     generation.report(0, 2, 1.0)
-    (trial,) = in_database(store).trials
+    (trial,) = optuna_study(store).trials
     assert (trial.state, trial.value, trial.intermediate_values) == (COMPLETE, 0.5, {1: 0.5})
 
 
@@ -133,27 +134,27 @@ def test_killed_between_ask_and_our_row_the_trial_is_the_next_one(
     resumed = start(store, lease.study)
     assert resumed.ask(space, 3) == lost
     assert resumed.ask(space, 4)[0] == 4
-    assert len(in_database(store).trials) == 5
+    assert len(optuna_study(store).trials) == 5
 
 
 def test_killed_while_suggesting_leaves_a_trial_that_is_finished(
     store: Store, lease: Lease, space: SearchSpace
 ) -> None:
     run(store, lease, start(store, lease.study), space, 0)
-    half = in_database(store).ask()
+    half = optuna_study(store).ask()
     assert half.suggest_categorical("architecture", ["mlp", "cnn"]) in ("mlp", "cnn")
     number, config = start(store, lease.study).ask(space, 1)
     assert number == half.number
     assert config["architecture"] == half.params["architecture"]
-    assert in_database(store).trials[number].params == config
+    assert optuna_study(store).trials[number].params == config
 
 
 def test_an_orphan_of_another_space_is_told_as_failed(store: Store, study: StudyRow, space: SearchSpace) -> None:
     Generation(store, study, sampler)
-    in_database(store).ask().suggest_float("unknown", 0, 1)
-    in_database(store).ask().suggest_int("learning_rate", 1, 2)
+    optuna_study(store).ask().suggest_float("unknown", 0, 1)
+    optuna_study(store).ask().suggest_int("learning_rate", 1, 2)
     assert start(store, study).ask(SearchSpace(space.entries[:2]), 0) == (2, {"architecture": "mlp"})
-    assert [trial.state for trial in in_database(store).trials] == [FAIL, FAIL, RUNNING]
+    assert [trial.state for trial in optuna_study(store).trials] == [FAIL, FAIL, RUNNING]
 
 
 @pytest.mark.row_part("SE5")
@@ -168,7 +169,7 @@ def test_killed_before_the_tell_optuna_is_told_at_the_start(store: Store, lease:
             store.end_trial(lease, number, state)
     for _ in range(2):
         start(store, lease.study)
-        trials = in_database(store).trials
+        trials = optuna_study(store).trials
         assert [(trial.state, trial.value) for trial in trials] == [
             (COMPLETE, 0.9),
             (PRUNED, 0.4),
@@ -201,7 +202,7 @@ def test_what_a_sampler_notes_is_there_after_a_resume(store: Store, lease: Lease
     generation = Generation(store, lease.study, make)
     for number in range(6):
         run(store, lease, generation, space, number)
-    kept = [trial.system_attrs for trial in in_database(store).trials]
+    kept = [trial.system_attrs for trial in optuna_study(store).trials]
     assert any("generation" in key for attributes in kept for key in attributes)
     resumed = Generation(store, lease.study, make)
     assert [resumed._mirror.trial(number).system_attrs for number in range(6)] == kept
@@ -209,14 +210,14 @@ def test_what_a_sampler_notes_is_there_after_a_resume(store: Store, lease: Lease
 
 def test_a_study_deleted_by_another_program_is_an_error(store: Store, lease: Lease, space: SearchSpace) -> None:
     run(store, lease, start(store, lease.study), space, 0)
-    optuna.delete_study(study_name="digits-generation-0", storage=store.url)
+    optuna.delete_study(study_name="digits-generation-0", storage=optuna_study(store)._storage)
     with pytest.raises(StoreError, match="lacks trial 0, which the store has"):
         start(store, lease.study)
 
 
 def test_another_writer_is_noticed(store: Store, study: StudyRow, space: SearchSpace) -> None:
     generation = start(store, study)
-    in_database(store).ask()
+    optuna_study(store).ask()
     with pytest.raises(StoreError, match="Another program writes to the Optuna study 'digits-generation-0'"):
         generation.ask(space, 0)
 
@@ -228,9 +229,10 @@ def test_a_builder_that_raises_leaves_no_trial(store: Store, study: StudyRow) ->
     with pytest.raises(ValueError, match="dynamic value space"):
         generation.ask(SearchSpace((Entry("a", Choice(1, 3)),)), 2)
     assert generation.ask(twice, 2)[0] == 1
-    assert len(in_database(store).trials) == 2
+    assert len(optuna_study(store).trials) == 2
 
 
+@pytest.mark.stores("sqlite")
 def test_tables_of_another_optuna_are_an_error(store: Store, study: StudyRow, file: Path) -> None:
     Generation(store, study, sampler)
     with contextlib.closing(sqlite3.connect(file)) as connection, connection:

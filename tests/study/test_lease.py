@@ -24,6 +24,8 @@ from gradfleet.study.store import Store
 from gradfleet.study.tables import leases
 from gradfleet.training.history import EpochRecord
 
+pytestmark = pytest.mark.stores
+
 DRIVER = """
 import sys
 from gradfleet.errors import LeaseLostError
@@ -76,16 +78,16 @@ def test_a_living_holder_is_named(store: Store, study: StudyRow, lease: Lease) -
         Lease.acquire(store, study)
 
 
-def test_a_living_process_is_named(store: Store, study: StudyRow, file: Path, begin: Begin) -> None:
-    driver = begin(DRIVER, file, 10)
+def test_a_living_process_is_named(store: Store, study: StudyRow, url: str, begin: Begin) -> None:
+    driver = begin(DRIVER, url, 10)
     assert hear(driver) == "holds 1"
     with pytest.raises(LeaseHeldError, match=f"held by process {driver.pid} on host"):
         Lease.acquire(store, study)
 
 
 @pytest.mark.row_part("SE5")
-def test_a_killed_holder_is_taken_over_at_once(store: Store, study: StudyRow, file: Path, begin: Begin) -> None:
-    driver = begin(DRIVER, file, 10)
+def test_a_killed_holder_is_taken_over_at_once(store: Store, study: StudyRow, url: str, begin: Begin) -> None:
+    driver = begin(DRIVER, url, 10)
     assert hear(driver) == "holds 1"
     driver.kill()  # and not waited for: it is a zombie now
     while b"State:\tZ" not in Path(f"/proc/{driver.pid}/status").read_bytes():
@@ -96,31 +98,39 @@ def test_a_killed_holder_is_taken_over_at_once(store: Store, study: StudyRow, fi
     assert time.monotonic() - begun < 0.5
 
 
+@pytest.mark.soak
 @pytest.mark.row_part("SE5")
 def test_a_holder_that_slept_through_a_take_over_writes_nothing(
-    store: Store, study: StudyRow, file: Path, begin: Begin
+    store: Store,
+    study: StudyRow,
+    url: str,
+    begin: Begin,
+    soak: bool,  # noqa: FBT001
 ) -> None:
-    driver = begin(DRIVER, file, 0.05)
-    assert hear(driver) == "holds 1"
-    tell(driver)
-    assert hear(driver) == "True"
-    os.kill(driver.pid, signal.SIGSTOP)
-    time.sleep(0.5)
-    with Lease.acquire(store, study, silence=0.3) as lease:
-        assert lease.number == 2
-        os.kill(driver.pid, signal.SIGCONT)
-        for _ in range(20):
-            tell(driver)
-            assert hear(driver).startswith(
-                "LeaseLostError The lease 1 of study 'digits' has ended: it was taken over by "
-            )
-        assert len(store.records(study.id)) == 1
-        assert store.add_record(lease, 0, EpochRecord(2, {"val_accuracy": 1.0}))
+    rounds = 20 if soak else 2
+    for number in range(1, 2 * rounds, 2):
+        driver = begin(DRIVER, url, 0.05)
+        assert hear(driver) == f"holds {number}"
+        os.kill(driver.pid, signal.SIGSTOP)
+        time.sleep(0.4)
+        with Lease.acquire(store, study, silence=0.3) as lease:
+            assert lease.number == number + 1
+            os.kill(driver.pid, signal.SIGCONT)
+            for _ in range(20):
+                tell(driver)
+                refused = f"LeaseLostError The lease {number} of study 'digits' has ended: it was taken over by "
+                assert hear(driver).startswith(refused)
+            assert len(store.records(study.id)) == number // 2
+            assert store.add_record(lease, 0, EpochRecord(number // 2 + 1, {"val_accuracy": 1.0}))
+        driver.kill()
 
 
-def test_of_two_leases_only_the_later_writes(store: Store, study: StudyRow, lease: Lease) -> None:
+def test_of_two_leases_only_the_later_writes(store: Store, study: StudyRow, lease: Lease, url: str) -> None:
     pretend(store, study, host="elsewhere", heartbeat=time.time() - 60)
-    with Store.open(store.database.url.database) as other, Lease.acquire(other, study) as later:
+    with (
+        Store.open(url) as other,
+        Lease.acquire(other, study) as later,
+    ):
         writes: list[Callable[[Lease], object]] = [
             lambda held: store.set_state(held, "running"),
             lambda held: store.add_trial(held, 0, {}, seed=0, optuna_number=0),
@@ -212,7 +222,7 @@ def test_a_process_is_dead_only_where_that_can_be_proved(change: dict[str, Any],
 
 
 def test_two_studies_have_their_own_drivers(store: Store, lease: Lease, spec: dict[str, object]) -> None:
-    other = store.create_study("letters", spec)
+    other = store.create_study("letters", spec, artifacts="here")
     with Lease.acquire(store, other) as second:
         store.set_state(second, "running")
         store.set_state(lease, "paused")

@@ -6,15 +6,16 @@ import random
 import subprocess
 import time
 from collections.abc import Callable
-from pathlib import Path
 
-import optuna
 import pytest
 
 from gradfleet.search.space import SearchSpace
 from gradfleet.study import requests
 from gradfleet.study.rows import StudyRow
 from gradfleet.study.store import Store
+from tests.study.ledgers import optuna_study
+
+pytestmark = pytest.mark.stores
 
 # The order of writes is that of a sweep: ours first, then Optuna's; an ask is the other way round.
 DRIVER = """
@@ -61,7 +62,7 @@ def check(store: Store, study: StudyRow, trials: int) -> list[object]:
     assert [(row.number, row.epoch) for row in store.records(study.id)] == [
         (number, epoch) for number in range(trials) for epoch in (1, 2, 3)
     ]
-    theirs = optuna.load_study(study_name=f"{study.name}-generation-0", storage=store.url).trials
+    theirs = optuna_study(store, f"{study.name}-generation-0").trials
     assert [(trial.state.name, trial.value, trial.params) for trial in theirs] == [
         ("COMPLETE", row.value, row.config) for row in ours
     ]
@@ -75,31 +76,31 @@ def test_a_driver_killed_again_and_again_ends_with_what_an_undisturbed_one_finds
     store: Store,
     study: StudyRow,
     spec: dict[str, object],
-    file: Path,
+    url: str,
     begin: Begin,
     soak: bool,  # noqa: FBT001
 ) -> None:
     kills, chance = 20 if soak else 3, random.Random(1)
     trials = 4 * kills
     for _ in range(kills):
-        driver = begin(DRIVER, file, "digits", trials, 0.01)
+        driver = begin(DRIVER, url, "digits", trials, 0.01)
         assert driver.stdout is not None
         assert driver.stdout.readline() == "drives\n"
         time.sleep(chance.uniform(0.0, 0.2))
         driver.kill()
         driver.wait()
-    assert begin(DRIVER, file, "digits", trials, 0).communicate()[0] == "drives\ndone\n"
-    undisturbed = store.create_study("letters", spec)
-    assert begin(DRIVER, file, "letters", trials, 0).communicate()[0] == "drives\ndone\n"
+    assert begin(DRIVER, url, "digits", trials, 0).communicate()[0] == "drives\ndone\n"
+    undisturbed = store.create_study("letters", spec, artifacts="here")
+    assert begin(DRIVER, url, "letters", trials, 0).communicate()[0] == "drives\ndone\n"
     assert check(store, study, trials) == check(store, undisturbed, trials)
 
 
 @pytest.mark.row_part("TP4")
 def test_four_drivers_and_a_watcher_on_one_store_lose_nothing(
-    store: Store, spec: dict[str, object], file: Path, begin: Begin, space: SearchSpace
+    store: Store, spec: dict[str, object], url: str, begin: Begin, space: SearchSpace
 ) -> None:
-    studies = [store.create_study(f"study-{number}", spec) for number in range(4)]
-    drivers = [begin(DRIVER, file, study.name, 5, 0) for study in studies]
+    studies = [store.create_study(f"study-{number}", spec, artifacts="here") for number in range(4)]
+    drivers = [begin(DRIVER, url, study.name, 5, 0) for study in studies]
     asked = 0
     while any(driver.poll() is None for driver in drivers):
         for study in studies:

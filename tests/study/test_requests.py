@@ -10,6 +10,8 @@ from gradfleet.study.lease import Lease
 from gradfleet.study.rows import StudyRow
 from gradfleet.study.store import Store
 
+pytestmark = pytest.mark.stores
+
 
 def test_a_request_is_pending_until_it_is_answered(store: Store, study: StudyRow, lease: Lease) -> None:
     first = requests.add(store, study, "pause")
@@ -33,7 +35,7 @@ def test_an_unknown_request_names_the_nearest(store: Store, study: StudyRow) -> 
 
 
 def test_a_request_of_another_study_is_not_answered(store: Store, lease: Lease, spec: dict[str, object]) -> None:
-    other = store.create_study("letters", spec)
+    other = store.create_study("letters", spec, artifacts="here")
     request = requests.add(store, other, "stop")
     requests.answer(store, lease, request, "Stopped.")
     assert [row.id for row in requests.pending(store, other)] == [request]

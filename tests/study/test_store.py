@@ -23,6 +23,8 @@ from gradfleet.study.rows import StudyRow
 from gradfleet.study.store import Store
 from gradfleet.training.history import EpochRecord
 
+pytestmark = pytest.mark.stores
+
 
 def record(epoch: int, accuracy: float, loss: float = 1.0) -> EpochRecord:
     return EpochRecord(epoch, {"val_accuracy": accuracy, "val_loss": loss})
@@ -32,13 +34,15 @@ def begin_trial(store: Store, lease: Lease, number: int = 0) -> None:
     store.add_trial(lease, number, {"architecture": "mlp"}, seed=5, optuna_number=number)
 
 
-def test_a_study_reads_back_as_it_was_made(store: Store, study: StudyRow, spec: dict[str, object], file: Path) -> None:
-    with Store.open(file) as again:
+def test_a_study_reads_back_as_it_was_made(
+    store: Store, study: StudyRow, spec: dict[str, object], url: str, artifacts: str
+) -> None:
+    with Store.open(url) as again:
         assert again.study("digits") == study
     assert study.spec == spec
     assert study.objective == Objective("val_accuracy", "max")
     assert (study.fingerprint, study.seed, study.state) == ("abc", 7, "queued")
-    assert study.artifacts == str(file.parent / "gradfleet-artifacts")
+    assert study.artifacts == artifacts
     assert abs(study.created - time.time()) < 60
 
 
@@ -194,13 +198,13 @@ def test_an_unknown_trial_says_how_many_there_are(store: Store, study: StudyRow)
 
 def test_a_name_is_given_once(store: Store, study: StudyRow, spec: dict[str, object]) -> None:
     with pytest.raises(SettingError, match=r"'digits' is in the store .* already\. Pass resume=True"):
-        store.create_study("digits", spec)
+        store.create_study("digits", spec, artifacts="here")
 
 
 @pytest.mark.parametrize("name", ["", "..", "a/b", "a b", ".hidden", "-rf", "ä", "a" * 101, "a\n"])
 def test_a_name_that_is_no_folder_is_refused(store: Store, spec: dict[str, object], name: str) -> None:
     with pytest.raises(SettingError, match="A study's name is a folder's too"):
-        store.create_study(name, spec)
+        store.create_study(name, spec, artifacts="here")
 
 
 def test_resuming_with_the_same_gives_the_study(store: Store, study: StudyRow, spec: dict[str, object]) -> None:
@@ -233,14 +237,14 @@ def test_a_changed_range_is_one_line(store: Store, study: StudyRow, spec: dict[s
         store.open_study("digits", {**spec, "space": {"dimensions": dimensions}}, fingerprint="abc")
 
 
-def test_two_processes_may_make_a_store_at_once(file: Path, begin: Callable[..., subprocess.Popen[str]]) -> None:
+def test_two_processes_may_make_a_store_at_once(url: str, begin: Callable[..., subprocess.Popen[str]]) -> None:
     code = """
 import sys
 from gradfleet.study.store import Store
 print("ready"); sys.stdin.readline()
 print(len(Store.open(sys.argv[1]).studies()))
 """
-    processes = [begin(code, file) for _ in range(3)]
+    processes = [begin(code, url) for _ in range(3)]
     for process in processes:
         assert process.stdout is not None
         assert process.stdout.readline() == "ready\n"
@@ -250,12 +254,14 @@ print(len(Store.open(sys.argv[1]).studies()))
     assert [process.stdout.readline() for process in processes if process.stdout is not None] == ["0\n"] * 3
 
 
+@pytest.mark.stores("sqlite")
 def test_a_store_that_is_there_opens_fast(store: Store, file: Path) -> None:
-    begun = time.perf_counter()
+    begun = time.process_time()
     Store.open(file).close()
-    assert time.perf_counter() - begun < 0.1
+    assert time.process_time() - begun < 0.1
 
 
+@pytest.mark.stores("sqlite")
 def test_a_locked_database_is_waited_for(store: Store, study: StudyRow, lease: Lease, file: Path) -> None:
     other = sqlite3.connect(file, isolation_level=None, check_same_thread=False)
     other.execute("BEGIN IMMEDIATE")
@@ -274,6 +280,7 @@ def test_a_database_that_stays_locked_is_an_error_with_the_next_step(file: Path,
         other.close()
 
 
+@pytest.mark.stores("sqlite")
 def test_sqlite_does_not_wait_for_the_disk_at_each_commit(store: Store) -> None:
     with store.database.engine.connect() as connection:
         pragmas = [connection.exec_driver_sql(f"PRAGMA {name}").scalar() for name in ("journal_mode", "synchronous")]

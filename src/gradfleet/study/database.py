@@ -10,7 +10,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, TypeVar
 
-from sqlalchemy import URL, Connection, Engine, create_engine, event, make_url
+from sqlalchemy import URL, Connection, Engine, create_engine, event, func, make_url, select
 from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError, OperationalError, SQLAlchemyError
 
 from gradfleet.errors import NotFoundError, StoreError
@@ -18,6 +18,7 @@ from gradfleet.errors import NotFoundError, StoreError
 T = TypeVar("T")
 _PERMANENT = {sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_READONLY, sqlite3.SQLITE_ERROR, sqlite3.SQLITE_PERM}
 _WRITES = "gradfleet_writes"
+_LOCK = 0x6772_6164  # "grad": a number of PostgreSQL's advisory locks, which all programs of a database share
 
 
 class Database:
@@ -34,25 +35,28 @@ class Database:
         self.url = url
         self._patience = patience
         try:
-            self.engine = create_engine(url, connect_args=connect_args(url, busy=min(5.0, patience)))
+            self.engine = create_engine(url, connect_args=_connect_args(url, busy=min(5.0, patience)))
         except ImportError as error:
-            needed = f'a driver for {url.drivername}: pip install "gradfleet[service]"'
+            needed = f'a driver for {url.drivername}: pip install "gradfleet[postgresql]"'
             raise StoreError(f"The store {self} needs {needed} ({error}).") from error
         except (ArgumentError, NoSuchModuleError) as error:
             raise StoreError(f"{self} is no store that gradfleet knows: use sqlite:/// or postgresql://.") from error
         event.listen(self.engine, "begin", _begin)
+        # As PostgreSQL comes, each statement sees its own moment. Writes are at rest behind the lease's row.
+        snapshot = {} if sqlite_file(url) else {"isolation_level": "REPEATABLE READ"}
+        self._reading = self.engine.execution_options(**snapshot)
+        self._writing = self.engine.execution_options(**{_WRITES: True})
 
     def __str__(self) -> str:
         return self.url.render_as_string(hide_password=True)
 
     def read(self, work: Callable[[Connection], T]) -> T:
         """What `work` reads, all of it from one moment."""
-        return self.patiently(lambda: self._transact(self.engine, work))
+        return self.patiently(lambda: self._transact(self._reading, work))
 
     def write(self, work: Callable[[Connection], T]) -> T:
         """Run `work` in one transaction. It may run again after a fault, so it must not mind what it wrote before."""
-        engine = self.engine.execution_options(**{_WRITES: True})
-        return self.patiently(lambda: self._transact(engine, work))
+        return self.patiently(lambda: self._transact(self._writing, work))
 
     def patiently(self, attempt: Callable[[], T]) -> T:
         """Call `attempt` until the database lets it through; pauses grow and are jittered.
@@ -122,9 +126,18 @@ def sqlite_file(url: URL) -> Path | None:
     return Path(url.database) if url.get_backend_name() == "sqlite" and url.database else None
 
 
-def connect_args(url: URL, *, busy: float) -> dict[str, Any]:
+def _connect_args(url: URL, *, busy: float) -> dict[str, Any]:
     """What every connection to `url` is made with, Optuna's included; `busy`: seconds to wait for a lock of SQLite."""
-    return {"factory": _QuickConnection, "timeout": busy} if sqlite_file(url) else {}
+    if sqlite_file(url):
+        return {"factory": _QuickConnection, "timeout": busy}
+    # A host that is gone answers nothing at all; the system would wait for it for minutes.
+    return {"connect_timeout": 5, "tcp_user_timeout": 10_000}
+
+
+def one_at_a_time(connection: Connection) -> None:
+    """Let no other transaction that asks for the same run beside this one; SQLite never does."""
+    if connection.dialect.name == "postgresql":
+        connection.execute(select(func.pg_advisory_xact_lock(_LOCK)))
 
 
 class _QuickConnection(sqlite3.Connection):

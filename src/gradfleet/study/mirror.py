@@ -21,7 +21,7 @@ from optuna.trial import TrialState as OptunaState
 from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 
 from gradfleet.errors import StoreError
-from gradfleet.study.database import Database, connect_args
+from gradfleet.study.database import Database
 
 T = TypeVar("T")
 Direction = Literal["minimize", "maximize"]
@@ -159,7 +159,7 @@ def _open(database: Database) -> RDBStorage:
     deadline = time.monotonic() + 5.0
     while True:
         try:
-            return RDBStorage(url, engine_kwargs={"connect_args": connect_args(database.url, busy=5.0)})
+            return RDBStorage(url, engine_kwargs={"pool": database.engine.pool})  # closed with the store
         except (DBAPIError, StorageInternalError):
             # Optuna makes its tables one by one: another process that does so at once is met as "exists already".
             if time.monotonic() > deadline:

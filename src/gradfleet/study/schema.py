@@ -9,7 +9,7 @@ from sqlalchemy.schema import CreateColumn
 
 from gradfleet.errors import StoreError
 from gradfleet.study import tables
-from gradfleet.study.database import Database
+from gradfleet.study.database import Database, one_at_a_time
 
 
 def prepare(database: Database) -> None:
@@ -37,6 +37,7 @@ def _version(connection: Connection) -> int | None:
 
 
 def _make(connection: Connection) -> int:
+    one_at_a_time(connection)
     found = _version(connection)  # another process may have made them since we looked
     if found is not None:
         return found

@@ -13,7 +13,7 @@ from sqlalchemy import Connection, Select, Table, and_, delete, insert, select, 
 from gradfleet.errors import NotFoundError, SettingError, unknown_name
 from gradfleet.study import journal, schema
 from gradfleet.study.artifacts import absolute
-from gradfleet.study.database import Database, check_file, parse_url, sqlite_file
+from gradfleet.study.database import Database, check_file, one_at_a_time, parse_url, sqlite_file
 from gradfleet.study.matching import check_match
 from gradfleet.study.provenance import git_commit, package_versions
 from gradfleet.study.rows import GenerationRow, RecordRow, StudyRow, StudyState, TrialRow, TrialState
@@ -300,6 +300,7 @@ def name_taken(name: str, store: str) -> SettingError:
 
 
 def _insert_study(connection: Connection, values: Mapping[str, Any], *, store: str) -> None:
+    one_at_a_time(connection)  # else two of one name could both find it free
     name, now = values["name"], values["created"]
     if connection.execute(select(studies.c.id).where(studies.c.name == name)).first():
         raise name_taken(name, store)
