@@ -5,7 +5,7 @@ STAMP := .venv/.installed
 PIP := $(BIN)/python -m pip --quiet --disable-pip-version-check
 
 .DEFAULT_GOAL := help
-.PHONY: help env lint test demo soak rows bench clean
+.PHONY: help env system lint test demo soak rows bench clean
 
 help:  ## this list
 	@sed -n 's/^\([a-z]*\):.*## /  make \1	/p' $(MAKEFILE_LIST)
@@ -17,8 +17,17 @@ $(STAMP): pyproject.toml constraints.txt
 	@$(BIN)/python -m pip --version >/dev/null 2>&1 || $(PYTHON) -m venv .venv
 	@echo "Installing into .venv (once; a few minutes on a fresh machine)" >&2
 	@$(PIP) install --constraint constraints.txt torch
-	@$(PIP) install --constraint constraints.txt --editable '.[dev,plots,trackers]'
+	@$(PIP) install --constraint constraints.txt --editable '.[dev,plots,postgresql,trackers]'
 	@touch $@
+
+# The one thing that tests use beside Python packages; without it those that need it are skipped.
+system:  ## PostgreSQL's server from Debian, where that can be installed
+	@if command -v apt-get >/dev/null && [ "$$(id -u)" = 0 ] && ! ls /usr/lib/postgresql/*/bin/initdb >/dev/null 2>&1; then \
+		echo "Installing PostgreSQL for the tests" >&2; \
+		export DEBIAN_FRONTEND=noninteractive; \
+		{ apt-get update -qq && apt-get install -qq --no-install-recommends postgresql; } >/dev/null 2>&1 \
+			|| echo "PostgreSQL could not be installed: its tests are skipped." >&2; \
+	fi
 
 lint: env  ## style, types and layers
 	@$(BIN)/ruff check .
@@ -26,17 +35,17 @@ lint: env  ## style, types and layers
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports
 
-test: env lint  ## everything that must hold: style, types, layers, then the tests, those that start Ray last
+test: env system lint  ## everything that must hold: style, types, layers, then the tests, those that start Ray last
 	@$(BIN)/pytest -m "not ray" --numprocesses 2 --dist worksteal
 	@$(BIN)/pytest -m ray
 
 demo: env  ## the main job on real handwritten digits
 	@$(BIN)/python examples/digits_demo.py
 
-soak: env  ## what is repeated for statistics, in full length
+soak: env system  ## what is repeated for statistics, in full length
 	@$(BIN)/pytest -m soak --soak
 
-rows: env  ## the feature table: ID, state, test
+rows: env system  ## the feature table: ID, state, test
 	@mkdir -p build
 	@$(BIN)/pytest --rows=build/rows.txt > build/rows.log 2>&1; \
 	case $$? in 0|1|5) cat build/rows.txt ;; *) cat build/rows.log >&2; exit 1 ;; esac
