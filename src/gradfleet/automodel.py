@@ -25,6 +25,7 @@ from gradfleet.study.places import artifacts_of, prepared_folder
 from gradfleet.study.preflight import check_study
 from gradfleet.study.progress import SweepProgress
 from gradfleet.study.rows import StudyRow
+from gradfleet.study.schedulers.names import SchedulerChoice
 from gradfleet.study.store import Store
 from gradfleet.study.study import Study
 from gradfleet.training.callbacks.callback import Callback
@@ -147,7 +148,7 @@ class AutoModel:
         patience: int | None = None,
         epochs: int = 10,
         sampler: str = "tpe",
-        scheduler: str = "asha",
+        scheduler: SchedulerChoice = "asha",
         portfolio: Sequence[Config] = (),
         resources: Resources | None = None,
         cluster: str | None = None,
@@ -172,7 +173,8 @@ class AutoModel:
             patience: stop after so many trials without a better one.
             epochs: of one trial at most.
             sampler: "tpe" or "random".
-            scheduler: "asha" stops trials that are behind others at the same epoch; "none" stops none.
+            scheduler: who is stopped early: "asha", "hyperband", "median" or "none"; or a value of
+                `gradfleet.study.schedulers` with its settings, such as `Asha(grace=2)`.
             portfolio: configurations to try after the default one.
             resources: of one trial; when not given one CPU core, and one GPU where there is any.
             cluster: None runs on this machine; "auto" on the Ray cluster this machine is part of; "inline" in this

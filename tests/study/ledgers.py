@@ -20,7 +20,7 @@ from gradfleet.study.generation import Generation
 from gradfleet.study.lease import Lease
 from gradfleet.study.ledger import StudyLedger
 from gradfleet.study.rows import StudyRow
-from gradfleet.study.scheduler import NoScheduler, Scheduler
+from gradfleet.study.scheduler import NoScheduler, Scheduler, Verdict
 from gradfleet.study.store import Store
 from gradfleet.study.watcher import Watcher
 from gradfleet.training.history import EpochRecord
@@ -159,19 +159,20 @@ class TwoAtOnce:
         return False
 
 
-class StopsAt:
+class StopsAt(Scheduler):
     """A scheduler that stops one trial at one epoch, and keeps all it was asked."""
 
     def __init__(self, number: int, epoch: int) -> None:
         self._stops = (number, epoch)
         self.seen: list[tuple[str, int, int]] = []
 
-    def goes_on(self, number: int, record: EpochRecord) -> bool:
+    def judge(self, number: int, record: EpochRecord) -> Verdict:
         self.seen.append(("record", number, record.epoch))
-        return (number, record.epoch) != self._stops
+        return Verdict.STOP if (number, record.epoch) == self._stops else Verdict.GO_ON
 
-    def ended(self, number: int, record: EpochRecord) -> None:
-        self.seen.append(("end", number, record.epoch))
+    def ended(self, number: int, last: EpochRecord | None) -> None:
+        if last is not None:
+            self.seen.append(("end", number, last.epoch))
 
 
 def outcomes(store: Store, study: StudyRow) -> list[dict[str, Any]]:

@@ -8,7 +8,6 @@ from typing import Any
 
 from gradfleet.data.prepared import DataRef
 from gradfleet.errors import NoUsableTrialError, SettingError, unknown_name
-from gradfleet.fleet.schedulers import make_scheduler
 from gradfleet.objective import Objective
 from gradfleet.search.samplers import make_sampler
 from gradfleet.search.space import SearchSpace
@@ -19,7 +18,8 @@ from gradfleet.study.lease import Lease
 from gradfleet.study.ledger import StudyLedger
 from gradfleet.study.progress import SweepProgress
 from gradfleet.study.rows import StudyRow
-from gradfleet.study.scheduler import Scheduler
+from gradfleet.study.scheduler import Course, Scheduler
+from gradfleet.study.schedulers.names import SchedulerChoice, scheduler_options
 from gradfleet.study.store import Store
 from gradfleet.study.study import Study
 from gradfleet.trials.executor import Executor, InlineExecutor
@@ -45,7 +45,7 @@ class SweepSettings:
     budget: Budget
     epochs: int = 10
     sampler: str = "tpe"
-    scheduler: str = "asha"
+    scheduler: SchedulerChoice = "asha"
     resources: Resources = field(default_factory=Resources)
     cluster: str | None = None
     seed: int = 0
@@ -54,7 +54,7 @@ class SweepSettings:
 
     def __post_init__(self) -> None:
         problems = [f"{name} is at least 1, got {value}." for name, value in self._counts() if value < 1]
-        for check in (self.sampler_for, self.new_scheduler):
+        for check in (self.sampler_for, self._check_scheduler):
             try:
                 check()
             except SettingError as error:
@@ -68,7 +68,7 @@ class SweepSettings:
         """What the study's spec keeps of it."""
         return {
             "sampler": str(self.sampler),
-            "scheduler": self.scheduler,
+            "scheduler": scheduler_options(self.scheduler).to_json(),
             "epochs": self.epochs,
             "seed": self.seed,
             "keep": self.keep,
@@ -83,8 +83,16 @@ class SweepSettings:
     def sampler_for(self, number: int = 0) -> Any:
         return make_sampler(self.sampler, seed=self.seed, number=number)
 
-    def new_scheduler(self) -> Scheduler:
-        return make_scheduler(self.scheduler, objective=self.objective, epochs=self.epochs)
+    def new_scheduler(self, space: SearchSpace) -> Scheduler:
+        course = Course(
+            objective=self.objective, epochs=self.epochs, space=space, seed=self.seed, trials=self.budget.trials
+        )
+        return scheduler_options(self.scheduler).build(course)
+
+    def _check_scheduler(self) -> None:
+        options = scheduler_options(self.scheduler)
+        if found := options.problems(epochs=self.epochs, trials=self.budget.trials):
+            raise SettingError(found)
 
     def executor(self) -> Executor:
         """This process without Ray for "inline", else Ray Tune, connected.
@@ -172,7 +180,7 @@ def _open_ledger(
         lease,
         space=space,
         generation=Generation(store, lease.study, settings.sampler_for, portfolio=settings.portfolio),
-        scheduler=settings.new_scheduler(),
+        scheduler=settings.new_scheduler(space),
         budget=settings.budget,
         plan=plan,
         keep=settings.keep,

@@ -28,7 +28,7 @@ from gradfleet.study.lease import Lease
 from gradfleet.study.live import LiveTrial
 from gradfleet.study.retention import disposable
 from gradfleet.study.rows import RecordRow, StudyState, TrialRow, TrialState
-from gradfleet.study.scheduler import Scheduler
+from gradfleet.study.scheduler import Scheduler, Verdict
 from gradfleet.study.steering import Steering
 from gradfleet.study.store import Store
 from gradfleet.study.watcher import Watcher
@@ -92,28 +92,28 @@ class StudyLedger:
         self._generation.reconcile(trials, records)
         self._numbers = {trial.number for trial in trials}
         histories: dict[int, list[RecordRow]] = {trial.number: [] for trial in trials}
-        goes_on = dict.fromkeys(histories, True)
+        verdicts = dict.fromkeys(histories, Verdict.GO_ON)
         for event in chronicle(trials, records):
             history = histories[event.number]
             if isinstance(event, RecordRow):
                 history.append(event)
                 self._spending.recorded(event.record)
-                goes_on[event.number] = self._scheduler.goes_on(event.number, event.record)
+                verdicts[event.number] = self._scheduler.judge(event.number, event.record)
             else:
                 self._count_end(event.number, last=history[-1].record if history else None)
         for trial in trials:
             if trial.state == "RUNNING":
-                self._take_up(trial, histories[trial.number], goes_on=goes_on[trial.number])
+                self._take_up(trial, histories[trial.number], verdicts[trial.number])
         self._store.set_state(self._lease, "running")
         if self._watcher:
             self._watcher.gone_on_with(self._store.trials(self._study.id))
 
-    def _take_up(self, trial: TrialRow, history: Sequence[RecordRow], *, goes_on: bool) -> None:
+    def _take_up(self, trial: TrialRow, history: Sequence[RecordRow], verdict: Verdict) -> None:
         """A trial whose driver died: settle it when its end was already decided, else line it up."""
         plan = self._plan_of(trial.number, trial.config, trial.seed)
         live = self._live[trial.number] = LiveTrial.of_row(plan, trial, history)
-        if not (goes_on or live.stopped or live.has_all_epochs):  # killed before the verdict was written
-            self._stop(live, _verdict(history[-1].record))
+        if verdict is Verdict.STOP and not (live.stopped or live.has_all_epochs):  # killed before it was written
+            self._stop(live, _stopped(history[-1].record))
         self._again(trial.number)
 
     # What an executor asks and tells
@@ -172,8 +172,8 @@ class StudyLedger:
         self._spending.recorded(record)
         if self._watcher:
             self._watcher.recorded(number, record)
-        goes_on = self._scheduler.goes_on(number, record)
-        return self._may_go_on(live, None if goes_on else _verdict(record))
+        verdict = self._scheduler.judge(number, record)
+        return self._may_go_on(live, _stopped(record) if verdict is Verdict.STOP else None)
 
     def end(self, number: int, error: str | None = None) -> None:
         live = self._live[number]
@@ -336,8 +336,7 @@ class StudyLedger:
             self._watcher.ended(self._store.trial(self._study.id, number))
 
     def _count_end(self, number: int, *, last: EpochRecord | None) -> None:
-        if last is not None:
-            self._scheduler.ended(number, last)
+        self._scheduler.ended(number, last)
         self._spending.ended()
 
     def _delete(self, addresses: list[str]) -> None:
@@ -359,7 +358,7 @@ class StudyLedger:
             self._later.popleft()
 
 
-def _verdict(record: EpochRecord) -> str:
+def _stopped(record: EpochRecord) -> str:
     return f"The scheduler stopped it after epoch {record.epoch}."
 
 
