@@ -40,6 +40,7 @@ from gradfleet.trials.plan import Config
 from gradfleet.trials.recipe import Recipe
 from gradfleet.trials.recipes import TaskReference, by_value, pickle_reference, store_recipe
 from gradfleet.trials.resources import Resources
+from gradfleet.trials.sources import sources_of
 
 
 class AutoModel:
@@ -271,6 +272,13 @@ class AutoModel:
         assert isinstance(self.recipe, FunctionRecipe)
         return {"train": _source(self.recipe.train)}
 
+    def _functions(self) -> list[Callable[..., Any]]:
+        """The user's own functions and classes that a trial runs."""
+        if isinstance(self.recipe, ModelRecipe):
+            return [*self.tuner.builders().values(), *self.recipe.callbacks]
+        assert isinstance(self.recipe, FunctionRecipe)
+        return [self.recipe.train]
+
     def _study(
         self,
         store: Store,
@@ -291,16 +299,29 @@ class AutoModel:
             "training": {"epochs": settings.epochs, **self._training()},
             "recipe": self._reference.to_json() if self._reference else pickle_reference(place),
             "data": None if prepared is None else prepared.place,
+            "facts": None if prepared is None else _facts(prepared),
         }
         # The folder is named after content, split and preparation: the same rows split otherwise are other data.
         fingerprint = None if prepared is None else Path(prepared.place).name
         if resume and name in (study.name for study in store.studies()):
             return store.open_study(name, spec, fingerprint=fingerprint)
         packed = None if self._reference else by_value(self.recipe)  # before the study is there
-        study = store.create_study(name, spec, fingerprint=fingerprint, seed=settings.seed, artifacts=artifacts)
+        study = store.create_study(
+            name,
+            spec,
+            fingerprint=fingerprint,
+            seed=settings.seed,
+            artifacts=artifacts,
+            texts=sources_of(self._functions()),
+        )
         if packed is not None:
             store_recipe(packed, place)
         return study
+
+
+def _facts(prepared: DataRef) -> dict[str, Any]:
+    """What a reader of the study is told of its data; statistics stay with the data."""
+    return {name: value for name, value in prepared.open().facts.to_json().items() if name != "statistics"}
 
 
 def _source(make: Any) -> str:

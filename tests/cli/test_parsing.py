@@ -25,7 +25,18 @@ EXAMPLES = sorted(
 
 
 def test_the_verbs_are_these() -> None:
-    assert sorted(VERBS) == ["doctor", "evaluate", "fit", "leaderboard", "note", "predict", "star", "tasks"]
+    assert sorted(VERBS) == [
+        "best",
+        "doctor",
+        "evaluate",
+        "fit",
+        "leaderboard",
+        "note",
+        "predict",
+        "replay",
+        "star",
+        "tasks",
+    ]
 
 
 @pytest.mark.parametrize("verb", sorted(VERBS))

@@ -49,7 +49,8 @@ def test_a_study_reads_back_as_it_was_made(
 def test_a_study_keeps_the_versions_it_was_made_with(study: StudyRow) -> None:
     assert study.versions["torch"].partition("+")[0] == torch.__version__.partition("+")[0]
     assert study.versions["optuna"] == optuna.__version__
-    assert set(study.versions) == {"python", "gradfleet", "torch", "ray", "optuna"}
+    assert list(study.versions)[:5] == ["python", "gradfleet", "torch", "ray", "optuna"]
+    assert {"numpy", "pandas", "scikit-learn"} < set(study.versions)
 
 
 def test_a_study_keeps_the_commit_of_the_working_folder(

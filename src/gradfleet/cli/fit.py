@@ -16,6 +16,7 @@ from gradfleet.errors import SettingError, unknown_name
 
 if TYPE_CHECKING:
     from gradfleet.study.study import Study
+    from gradfleet.study.view import BestTrial
 
 TASKS_EXAMPLES = ("gradfleet tasks", "gradfleet tasks --json")
 
@@ -130,22 +131,26 @@ def fit(
 
 def outcome(study: Study) -> dict[str, Any]:
     """What `fit --json` says of a study that has ended."""
-    best = study.best
     return {
         "study": study.name,
         "state": study.state,
         "objective": {"metric": study.objective.metric, "mode": study.objective.mode},
-        "best": {
-            "trial": best.number,
-            "value": best.value,
-            "epoch": best.epoch,
-            "metrics": best.metrics,
-            "config": best.config,
-            "checkpoint": best.checkpoint,
-        },
+        "best": facts(study.best),
         "trials": len(study.trials),
         "store": study.store_url,
         "artifacts": study.artifacts.url,
+    }
+
+
+def facts(trial: BestTrial) -> dict[str, Any]:
+    """What a trial with a result is, as JSON."""
+    return {
+        "trial": trial.number,
+        "value": trial.value,
+        "epoch": trial.epoch,
+        "metrics": trial.metrics,
+        "config": trial.config,
+        "checkpoint": trial.checkpoint,
     }
 
 
@@ -167,20 +172,23 @@ def _exit_code(study: Study, target: float | None) -> int:
     return exits.DONE
 
 
-def _report(found: dict[str, Any], *, store: str | None) -> str:
+def lines_of(found: dict[str, Any]) -> dict[str, object]:
+    """What `outcome` found, a line a name."""
     best, metric = found["best"], found["objective"]["metric"]
-    lines = {
+    config = {name: f"{value:.6g}" if isinstance(value, float) else value for name, value in best["config"].items()}
+    return {
         "study": f"{found['study']} ({found['state']}, {found['trials']} trials)",
         "best trial": f"{best['trial']}, {metric} {best['value']:.4f} after epoch {best['epoch']}",
-        **{
-            f"  {name}": f"{value:.6g}" if isinstance(value, float) else value for name, value in best["config"].items()
-        },
+        **{f"  {name}": value for name, value in config.items()},
         "store": found["store"],
         "checkpoint": best["checkpoint"],
     }
+
+
+def _report(found: dict[str, Any], *, store: str | None) -> str:
     where = "" if store is None else f" --store {shlex.quote(store)}"
     nexts = (f"leaderboard {found['study']}", f"evaluate {found['study']}", f"predict {found['study']} FILE...")
-    return "\n".join([pairs(lines), "", "Next:", *(f"  gradfleet {verb}{where}" for verb in nexts)])
+    return "\n".join([pairs(lines_of(found)), "", "Next:", *(f"  gradfleet {verb}{where}" for verb in nexts)])
 
 
 def _summary(task: str) -> str:

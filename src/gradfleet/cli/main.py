@@ -8,7 +8,7 @@ import typer
 from typer.core import TyperGroup
 
 import gradfleet
-from gradfleet.cli import doctor, exits, fit, leaderboard, predict
+from gradfleet.cli import doctor, exits, fit, leaderboard, predict, trials
 from gradfleet.cli.options import examples
 
 
@@ -69,8 +69,10 @@ app.command(epilog=examples(*fit.FIT_EXAMPLES))(fit.fit)
 app.command(epilog=examples(*leaderboard.EXAMPLES))(leaderboard.leaderboard)
 app.command(epilog=examples(*leaderboard.STAR_EXAMPLES))(leaderboard.star)
 app.command(epilog=examples(*leaderboard.NOTE_EXAMPLES))(leaderboard.note)
+app.command(epilog=examples(*trials.BEST_EXAMPLES))(trials.best)
 app.command(epilog=examples(*predict.PREDICT_EXAMPLES))(predict.predict)
 app.command(epilog=examples(*predict.EVALUATE_EXAMPLES))(predict.evaluate)
+app.command(epilog=examples(*trials.REPLAY_EXAMPLES))(trials.replay)
 app.command(epilog=examples(*doctor.EXAMPLES))(doctor.doctor)
 
 

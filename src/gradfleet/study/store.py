@@ -15,9 +15,9 @@ from gradfleet.study import journal, schema
 from gradfleet.study.artifacts import absolute
 from gradfleet.study.database import Database, check_file, one_at_a_time, parse_url, sqlite_file
 from gradfleet.study.matching import check_match
-from gradfleet.study.provenance import git_commit, package_versions
+from gradfleet.study.provenance import clipped, git_commit, package_versions
 from gradfleet.study.rows import GenerationRow, RecordRow, StudyRow, StudyState, TrialRow, TrialState
-from gradfleet.study.tables import generations, records, studies, trials
+from gradfleet.study.tables import generations, records, sources, studies, trials
 from gradfleet.training.history import EpochRecord
 
 if TYPE_CHECKING:
@@ -106,6 +106,11 @@ class Store:
         """The study's generations by number; the last one is searched."""
         return self._rows(GenerationRow, _of(generations, study_id).order_by(generations.c.number))
 
+    def sources(self, study_id: int) -> dict[str, str]:
+        """The texts that were kept with a study, by file name."""
+        found = self.database.read(lambda connection: connection.execute(_of(sources, study_id)).all())
+        return {row.name: row.text for row in found}
+
     def trials(self, study_id: int) -> list[TrialRow]:
         """All trials of a study by number."""
         return self._rows(TrialRow, _of(trials, study_id).order_by(trials.c.number))
@@ -155,17 +160,20 @@ class Store:
         seed: int = 0,
         artifacts: str | None = None,
         state: StudyState = "queued",
+        texts: Mapping[str, str] | None = None,
     ) -> StudyRow:
         """Make a study and its first generation.
 
         Args:
             spec: the JSON that it is made from; `objective` and `space` must be there.
             artifacts: URL of the folder for checkpoints; None is the one beside the SQLite file.
+            texts: the sources of what trains, by file name.
 
         Raises:
             SettingError: the name is taken, or cannot be the name of a folder.
         """
         check_name(name)
+        commit = git_commit()
         values = {
             "name": name,
             "spec": dict(spec),
@@ -174,11 +182,13 @@ class Store:
             "state": state,
             "created": time.time(),
             "versions": package_versions(),
-            "git_commit": git_commit(),
+            "git_commit": commit.name,
+            "git_dirty": commit.dirty,
             "artifacts": absolute(artifacts or self.default_artifacts()),
         }
 
-        self.database.write(lambda connection: _insert_study(connection, values, store=self.url))
+        kept = clipped(texts or {}, commit)
+        self.database.write(lambda connection: _insert_study(connection, values, kept, store=self.url))
         return self.study(name)
 
     def open_study(self, name: str, spec: Mapping[str, Any], *, fingerprint: str | None = None) -> StudyRow:
@@ -299,7 +309,7 @@ def name_taken(name: str, store: str) -> SettingError:
     )
 
 
-def _insert_study(connection: Connection, values: Mapping[str, Any], *, store: str) -> None:
+def _insert_study(connection: Connection, values: Mapping[str, Any], texts: Mapping[str, str], *, store: str) -> None:
     one_at_a_time(connection)  # else two of one name could both find it free
     name, now = values["name"], values["created"]
     if connection.execute(select(studies.c.id).where(studies.c.name == name)).first():
@@ -308,3 +318,5 @@ def _insert_study(connection: Connection, values: Mapping[str, Any], *, store: s
     study_id = connection.execute(select(studies.c.id).where(studies.c.name == name)).scalar_one()
     generation = {"number": 0, "optuna_name": f"{name}-generation-0", "space": values["spec"]["space"], "created": now}
     connection.execute(insert(generations).values(study_id=study_id, **generation))
+    for place, text in texts.items():
+        connection.execute(insert(sources).values(study_id=study_id, name=place, text=text))

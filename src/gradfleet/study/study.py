@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -13,12 +13,14 @@ from gradfleet.objective import Objective
 from gradfleet.study import marks, requests
 from gradfleet.study.artifacts import Artifacts
 from gradfleet.study.lease import Lease
+from gradfleet.study.provenance import Provenance
 from gradfleet.study.ranking import leaderboard, most_frequent_cause, ranked
+from gradfleet.study.replay import Replay, replay
 from gradfleet.study.rows import RecordRow, StudyRow, StudyState, TrialRow
 from gradfleet.study.standings import Standings
 from gradfleet.study.store import Store
 from gradfleet.study.view import BestTrial, TrialView
-from gradfleet.training.history import History
+from gradfleet.training.history import EpochRecord, History
 
 if TYPE_CHECKING:
     import pandas
@@ -79,6 +81,20 @@ class Study:
     def row(self) -> StudyRow:
         """All that the store says of the study: spec, seed, fingerprint, versions, commit."""
         return self._store.study(self.name)
+
+    @property
+    def provenance(self) -> Provenance:
+        """What the study was made with: seed, data, commit, packages, and the source of what trains."""
+        row = self.row
+        return Provenance(
+            created=row.created,
+            seed=row.seed,
+            commit=row.git_commit,
+            dirty=row.git_dirty,
+            packages=row.versions,
+            fingerprint=row.fingerprint,
+            sources=self._store.sources(self._id),
+        )
 
     @property
     def store_url(self) -> str:
@@ -174,6 +190,22 @@ class Study:
         """
         self._store.trial(self._id, number)
         return History(row.record for row in self._records(number))
+
+    def replay(self, number: int, *, say: Callable[[EpochRecord], object] | None = None) -> Replay:
+        """Train a trial again from what the study keeps, in this process, for as many epochs as it had.
+
+        With the packages, the data and the kind of device that the trial had, its recorded value comes out again.
+
+        Args:
+            say: takes each record as it comes.
+
+        Raises:
+            NotFoundError: there is no such trial, or it has no value.
+            ExecutionError: the recipe is not trusted, the data is gone, or the trial raises where it did not before.
+        """
+        trial = self._store.trial(self._id, number)
+        shared = self._shared(trial, None)
+        return replay(self.row, trial, self.recipe, say=say or (lambda _: None), shared=shared)
 
     def request(self, verb: str, arguments: Mapping[str, Any] | None = None) -> int:
         """Ask the sweep's driver, wherever it runs, to pause, resume, stop or cancel; the request's id.

@@ -11,6 +11,7 @@ from typing import Protocol
 
 from gradfleet.errors import ExecutionError, TrialStopped
 from gradfleet.training.history import EpochRecord
+from gradfleet.training.seeding import seed_everything
 from gradfleet.trials import checkpoints
 from gradfleet.trials.plan import TrialPlan, Value
 from gradfleet.trials.recipe import Predictor, Report
@@ -40,7 +41,10 @@ class TrainFunction(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class FunctionRecipe:
-    """Anything that trains, as a recipe: Lightning, skorch, Ignite, fastai, or a loop of one's own."""
+    """Anything that trains, as a recipe: Lightning, skorch, Ignite, fastai, or a loop of one's own.
+
+    Python, NumPy and torch are seeded from the trial's seed before it is called, so that a trial can be replayed.
+    """
 
     train: TrainFunction
 
@@ -59,6 +63,7 @@ class FunctionRecipe:
                 address = checkpoints.write(place, partial(_copy, Path(checkpoint)))
             report(EpochRecord(last, {name: float(value) for name, value in metrics.items()}), address)
 
+        seed_everything(plan.seed)
         self.train(dict(plan.config), tell)
 
     def load(self, checkpoint: Path) -> Predictor:

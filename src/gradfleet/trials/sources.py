@@ -1,0 +1,54 @@
+"""The text of a user's own functions, kept with a study so that it can be read what its trials ran."""
+
+from __future__ import annotations
+
+import inspect
+import sys
+import sysconfig
+from collections.abc import Callable, Iterable
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+_INSTALLED = tuple({sysconfig.get_path(name) for name in ("stdlib", "purelib", "platlib")})
+
+
+def sources_of(functions: Iterable[Callable[..., Any]]) -> dict[str, str]:
+    """File to text, of each file in which one of the functions stands; one from a notebook cell stands alone.
+
+    What is installed as a package is left out: its version says as much.
+    """
+    found: dict[str, str] = {}
+    for function in functions:
+        made = function.func if isinstance(function, partial) else function
+        place = _file(made)
+        if place is None:
+            found |= _own_text(made)
+        elif not str(place).startswith(_INSTALLED):
+            found[_name(place)] = place.read_text(encoding="utf-8", errors="replace")
+    return found
+
+
+def _file(made: Any) -> Path | None:
+    """The file that a function or class was read from; None when there is none, as in a notebook or at a prompt."""
+    try:
+        path = inspect.getsourcefile(made)
+    except TypeError:
+        module = sys.modules.get(type(made).__module__)
+        path = getattr(module, "__file__", None)
+    return Path(path) if path and Path(path).is_file() else None
+
+
+def _own_text(made: Any) -> dict[str, str]:
+    try:
+        return {f"{getattr(made, '__qualname__', 'recipe')}.py": inspect.getsource(made)}
+    except (OSError, TypeError):
+        return {}
+
+
+def _name(place: Path) -> str:
+    """As seen from the working folder, when it lies there."""
+    try:
+        return str(place.resolve().relative_to(Path.cwd().resolve()))
+    except ValueError:
+        return place.name
