@@ -7,6 +7,7 @@ GradfleetError
 │   └── StudyMismatchError         a study of that name was made from something else
 ├── CheckpointError                a checkpoint is damaged or belongs to another network
 ├── DivergedError                  the loss of a fit is no number any more
+├── TooLargeError                  a network that memory does not hold, not even with one row at a time
 ├── ExecutionError                 a recipe cannot cross to a worker, or cannot be loaded back
 ├── NoUsableTrialError             the search ended and no trial has a result
 ├── NotFoundError (LookupError)    no study, trial or task of that name
@@ -66,6 +67,10 @@ class CheckpointError(GradfleetError):
 
 class DivergedError(GradfleetError):
     """The loss became NaN or infinite, and somebody asked to stop there."""
+
+
+class TooLargeError(GradfleetError):
+    """Memory ran out and cannot be saved by taking fewer rows at once."""
 
 
 class ExecutionError(GradfleetError):

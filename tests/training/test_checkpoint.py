@@ -446,7 +446,7 @@ def test_a_checkpoint_holds_everything(pair: Pair, network: Make, tmp_path: Path
     assert state["optimizers"]["network"]["state"][0]["step"] > 0
     assert state["scaler"]["scale"] > 0
     fit = state["fit"]
-    assert set(fit) == {"seed", "first_epoch", "schedules", "batches", "callbacks", "position"}
+    assert set(fit) == {"seed", "first_epoch", "schedules", "batches", "callbacks", "position", "micro_batch"}
     assert fit["seed"] == 4
     assert set(fit["schedules"]) == {"network"}
     assert fit["callbacks"]["EarlyStopping.0"]["bests"][0]["epoch"] == 1

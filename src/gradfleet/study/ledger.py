@@ -26,6 +26,7 @@ from gradfleet.study.chronicle import chronicle
 from gradfleet.study.generation import Generation
 from gradfleet.study.lease import Lease
 from gradfleet.study.live import LiveTrial
+from gradfleet.study.micro_batches import MicroBatches
 from gradfleet.study.retention import disposable
 from gradfleet.study.rows import RecordRow, StudyState, TrialRow, TrialState
 from gradfleet.study.scheduler import Scheduler, Verdict
@@ -81,6 +82,7 @@ class StudyLedger:
         self._waiting: list[int] = []
         self._handed_out: set[int] = set()
         self._free_workers = 0
+        self._micro_batches = MicroBatches()
         self._later: deque[Callable[[], object]] = deque()
 
     # The start: everything is rebuilt from the store
@@ -93,10 +95,12 @@ class StudyLedger:
         self._numbers = {trial.number for trial in trials}
         histories: dict[int, list[RecordRow]] = {trial.number: [] for trial in trials}
         verdicts = dict.fromkeys(histories, Verdict.GO_ON)
+        configs = {trial.number: trial.config for trial in trials}
         for event in chronicle(trials, records):
             history = histories[event.number]
             if isinstance(event, RecordRow):
                 history.append(event)
+                self._micro_batches.note(configs[event.number], event.record.metrics)
                 self._spending.recorded(event.record)
                 verdicts[event.number] = self._scheduler.judge(event.number, event.record)
             else:
@@ -170,6 +174,7 @@ class StudyLedger:
         self._later.append(partial(self._delete, live.note(record, checkpoint)))
         self._later.append(partial(self._generation.report, live.optuna_number, record.epoch, value))
         self._spending.recorded(record)
+        self._micro_batches.note(live.plan.config, record.metrics)
         if self._watcher:
             self._watcher.recorded(number, record)
         verdict = self._scheduler.judge(number, record)
@@ -264,7 +269,8 @@ class StudyLedger:
 
     def _plan_of(self, number: int, config: Config, seed: int) -> TrialPlan:
         place = self._artifacts.place(self._study.name, number)
-        return replace(self._plan, number=number, config=config, seed=seed, checkpoints=place)
+        rows = self._micro_batches.of(config)
+        return replace(self._plan, number=number, config=config, seed=seed, checkpoints=place, micro_batch=rows)
 
     def _store_trial(self, live: LiveTrial) -> None:
         plan, generation = live.plan, self._generation.number

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import gc
 import math
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import torch
 from torch.utils.data import DataLoader
 
 from gradfleet.data.loaders import Batches, Source, Split, make_batches, split_of
@@ -16,6 +14,7 @@ from gradfleet.errors import SettingError
 from gradfleet.training.callbacks.callback import Callback
 from gradfleet.training.context import Context
 from gradfleet.training.curves import Curve, exponential
+from gradfleet.training.memory import free_memory, is_out_of_memory
 from gradfleet.training.schedule_parts import CurvePart
 from gradfleet.training.seeding import seed_everything
 from gradfleet.training.step import as_step
@@ -211,17 +210,11 @@ def _fits(model: Model, batches: Batches, steps: int) -> bool:
                 model.backward(step.loss)
                 model.optimizer_step()
     except (RuntimeError, MemoryError) as error:
-        if not _is_out_of_memory(error):
+        if not is_out_of_memory(error):
             raise
         fits = False
     else:
         fits = True
     # Outside of the handler: its traceback keeps the tensors that are to be freed.
-    gc.collect()
-    if model.device.type == "cuda":
-        torch.cuda.empty_cache()
+    free_memory()
     return fits
-
-
-def _is_out_of_memory(error: BaseException) -> bool:
-    return isinstance(error, torch.OutOfMemoryError | MemoryError) or "can't allocate memory" in str(error)

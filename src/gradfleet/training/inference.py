@@ -13,6 +13,7 @@ from gradfleet.errors import DataError
 from gradfleet.training.context import Cancel, FitState
 from gradfleet.training.events import Events
 from gradfleet.training.meter import Meter
+from gradfleet.training.parts import join
 from gradfleet.training.processes import processes
 from gradfleet.training.seeding import untouched_generators
 from gradfleet.training.step import Step, as_step, inputs_of, split_batch
@@ -79,12 +80,19 @@ def _measure_batch(
     if state.cancel < Cancel.BATCH:
         team = processes()
         part, rows, _ = (state.batch, 1, 1.0) if team is None else team.share(state.batch)
-        state.part, state.meter = part, meter if rows else None
-        step = _viewed_step(model, part, views) if views else as_step(model.validation_step(part))
-        state.outputs, state.loss = step.outputs, step.loss
-        if rows:
-            meter.add(step, part)
+        state.meter = meter if rows else None
+        logged = meter.logged.mark()
+
+        def look(piece: Any, _share: float) -> Step:
+            state.part = piece
+            return _viewed_step(model, piece, views) if views else as_step(model.validation_step(piece))
+
+        seen = model.inference_batch.run(part, look, again=lambda: meter.logged.rewind(logged))
         state.part, state.meter = None, meter
+        state.outputs, state.loss = join([one.result for one in seen], [one.share for one in seen])
+        if rows:
+            for one in seen:
+                meter.add(one.result, one.rows)
     if events.validation_batch_end:
         events.fire("validation_batch_end")
     if (others := processes()) is not None:
@@ -116,7 +124,11 @@ def predict(model: Model, batches: Batches, views: Sequence[View] = ()) -> torch
     """
     generators = batches.state()
     with evaluating(model):
-        outputs = [_outputs(model, batch, views).detach() for batch in batches.epoch(0)]
+        outputs = [
+            part.result
+            for batch in batches.epoch(0)
+            for part in model.inference_batch.run(batch, lambda rows, _: _outputs(model, rows, views).detach())
+        ]
     batches.load_state(generators)
     if not outputs:
         raise DataError("There are no batches to predict.")

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import nn
 
+from gradfleet.errors import TooLargeError
 from gradfleet.training import parts
 from gradfleet.training.context import Cancel, FitState
 from gradfleet.training.events import Events
@@ -20,12 +21,18 @@ if TYPE_CHECKING:
     from gradfleet.training.model import Model
 
 
+_BY_HAND = (
+    "Memory ran out in a training_step that calls backward or step itself, which cannot be run again in parts; "
+    "give a smaller batch_size."
+)
+
+
 class Learner:
     """Trains on one batch at a time.
 
     Attributes:
-        num_parts: into how many micro-batches every batch is split; their gradients are added up, weighted by rows,
-            for one step of the optimizer.
+        num_parts: into how many micro-batches every batch is split at least; their gradients are added up, weighted by
+            rows, for one step of the optimizer.
     """
 
     def __init__(self, model: Model, state: FitState, events: Events, schedules: Sequence[Schedule]) -> None:
@@ -59,55 +66,58 @@ class Learner:
         if events.batch_start:
             events.fire("batch_start")
         if state.cancel < Cancel.BATCH:
-            for parameter in self._parameters:
-                parameter.grad = None
-            self._by_hand = self._moved = False
-            if self.num_parts == 1 and self._team is None:
-                self._learn_whole(state.batch, meter)
-            else:
-                self._learn_parts(state.batch, meter)
+            self._learn(meter)
         if events.batch_end:
             events.fire("batch_end")
         if self._team is not None:
             self._team.agree(state)
 
-    def _learn_whole(self, batch: Any, meter: Meter) -> None:
-        state = self._state
-        step = self._forward(batch)
-        if state.cancel >= Cancel.BATCH:
-            return
-        state.outputs, state.loss = step.outputs, step.loss
-        if step.loss is not None and not self._by_hand:
-            self._model.backward(step.loss)
-        self._move()
-        meter.add(step, state.batch)
-
-    def _learn_parts(self, batch: Any, meter: Meter) -> None:
-        """The gradients of the parts add up to the batch's own, because each part's loss counts by its rows."""
-        state, counting = self._state, True
+    def _learn(self, meter: Meter) -> None:
+        state, batch = self._state, self._state.batch
+        counting = True
         if self._team is not None:
             batch, own_rows, self._weight = self._team.share(batch)
             counting = own_rows > 0
             state.meter = meter if counting else None  # what is logged of a row that does not count is not kept
-        pieces = parts.split(batch, self.num_parts)
-        rows = sum(size for _, size in pieces)
-        steps: list[Step] = []
-        for piece, size in pieces:
-            state.part = piece
-            step = self._forward(piece)
-            if state.cancel >= Cancel.BATCH:
-                break
-            if step.loss is not None and not self._by_hand:
-                self._model.backward(step.loss * (size / rows))
-            if counting:
-                meter.add(step, piece)
-            steps.append(step)
+        self._begin()
+        logged = meter.logged.mark()
+        done = self._model.micro_batch.run(
+            batch, self._differentiate, least=self.num_parts, again=lambda: self._undo(meter, logged)
+        )
         state.part, state.meter = None, meter
-        self._combine()
+        if self._team is not None:
+            self._combine()
         if state.cancel >= Cancel.BATCH:
             return
-        state.outputs, state.loss = parts.join(steps, [size for _, size in pieces])
+        state.outputs, state.loss = parts.join([part.result for part in done], [part.share for part in done])
         self._move()
+        if counting:
+            for part in done:
+                meter.add(part.result, part.rows)
+
+    def _begin(self) -> None:
+        """No gradients, and nobody has stepped by hand."""
+        for parameter in self._parameters:
+            parameter.grad = None
+        self._by_hand = self._moved = False
+
+    def _differentiate(self, rows: Any, share: float) -> Step:
+        """Add the gradients of some of the batch's rows, which count by their share of all."""
+        if self._state.cancel >= Cancel.BATCH:  # asked in a part before this one
+            return Step(None)
+        self._state.part = rows
+        step = self._forward(rows)
+        if step.loss is not None and not self._by_hand and self._state.cancel < Cancel.BATCH:
+            self._model.backward(step.loss if share == 1 else step.loss * share)
+        return step
+
+    def _undo(self, meter: Meter, logged: Mapping[str, int]) -> None:
+        """Memory ran out in the middle of a batch: be where its forward pass began."""
+        if self._by_hand:
+            raise TooLargeError(_BY_HAND)
+        self._state.outputs = self._state.loss = None
+        meter.logged.rewind(logged)
+        self._begin()
 
     def _combine(self) -> None:
         """The gradients of all processes together, unless one of them leaves the batch out."""
@@ -155,7 +165,7 @@ class Learner:
         """Show a loss to the callbacks before its first backward pass; what they made of it."""
         if not self._in_step:
             return loss
-        self._by_hand = True
+        self._take_over()
         if self._pending:
             self.offer_outputs(None)
             changed: torch.Tensor = self.offer_loss(loss)
@@ -166,10 +176,16 @@ class Learner:
         """Tell the callbacks that gradients are there; whether the step may be taken."""
         if not self._in_step:
             return True
-        self._by_hand = self._moved = True
+        self._take_over()
+        self._moved = True
         self._combine()
         self._events.fire("backward_end")
         return self._state.cancel < Cancel.STEP
+
+    def _take_over(self) -> None:
+        if self._model.micro_batch.rows is not None:  # it would step once a part, not once a batch
+            raise TooLargeError(_BY_HAND)
+        self._by_hand = True
 
     def end_step(self) -> None:
         """Tell the callbacks that weights have moved."""

@@ -51,6 +51,17 @@ class Logged:
         self._values.setdefault(name, []).append(value)
         self._rows.setdefault(name, []).append(rows)
 
+    def mark(self) -> dict[str, int]:
+        """Where this is, for `rewind`."""
+        return {name: len(values) for name, values in self._values.items()}
+
+    def rewind(self, mark: Mapping[str, int]) -> None:
+        """Forget what was added since `mark` gave this."""
+        for name, values in self._values.items():
+            del values[mark.get(name, 0) :], self._rows[name][mark.get(name, 0) :]
+        for name in [name for name, values in self._values.items() if not values]:
+            del self._values[name], self._rows[name], self._reduce[name]
+
     def numbers(self) -> dict[str, float]:
         """The reduced values; a mean is over rows."""
         return {

@@ -37,6 +37,7 @@ NO_FIT: Mapping[str, Any] = {
     "batches": {},
     "callbacks": {},
     "position": None,
+    "micro_batch": None,
 }
 """The state of a fit that has not begun."""
 
@@ -115,6 +116,7 @@ class Loop:
             "batches": self._order if self._is_within_epoch else self._train.state(),
             "position": self._place() if self._is_within_epoch else None,
             "callbacks": {key: dict(callback.state()) for key, callback in self._keyed_callbacks()},
+            "micro_batch": self._model.micro_batch.rows,
         }
 
     def load_state(self, state: Mapping[str, Any]) -> None:
@@ -124,6 +126,7 @@ class Loop:
                 schedule.load_state_dict(state["schedules"][name])
         self._train.load_state(state["batches"])
         self._position = state["position"]
+        self._model.micro_batch.rows = state["micro_batch"] or self._model.micro_batch.rows
         for key, callback in self._keyed_callbacks():
             if key in state["callbacks"]:
                 callback.load_state(state["callbacks"][key])
@@ -184,6 +187,8 @@ class Loop:
         started = time.perf_counter()
         whole = self._train_batches()
         state.metrics["train_seconds"] = time.perf_counter() - started
+        if self._model.micro_batch.rows is not None:
+            state.metrics["micro_batch"] = float(self._model.micro_batch.rows)
         self._fire("train_end")
         if self._is_cut(whole=whole and self._validation is None):
             return None

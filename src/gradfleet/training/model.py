@@ -24,6 +24,7 @@ from gradfleet.training.inference import View
 from gradfleet.training.limits import AtMost, Exactly, NoData, Same
 from gradfleet.training.listeners import Listeners
 from gradfleet.training.loop import NO_FIT, Loop
+from gradfleet.training.memory import MicroBatch
 from gradfleet.training.meter import Meter
 from gradfleet.training.observed import Observed
 from gradfleet.training.problem import Problem
@@ -48,6 +49,8 @@ class Model(Observed, Steps):
         epoch: how many epochs those are.
         stop_reason: why a callback ended the last fit; None when it ran to its end.
         labels: class names in class-number order, when the data knew any.
+        micro_batch: how many rows of a batch are trained on at once; its `rows` are None as long as memory suffices.
+        inference_batch: the same of validation, evaluation and prediction.
 
     Example:
         >>> model = Model(nn.Linear(2, 2)).compile("cross_entropy", optimizer="sgd", learning_rate=0.1)
@@ -70,6 +73,8 @@ class Model(Observed, Steps):
         self.stop_reason: str | None = None
         self.labels: tuple[str, ...] | None = None
         self.batch_size = 32
+        self.micro_batch = MicroBatch()
+        self.inference_batch = MicroBatch()
         self.is_dry = False
         self._last_fit: Mapping[str, Any] = NO_FIT
         self._beginning: Beginning | None = None

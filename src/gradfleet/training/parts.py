@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from itertools import pairwise
 from typing import Any
 
 import torch
@@ -11,19 +12,17 @@ from gradfleet.training.step import Step, num_rows
 
 
 def split(batch: Any, number: int) -> list[tuple[Any, int]]:
-    """At most `number` parts of equal rows (the last may be shorter), each with how many it has.
+    """At most `number` parts, as equal as can be, because batch normalisation takes no single row; each with its rows.
 
     Every tensor with as many rows as the batch is split, wherever in tuples, lists and dicts it lies; anything else is
     in every part.
     """
     total = num_rows(batch)
-    size = -(-total // number)
-    if size >= total:
+    if number <= 1 or total <= 1:
         return [(batch, total)]
-    return [
-        (_rows(batch, start, min(start + size, total), total), min(size, total - start))
-        for start in range(0, total, size)
-    ]
+    number = -(-total // -(-total // number))  # as few as serve: 6 rows in 4 parts are 2, 2 and 2
+    ends = [total * part // number for part in range(number + 1)]
+    return [(_rows(batch, start, end, total), end - start) for start, end in pairwise(ends)]
 
 
 def rows(batch: Any, start: int, end: int) -> Any:
@@ -43,9 +42,11 @@ def _rows(batch: Any, start: int, end: int, of: int) -> Any:
     return batch
 
 
-def join(steps: Sequence[Step], sizes: Sequence[int]) -> tuple[Any, torch.Tensor | None]:
+def join(steps: Sequence[Step], shares: Sequence[float]) -> tuple[Any, torch.Tensor | None]:
     """Outputs and loss of the whole batch; the last part's outputs where they are no tensors."""
+    if len(steps) == 1:
+        return steps[0].outputs, steps[0].loss
     outputs = [step.outputs for step in steps]
     together = torch.cat(outputs) if all(isinstance(one, torch.Tensor) for one in outputs) else outputs[-1]
-    losses = [step.loss.detach() * size for step, size in zip(steps, sizes, strict=True) if step.loss is not None]
-    return together, torch.stack(losses).sum() / sum(sizes) if losses else None
+    losses = [step.loss.detach() * share for step, share in zip(steps, shares, strict=True) if step.loss is not None]
+    return together, torch.stack(losses).sum() if losses else None

@@ -11,6 +11,7 @@ from gradfleet.data.prepared import Kind
 from gradfleet.errors import SettingError
 from gradfleet.training import kinds, losses, metrics
 from gradfleet.training.epoch_metrics import EpochMetric
+from gradfleet.training.memory import is_out_of_memory
 from gradfleet.training.settings import TrainingSettings
 
 
@@ -60,9 +61,9 @@ class Problem:
                 raise self._misfit(outputs, targets, "they would be broadcast against each other")
         try:
             return self.loss(outputs, targets)
-        except torch.OutOfMemoryError:
-            raise
         except (RuntimeError, ValueError, IndexError, TypeError) as error:
+            if is_out_of_memory(error):
+                raise
             raise self._misfit(outputs, targets, error) from error
 
     def _misfit(self, outputs: Any, targets: Any, reason: object) -> SettingError:

@@ -55,6 +55,7 @@ class ModelRecipe:
         data = plan.data.open()
         seed_everything(plan.seed)
         model = self.build(plan.config, data.facts)
+        model.micro_batch.rows = plan.micro_batch
         keeper = _Keeper(plan, extra={"config": dict(plan.config), "facts": data.facts.to_json()})
         epochs = model.epochs(
             data.train,

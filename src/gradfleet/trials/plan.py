@@ -29,6 +29,8 @@ class TrialPlan:
         checkpoints: URL of the folder that this trial writes its checkpoints to; None writes none.
         resume: address of the checkpoint to go on from; None starts anew.
         best: the best rank (`Objective.rank`) that earlier attempts of this trial recorded.
+        micro_batch: rows that go through the network at once, as trials before found out that ran out of memory; None
+            for whole batches.
         recorded: the last epoch that they recorded; what is reported of it and of those before it is not kept again.
     """
 
@@ -45,3 +47,4 @@ class TrialPlan:
     best: tuple[float, float] | None = None
     recorded: int = 0
     study: str = "study"
+    micro_batch: int | None = None
