@@ -20,9 +20,9 @@ def test_a_folder_that_does_not_exist(tmp_path: Path) -> None:
 
 
 def test_a_file_instead_of_a_folder(tmp_path: Path) -> None:
-    (tmp_path / "data.csv").write_text("a,b")
-    with pytest.raises(DataError, match=r"data\.csv is a file; a folder is needed"):
-        AutoDataset(tmp_path / "data.csv")
+    (tmp_path / "data.txt").write_text("a,b")
+    with pytest.raises(DataError, match=r"data\.txt is a file; a folder is needed"):
+        AutoDataset(tmp_path / "data.txt")
 
 
 def test_an_empty_folder(tmp_path: Path) -> None:

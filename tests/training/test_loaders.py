@@ -158,7 +158,7 @@ def test_numbers_become_what_networks_and_losses_take() -> None:
     [
         (np.array(["a", "b"]), "Arrays of numbers are needed"),
         (torch.tensor(1.0), "Rows are needed, got a single number"),
-        ({"x": 1}, "got dict"),
+        ("x", "got str"),
         (TensorDataset(torch.zeros(0)), "no rows"),
     ],
 )

@@ -6,10 +6,12 @@ import os
 import shutil
 import tempfile
 import weakref
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from gradfleet.data.cache import prepare_once
+from gradfleet.data.columns import Columns
 from gradfleet.data.preparation import Preparation
 from gradfleet.data.prepared import DataFacts, DataRef, Kind, PreparedData, remember
 from gradfleet.data.source import Settings, Source
@@ -24,15 +26,20 @@ class AutoDataset:
 
     Args:
         source: the path of a folder with a folder of images a class, or of one with such folders as `train/`, `val/`
-            (or `valid/`, `validation/`) and `test/`; a pair (inputs, targets) of arrays, tensors or lists; a torch
-            Dataset or DataLoader of such pairs.
+            (or `valid/`, `validation/`) and `test/`; a table: the path of a CSV, TSV, JSON lines, JSON or Parquet file
+            (also compressed), a pandas frame, a dict of columns or a list of dicts; a pair (inputs, targets) of
+            arrays, tensors or lists, or of texts and their labels; a torch Dataset or DataLoader of such pairs.
         validation, test: the same kind of thing, where the source does not hold it. Without validation data a part of
             the training rows is held out: stratified by class, random for regression and multilabel.
         validation_fraction: of the rows, when validation data has to be held out.
         seed: of that split.
-        preparation: how raw files become tensors; an ImagePreparation that chooses for itself by default.
+        preparation: how raw files become tensors; by default an ImagePreparation or, for texts, a TextPreparation.
         on_bad_rows: "raise" refuses unreadable images and rows with NaN; "skip" leaves them out and lists them in
             `notes`.
+        inputs: of a table, the column or columns to learn from; guessed by name and content, and said, when not given.
+        target: of a table, the column to be learned, or several.
+        split: of a table, the column that says train, validation or test; one of that name is found by itself.
+        kind: of problem, where the rule of `gradfleet.data.targets` would say another; "text" for texts to be written.
 
     Raises:
         DataError: nothing can be learned from this; every reason is listed. What only a look at every byte can tell
@@ -54,10 +61,15 @@ class AutoDataset:
         seed: int = 0,
         preparation: Preparation | None = None,
         on_bad_rows: str = "raise",
+        inputs: str | Sequence[str] | None = None,
+        target: str | Sequence[str] | None = None,
+        split: str | None = None,
+        kind: Kind | None = None,
     ) -> None:
         _check(validation_fraction, seed, on_bad_rows)
         parts = {name: part for name, part in (("validation", validation), ("test", test)) if part is not None}
-        settings = Settings(validation_fraction, seed, on_bad_rows, preparation)
+        columns = Columns.of(inputs, target, split, None, None)
+        settings = Settings(validation_fraction, seed, on_bad_rows, preparation, columns, kind)
         self._source: Source = open_source(source, parts, settings)
         self._facts: DataFacts | None = None
         self._opened: PreparedData | None = None

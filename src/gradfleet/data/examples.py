@@ -2,13 +2,37 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import torch
 
-from gradfleet.errors import DataError
+from gradfleet.data.language import TextInputs, TextTargets
+from gradfleet.errors import DataError, SettingError
+
+
+@dataclass(frozen=True, slots=True)
+class NamedInputs:
+    """Several tensors of the same rows, handed to the network by name."""
+
+    tensors: Mapping[str, torch.Tensor]
+
+    def __post_init__(self) -> None:
+        lengths = {name: len(tensor) for name, tensor in self.tensors.items()}
+        if len(set(lengths.values())) != 1:
+            raise DataError(f"Inputs by name need as many rows as each other, got {lengths}.")
+
+    def __len__(self) -> int:
+        return len(next(iter(self.tensors.values())))
+
+    def take(self, rows: torch.Tensor) -> dict[str, torch.Tensor]:
+        return {name: tensor.index_select(0, rows) for name, tensor in self.tensors.items()}
+
+
+Inputs = torch.Tensor | NamedInputs | TextInputs
+Targets = torch.Tensor | TextTargets
 
 
 @dataclass(frozen=True, slots=True)
@@ -16,12 +40,12 @@ class ArrayExamples:
     """Rows of inputs and targets, in memory or memory-mapped.
 
     Attributes:
-        inputs: shape (rows, ...).
-        targets: shape (rows,) class numbers, or (rows, outputs).
+        inputs: a tensor of shape (rows, ...), or rows that give a batch as a dict of tensors.
+        targets: shape (rows,) class numbers, or (rows, outputs), or texts to be written.
     """
 
-    inputs: torch.Tensor
-    targets: torch.Tensor
+    inputs: Inputs
+    targets: Targets
 
     def __post_init__(self) -> None:
         if len(self.inputs) != len(self.targets):
@@ -35,7 +59,29 @@ class ArrayExamples:
     @classmethod
     def of(cls, inputs: Any, targets: Any) -> ArrayExamples:
         """Examples of tensors, arrays or lists; see `as_tensor` for what becomes of their numbers' types."""
-        return cls(as_tensor(inputs), as_tensor(targets))
+        return cls(as_inputs(inputs), as_tensor(targets))
+
+    def seen_as(self, view: str) -> ArrayExamples:
+        """The same texts in the tokens of another tokenizer of their preparation.
+
+        Raises:
+            SettingError: there is no such view, or these are no texts.
+        """
+        if not isinstance(self.inputs, TextInputs):
+            raise SettingError(
+                f"Only texts are seen through a tokenizer; these inputs are {type(self.inputs).__name__}."
+            )
+        targets = self.targets.seen_as(view) if isinstance(self.targets, TextTargets) else self.targets
+        return ArrayExamples(self.inputs.seen_as(view), targets)
+
+
+def as_inputs(values: Any) -> Inputs:
+    """Inputs as they are, or a tensor of rows from an array or a list; a dict of them by name."""
+    if isinstance(values, NamedInputs | TextInputs):
+        return values
+    if isinstance(values, Mapping):
+        return NamedInputs({str(name): as_tensor(one) for name, one in values.items()})
+    return as_tensor(values)
 
 
 def as_tensor(values: Any) -> torch.Tensor:

@@ -15,6 +15,7 @@ from typing import Any, cast
 
 import numpy as np
 import numpy.typing as npt
+import pandas
 import torch
 from torch.utils.data import DataLoader, Dataset
 
@@ -42,6 +43,18 @@ def of_array(values: npt.NDArray[Any]) -> str:
     """Digits of an array's type, shape and bytes."""
     digest = hashlib.blake2b(f"{values.dtype.str} {values.shape}".encode(), digest_size=_SIZE)
     digest.update(np.ascontiguousarray(values).reshape(-1).view(np.uint8).data if values.size else b"")
+    return digest.hexdigest()
+
+
+def of_column(values: pandas.Series) -> str:
+    """Digits of a table's column: the same for the same cells, whatever the file or the type that held them."""
+    if values.dtype.kind in "biuf":
+        return of_array(values.to_numpy(dtype=np.float64))
+    digest = hashlib.blake2b(digest_size=_SIZE)
+    for cell in values:
+        text = cell if isinstance(cell, str) else repr(_of_value(cell))
+        encoded = text.encode("utf-8", "surrogatepass")
+        digest.update(f"{len(encoded)} ".encode() + encoded)
     return digest.hexdigest()
 
 

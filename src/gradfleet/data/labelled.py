@@ -10,13 +10,18 @@ import numpy as np
 import torch
 
 from gradfleet.data.arrays import read_pair
+from gradfleet.data.column_targets import ColumnTargets, bad_targets
 from gradfleet.data.decoding import apply_all
 from gradfleet.data.encoders import LabelEncoder
-from gradfleet.data.examples import ArrayExamples
+from gradfleet.data.examples import ArrayExamples, Inputs
 from gradfleet.data.folder_scan import Ignored, scan_classes
+from gradfleet.data.items import inputs_of, table_inputs
+from gradfleet.data.language import TextPreparation
 from gradfleet.data.preparation import preparation_from_json
 from gradfleet.data.prepared import DataFacts
-from gradfleet.data.targets import TargetReader, unusable_rows
+from gradfleet.data.problems import listed
+from gradfleet.data.tables import read_table
+from gradfleet.data.targets import TargetReader, as_array, unusable_rows
 from gradfleet.errors import DataError
 
 
@@ -34,12 +39,40 @@ def labelled_folder(path: str | os.PathLike[str], facts: DataFacts) -> ArrayExam
     return ArrayExamples(inputs, torch.from_numpy(targets))
 
 
+def labelled_table(given: Any, facts: DataFacts) -> ArrayExamples:
+    """A table with the columns that training had, inputs and target.
+
+    Raises:
+        DataError: a column is missing, a cell is empty, or a label is one that training never saw.
+    """
+    frame, _ = read_table(given)
+    targets = ColumnTargets.of(facts)
+    absent = [name for name in targets.columns if name not in frame.columns]
+    if absent:
+        raise DataError(f"To evaluate, the column {absent[0]!r} is needed; the columns are {listed(frame.columns)}.")
+    inputs = table_inputs(frame, facts)
+    bad = bad_targets(frame, targets.columns)
+    if bad.any() and targets.form != "labels":
+        raise DataError(f"There is no target in row {int(bad.argmax())} (the first row is 0).")
+    return _joined(inputs, targets.read(frame, "evaluation"), facts)
+
+
+def _joined(inputs: Inputs, targets: Any, facts: DataFacts) -> ArrayExamples:
+    if facts.kind != "text":
+        return ArrayExamples(inputs, torch.from_numpy(targets))
+    preparation = preparation_from_json(facts.preparation or {})
+    assert isinstance(preparation, TextPreparation), "only it makes texts of targets"
+    return ArrayExamples(inputs, preparation.targets(targets.tolist()))
+
+
 def labelled_arrays(inputs: Any, targets: Any, facts: DataFacts) -> ArrayExamples:
     """Arrays, tensors or lists whose inputs are as training saw them, with labels or class numbers as targets.
 
     Raises:
         DataError: another shape of input, NaN, or labels that training never saw.
     """
+    if facts.tokens:
+        return _labelled_texts(inputs, targets, facts)
     pair = read_pair((inputs, targets), "evaluation")
     if pair.inputs.shape[1:] != tuple(facts.input_shape):
         raise DataError(
@@ -50,3 +83,10 @@ def labelled_arrays(inputs: Any, targets: Any, facts: DataFacts) -> ArrayExample
         raise DataError(f"Inputs and targets need finite numbers; row {bad[0]} has NaN, infinity or None.")
     read = TargetReader.of(facts).read(pair.targets, "evaluation")
     return ArrayExamples(torch.tensor(pair.inputs), torch.from_numpy(read))
+
+
+def _labelled_texts(texts: Any, targets: Any, facts: DataFacts) -> ArrayExamples:
+    known = inputs_of(texts, facts)
+    if facts.kind == "text":
+        return _joined(known, np.asarray(list(targets), object), facts)
+    return _joined(known, TargetReader.of(facts).read(as_array(targets, "evaluation targets"), "evaluation"), facts)

@@ -19,7 +19,8 @@ from torch.utils.data.sampler import (
     WeightedRandomSampler,
 )
 
-from gradfleet.data.examples import ArrayExamples, as_tensor
+from gradfleet.data.examples import ArrayExamples, NamedInputs, as_inputs
+from gradfleet.data.language import TextInputs, TextTargets
 from gradfleet.errors import DataError, SettingError
 
 Batch = Any
@@ -99,7 +100,9 @@ def make_batches(
         return _TensorLoaderBatches(source, device) if _is_plain(source, device) else _LoaderBatches(source, device)
     if isinstance(source, Dataset):
         return _dataset_batches(source, batch_size, device, shuffle=shuffle)
-    return _ArrayBatches(_tensors(source), batch_size, device, shuffle=shuffle, seed=seed)
+    columns = _columns(source)
+    kind = _ArrayBatches if all(isinstance(column, torch.Tensor) for column in columns) else _NamedBatches
+    return kind(columns, batch_size, device, shuffle=shuffle, seed=seed)
 
 
 def move(batch: Batch, device: torch.device) -> Batch:
@@ -115,22 +118,22 @@ def move(batch: Batch, device: torch.device) -> Batch:
     return batch.to(device) if hasattr(batch, "to") else batch
 
 
-def _tensors(source: Source) -> tuple[torch.Tensor, ...]:
+def _columns(source: Source) -> tuple[Any, ...]:
     if isinstance(source, ArrayExamples):
-        tensors: tuple[torch.Tensor, ...] = (source.inputs, source.targets)
+        columns: tuple[Any, ...] = (source.inputs, source.targets)
     elif isinstance(source, tuple) and len(source) == 2:
         examples = ArrayExamples.of(*source)
-        tensors = (examples.inputs, examples.targets)
-    elif isinstance(source, torch.Tensor | np.ndarray):
-        tensors = (as_tensor(source),)
+        columns = (examples.inputs, examples.targets)
+    elif isinstance(source, torch.Tensor | np.ndarray | NamedInputs | TextInputs | Mapping):
+        columns = (as_inputs(source),)
     else:
         raise DataError(
             "A DataLoader, a torch Dataset, ArrayExamples or a tuple (inputs, targets) is needed, "
             f"got {type(source).__name__}."
         )
-    if not len(tensors[0]):
+    if not len(columns[0]):
         raise DataError("There are no rows to make batches of.")
-    return tensors
+    return columns
 
 
 def _dataset_batches(source: Dataset[Any], batch_size: int, device: torch.device, *, shuffle: bool) -> Batches:
@@ -142,20 +145,18 @@ def _dataset_batches(source: Dataset[Any], batch_size: int, device: torch.device
     return make_batches(loader, batch_size=batch_size, shuffle=shuffle, seed=0, device=device)
 
 
-class _ArrayBatches(Batches):
-    """Rows in memory: gathered in the epoch's order a chunk at a time, then sliced."""
+class _RowBatches(Batches):
+    """Rows in memory, in the epoch's own order."""
 
     def __init__(
-        self, tensors: Sequence[torch.Tensor], batch_size: int, device: torch.device, *, shuffle: bool, seed: int
+        self, columns: Sequence[Any], batch_size: int, device: torch.device, *, shuffle: bool, seed: int
     ) -> None:
-        self._tensors = tensors
-        self._rows = len(tensors[0])
+        self._columns = columns
+        self._rows = len(columns[0])
         self._shuffle = shuffle
         self._seed = seed
         self._device = device
         self._sizes = self._batch_sizes(batch_size)
-        row_bytes = sum(tensor[:1].numel() * tensor.element_size() for tensor in tensors)
-        self._chunk = max(1, _CHUNK_BYTES // max(1, row_bytes * batch_size))
 
     def _batch_sizes(self, batch_size: int) -> list[int]:
         full, rest = divmod(self._rows, batch_size)
@@ -168,25 +169,74 @@ class _ArrayBatches(Batches):
     def num_batches(self) -> int:
         return len(self._sizes)
 
+    def _generator(self, number: int) -> torch.Generator:
+        state = np.random.SeedSequence([self._seed, number]).generate_state(1, np.uint64)
+        return torch.Generator().manual_seed(int(state[0]) >> 1)
+
+    def _order(self, generator: torch.Generator) -> torch.Tensor:
+        return torch.randperm(self._rows, generator=generator) if self._shuffle else torch.arange(self._rows)
+
+
+class _ArrayBatches(_RowBatches):
+    """Tensors: gathered in the epoch's order a chunk at a time, then sliced."""
+
+    def __init__(
+        self, columns: Sequence[torch.Tensor], batch_size: int, device: torch.device, *, shuffle: bool, seed: int
+    ) -> None:
+        super().__init__(columns, batch_size, device, shuffle=shuffle, seed=seed)
+        row_bytes = sum(tensor[:1].numel() * tensor.element_size() for tensor in columns)
+        self._chunk = max(1, _CHUNK_BYTES // max(1, row_bytes * batch_size))
+
     def targets(self) -> torch.Tensor | None:
-        return self._tensors[1] if len(self._tensors) == 2 else None
+        return self._columns[1] if len(self._columns) == 2 else None
 
     def epoch(self, number: int) -> Iterator[Batch]:
-        order = self._order(number)
+        order = self._order(self._generator(number))
         start = 0
         for first in range(0, len(self._sizes), self._chunk):
             sizes = self._sizes[first : first + self._chunk]
             rows = order[start : start + sum(sizes)]
             start += len(rows)
-            parts = (torch.split(tensor.index_select(0, rows).to(self._device), sizes) for tensor in self._tensors)
+            parts = (torch.split(tensor.index_select(0, rows).to(self._device), sizes) for tensor in self._columns)
             yield from zip(*parts, strict=True)
 
-    def _order(self, number: int) -> torch.Tensor:
-        if not self._shuffle:
-            return torch.arange(self._rows)
-        state = np.random.SeedSequence([self._seed, number]).generate_state(1, np.uint64)
-        generator = torch.Generator().manual_seed(int(state[0]) >> 1)
-        return torch.randperm(self._rows, generator=generator)
+
+class _NamedBatches(_RowBatches):
+    """Inputs that are dicts of tensors: texts, padded to the longest of their batch, or tensors by name."""
+
+    def targets(self) -> torch.Tensor | None:
+        own = self._columns[-1]
+        return own if len(self._columns) == 2 and isinstance(own, torch.Tensor) else None
+
+    def epoch(self, number: int) -> Iterator[Batch]:
+        generator = self._generator(number)
+        batches = torch.split(self._order(generator), self._sizes)
+        for rows in self._bucketed(batches, generator):
+            yield move(self._batch(rows), self._device)
+
+    def _bucketed(self, batches: Sequence[torch.Tensor], generator: torch.Generator) -> Iterator[torch.Tensor]:
+        """The shuffled rows in batches of like length: sorted within a window of batches, which are then shuffled."""
+        inputs = self._columns[0]
+        if not (self._shuffle and isinstance(inputs, TextInputs) and inputs.bucketed):
+            yield from batches
+            return
+        lengths = inputs.lengths
+        for first in range(0, len(batches), _CHUNK_BATCHES):
+            window = batches[first : first + _CHUNK_BATCHES]
+            rows = torch.cat(list(window))
+            rows = rows[lengths[rows].argsort(stable=True)]
+            alike = torch.split(rows, [len(batch) for batch in window])
+            yield from (alike[place] for place in torch.randperm(len(alike), generator=generator).tolist())
+
+    def _batch(self, rows: torch.Tensor) -> Batch:
+        inputs = self._columns[0].take(rows)
+        if len(self._columns) == 1:
+            return inputs
+        own = self._columns[1]
+        if not isinstance(own, TextTargets):
+            return inputs, own.index_select(0, rows)
+        targets = own.take(rows)
+        return {**inputs, "decoder_input_ids": own.decoder_inputs(targets)}, targets
 
 
 class _LoaderBatches(Batches):

@@ -41,8 +41,11 @@ def preparation_from_json(settings: Mapping[str, Any]) -> Preparation:
     Raises:
         DataError: it was written by a preparation that this version does not have.
     """
+    from gradfleet.data.language import TextPreparation
     from gradfleet.data.vision import ImagePreparation
 
-    if settings.get("preparation") != ImagePreparation.name:
-        raise DataError(unknown_name("preparation", settings.get("preparation"), [ImagePreparation.name]))
-    return ImagePreparation.from_json(settings)
+    known: dict[str, Any] = {kind.name: kind for kind in (ImagePreparation, TextPreparation)}
+    if settings.get("preparation") not in known:
+        raise DataError(unknown_name("preparation", settings.get("preparation"), known))
+    made: Preparation = known[settings["preparation"]].from_json(settings)
+    return made

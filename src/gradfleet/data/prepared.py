@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 from collections import OrderedDict
 from collections.abc import Mapping
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any, Literal, TypeAlias
 
@@ -16,9 +16,10 @@ from torch.utils.data import DataLoader, Dataset
 
 from gradfleet.data.cache import read_manifest
 from gradfleet.data.examples import ArrayExamples
-from gradfleet.errors import ExecutionError
+from gradfleet.data.stored_texts import open_texts
+from gradfleet.errors import DataError, ExecutionError
 
-Kind = Literal["binary", "multiclass", "multilabel", "regression"]
+Kind = Literal["binary", "multiclass", "multilabel", "regression", "text"]
 Part: TypeAlias = "ArrayExamples | Dataset[Any] | DataLoader[Any]"
 
 PARTS = ("train", "validation", "test")
@@ -31,16 +32,21 @@ class DataFacts:
     """What a recipe may know about the data without reading it.
 
     Attributes:
-        kind: "binary" is one output against 0/1 floats; two classes by name or integer are "multiclass".
-        input_shape: of one example, without the row axis; an image is (channels, height, width).
-        num_outputs: classes for "multiclass", else columns of the target.
-        labels: class names in class-number order; None when the targets were class numbers from 0 already.
+        kind: "binary" is one output against 0/1 floats; two classes by name or integer are "multiclass"; "text" is a
+            text that is to be written.
+        input_shape: of one example, without the row axis; an image is (channels, height, width), a text the largest
+            number of its tokens.
+        num_outputs: classes for "multiclass", tokens for "text", else columns of the target.
+        labels: names in the order of class numbers or of the target's columns; None when the targets were numbers
+            already.
         preparation: JSON of the fitted Preparation (see `preparation_from_json`); None when inputs come as they are.
         num_rows: rows of each part; -1 for a part that does not know its length.
         statistics: of the training rows only, in the units of the stored inputs (0-255 for images): "mean" and "std"
             with a value a channel or feature (a constant one has std 1), and "class_counts" for "multiclass".
             Empty for torch Datasets and DataLoaders.
         notes: what was chosen for the user, a sentence each.
+        columns: of a table: the names of its "inputs" and of its "target".
+        tokens: of texts: by view, what builders need of a tokenizer (see `TextPreparation.facts`).
     """
 
     kind: Kind
@@ -51,6 +57,38 @@ class DataFacts:
     num_rows: Mapping[str, int] = field(default_factory=dict)
     statistics: Mapping[str, list[float]] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
+    columns: Mapping[str, list[str]] = field(default_factory=dict)
+    tokens: Mapping[str, Mapping[str, int]] = field(default_factory=dict)
+
+    @property
+    def vocabulary_size(self) -> int:
+        """Tokens that the first tokenizer knows.
+
+        Raises:
+            DataError: the data is no text; so for `max_length` and `padding_token`.
+        """
+        return self._of_tokens("vocabulary_size")
+
+    @property
+    def max_length(self) -> int:
+        """Tokens of the longest text."""
+        return self._of_tokens("max_length")
+
+    @property
+    def padding_token(self) -> int:
+        """The token that fills up shorter texts."""
+        return self._of_tokens("padding_token")
+
+    def seen_as(self, view: str) -> DataFacts:
+        """The facts for a network that reads the tokens of this view: it comes first."""
+        first = {view: self.tokens[view]}
+        num_outputs = first[view]["vocabulary_size"] if self.kind == "text" else self.num_outputs
+        return replace(self, tokens=first | dict(self.tokens), num_outputs=num_outputs)
+
+    def _of_tokens(self, name: str) -> int:
+        if not self.tokens:
+            raise DataError(f"An architecture asks for {name}, which only texts have.")
+        return next(iter(self.tokens.values()))[name]
 
     def to_json(self) -> dict[str, Any]:
         """Plain JSON values; `from_json` gives an equal object back."""
@@ -142,13 +180,24 @@ def read_prepared(place: Path) -> PreparedData:
 
 
 def _mapped_parts(place: Path, facts: DataFacts) -> dict[str, ArrayExamples]:
-    """The parts lie one after the other in the same two files."""
-    # Copy-on-write: torch would write through a read-only map and die of it.
-    inputs, targets = (torch.from_numpy(np.load(place / name, mmap_mode="c")) for name in (INPUTS, TARGETS))
+    """The parts lie one after the other in the same files."""
+    inputs: Any = open_texts(place, facts.preparation or {}, "inputs") if facts.tokens else _mapped(place / INPUTS)
+    targets: Any = (
+        open_texts(place, facts.preparation or {}, "targets") if facts.kind == "text" else _mapped(place / TARGETS)
+    )
     parts, start = {}, 0
     for part in PARTS:
         end = start + facts.num_rows.get(part, 0)
         if end > start:
-            parts[part] = ArrayExamples(inputs[start:end], targets[start:end])
+            parts[part] = ArrayExamples(_rows(inputs, start, end), _rows(targets, start, end))
         start = end
     return parts
+
+
+def _mapped(path: Path) -> torch.Tensor:
+    # Copy-on-write: torch would write through a read-only map and die of it.
+    return torch.from_numpy(np.load(path, mmap_mode="c"))
+
+
+def _rows(column: Any, start: int, end: int) -> Any:
+    return column[start:end] if isinstance(column, torch.Tensor) else column.part(start, end)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -13,6 +13,7 @@ import numpy.typing as npt
 
 from gradfleet.data import fingerprint, splits
 from gradfleet.data.cache import FORMAT
+from gradfleet.data.columns import Columns
 from gradfleet.data.preparation import Preparation
 from gradfleet.data.prepared import DataFacts, Kind, PreparedData
 from gradfleet.data.problems import counted
@@ -28,6 +29,13 @@ class Settings:
     seed: int
     on_bad_rows: str
     preparation: Preparation | None
+    columns: Columns = field(default_factory=Columns)
+    kind: Kind | None = None
+
+    @property
+    def skips(self) -> bool:
+        """Whether bad rows are left out rather than refused."""
+        return self.on_bad_rows == "skip"
 
 
 class Source(ABC):

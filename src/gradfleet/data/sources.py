@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 from torch.utils.data import Dataset
@@ -11,7 +12,10 @@ from torch.utils.data import Dataset
 from gradfleet.data.arrays import ArraySource
 from gradfleet.data.class_folders import FolderSource
 from gradfleet.data.source import Settings, Source
+from gradfleet.data.table_source import TableSource
+from gradfleet.data.tables import is_table, is_table_file
 from gradfleet.data.torch_objects import ObjectSource
+from gradfleet.errors import DataError
 
 
 def open_source(train: Any, parts: Mapping[str, Any], settings: Settings) -> Source:
@@ -23,10 +27,27 @@ def open_source(train: Any, parts: Mapping[str, Any], settings: Settings) -> Sou
     Raises:
         DataError: nothing can be learned from it; every reason is listed.
     """
+    if is_table(train) or (isinstance(train, str | os.PathLike) and is_table_file(Path(train))):
+        return TableSource(train, parts, settings)
     if isinstance(train, str | os.PathLike):
         return FolderSource(train, parts, settings)
     arrays = ArraySource.pair(train)
+    if arrays is not None and _are_texts(arrays[0]):
+        return TableSource(
+            _table(arrays), {part: _table(ArraySource.pair(one)) for part, one in parts.items()}, settings
+        )
     # A TensorDataset beside a DataLoader stays what it is; alone it is two arrays.
     if arrays is None or (isinstance(train, Dataset) and not all(map(ArraySource.pair, parts.values()))):
         return ObjectSource(train, parts, settings)
     return ArraySource(arrays, parts, settings)
+
+
+def _are_texts(inputs: Any) -> bool:
+    return isinstance(inputs, list | tuple) and bool(inputs) and all(isinstance(one, str) for one in inputs)
+
+
+def _table(pair: Any) -> Any:
+    """Texts and their targets as columns."""
+    if pair is None or len(pair[0]) != len(pair[1]):
+        raise DataError("Texts need a pair (texts, targets) with a target for each text, in every part.")
+    return {"text": list(pair[0]), "label": pair[1]}

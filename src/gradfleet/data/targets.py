@@ -11,6 +11,7 @@ are given as integers or strings.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -40,13 +41,16 @@ class TargetReader:
     encoder: LabelEncoder | None = None
 
     @classmethod
-    def fit(cls, targets: Array) -> TargetReader:
+    def fit(cls, targets: Array, kind: Kind | None = None) -> TargetReader:
         """Decide by the rule above.
 
+        Args:
+            kind: what the problem is, whatever the rule says; whole numbers may be amounts, and whole floats classes.
+
         Raises:
-            DataError: the targets fit no kind, or say the same for every row.
+            DataError: the targets fit no kind, or not the one that was asked for, or say the same for every row.
         """
-        flat = _flat(targets)
+        flat = told(_flat(targets), kind)
         if flat.ndim > 2:
             raise DataError(f"Targets need one or two axes (rows, outputs), got an array of shape {targets.shape}.")
         reader = cls._fit_columns(flat) if flat.ndim == 2 else cls._fit_values(flat)
@@ -56,6 +60,11 @@ class TargetReader:
                 f"{flat.tolist()[0]!r}. Add rows of another class."
             )
         return reader
+
+    @classmethod
+    def fit_names(cls, names: Sequence[str], kind: Kind) -> TargetReader:
+        """The reader of several columns that are known by names."""
+        return cls(kind, len(names), LabelEncoder(tuple(names)))
 
     @classmethod
     def of(cls, facts: DataFacts) -> TargetReader:
@@ -141,6 +150,28 @@ class TargetReader:
         whole = np.array_equal(flat, np.round(flat)) and len(np.unique(flat)) <= _FEW
         hint = "; they are few whole numbers, so if these are classes, give integers instead" if whole else ""
         return f"The targets are floats, so this is regression with {self.num_outputs} output(s){hint}."
+
+
+def told(targets: Array, kind: Kind | None) -> Array:
+    """Targets in the type that says what kind they are: classes as integers or strings, all else as floats.
+
+    Raises:
+        DataError: they cannot be of this kind.
+    """
+    if kind == "multiclass" and targets.dtype.kind == "f":
+        if not np.array_equal(targets, np.round(targets)):
+            odd = next(value for value in targets.ravel().tolist() if value != round(value))
+            raise DataError(
+                f"Classes need to be whole numbers or names, got the float {odd!r}. Give the targets as classes, or "
+                'learn amounts: kind="regression".'
+            )
+        return targets.astype(np.int64)
+    if kind in ("regression", "binary"):
+        if targets.dtype.kind not in "biuf":
+            first = targets.ravel().tolist()[0]
+            raise DataError(f'The targets of kind="{kind}" need to be numbers, got {first!r}.')
+        return targets.astype(np.float64)
+    return targets
 
 
 def as_array(values: Any, what: str) -> Array:

@@ -21,5 +21,21 @@ class Facts(Protocol):
         """The kind of problem, such as `multiclass`."""
         ...
 
+    @property
+    def vocabulary_size(self) -> int:
+        """Of texts, as the next two: how many tokens there are."""
+        ...
+
+    @property
+    def max_length(self) -> int:
+        """Tokens of the longest text."""
+        ...
+
+    @property
+    def padding_token(self) -> int:
+        """The token that fills up shorter texts."""
+        ...
+
 
 FACTS = ("input_shape", "num_outputs", "kind")
+TEXT_FACTS = ("vocabulary_size", "max_length", "padding_token")

@@ -10,7 +10,7 @@ from gradfleet.errors import SpaceError, unknown_name
 from gradfleet.search.builder import Builder, check_dimension, first_parameter
 from gradfleet.search.choice import Choice
 from gradfleet.search.dimensions import Dimension
-from gradfleet.search.facts import FACTS, Facts
+from gradfleet.search.facts import FACTS, TEXT_FACTS, Facts
 from gradfleet.search.optimizers import OptimizerChoice, known_optimizer
 from gradfleet.search.space import Entry, SearchSpace, When
 from gradfleet.search.suggester import Value
@@ -57,7 +57,7 @@ class Tuner:
             SpaceError: the name is taken, or a dimension is no parameter of `builder`.
         """
         _check_name("architecture", name, self._architectures)
-        self._architectures[name] = Builder(f"architecture.{name}", builder, dimensions, provided=FACTS)
+        self._architectures[name] = Builder(f"architecture.{name}", builder, dimensions, provided=FACTS + TEXT_FACTS)
 
     def optimizer(
         self,
@@ -157,7 +157,7 @@ class Tuner:
         if name not in self._architectures:
             raise SpaceError(unknown_name("architecture", name, self._architectures))
         builder = self._architectures[str(name)]
-        provided = {fact: getattr(facts, fact) for fact in FACTS if builder.names(fact)}
+        provided = {fact: getattr(facts, fact) for fact in FACTS + TEXT_FACTS if builder.names(fact)}
         return builder.make(**(provided | builder.arguments(config)))
 
     def optimizer_choices(self, config: Mapping[str, Value]) -> tuple[OptimizerChoice, ...]:

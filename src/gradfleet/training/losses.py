@@ -23,6 +23,11 @@ class NamedLoss(NamedTuple):
     kinds: tuple[Kind, ...]
 
 
+def _of_tokens(outputs: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
+    """Cross entropy of outputs (rows, length, tokens) over targets (rows, length); -100 is padding."""
+    return functional.cross_entropy(outputs.flatten(0, 1), targets.flatten())
+
+
 LOSSES: Mapping[str, NamedLoss] = {
     "binary_cross_entropy": NamedLoss(functional.binary_cross_entropy_with_logits, ("binary", "multilabel")),
     "cross_entropy": NamedLoss(functional.cross_entropy, ("multiclass",)),
@@ -30,6 +35,7 @@ LOSSES: Mapping[str, NamedLoss] = {
     "mae": NamedLoss(functional.l1_loss, ("regression",)),
     "mse": NamedLoss(functional.mse_loss, ("regression",)),
     "nll": NamedLoss(functional.nll_loss, ("multiclass",)),
+    "token_cross_entropy": NamedLoss(_of_tokens, ("text",)),
 }
 
 DEFAULTS: Mapping[Kind, str] = {
@@ -37,6 +43,7 @@ DEFAULTS: Mapping[Kind, str] = {
     "multiclass": "cross_entropy",
     "multilabel": "binary_cross_entropy",
     "regression": "mse",
+    "text": "token_cross_entropy",
 }
 
 _KINDS_OF_CLASSES: Mapping[type[nn.Module], tuple[Kind, ...]] = {

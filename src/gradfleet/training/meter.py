@@ -35,7 +35,8 @@ class Meter:
     def __init__(self, problem: Problem, *, keep_predictions: bool = False) -> None:
         self._problem = problem
         self._keep = keep_predictions
-        self._with_outputs = bool(problem.metrics) or keep_predictions
+        # Of texts there is an output for every token, of another number in each batch.
+        self._with_outputs = bool(problem.metrics) or (keep_predictions and problem.kind != "text")
         self._metrics: list[EpochMetric] | None = None
         self._losses: list[torch.Tensor] = []
         self._rows: list[int] = []

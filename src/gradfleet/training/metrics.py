@@ -69,6 +69,7 @@ DEFAULTS: Mapping[Kind, tuple[str, ...]] = {
     "multiclass": ("accuracy",),
     "multilabel": ("accuracy", "f1"),
     "regression": ("mae",),
+    "text": (),
 }
 
 

@@ -1,19 +1,18 @@
-"""A trained Model that takes raw items: file names, images, arrays."""
+"""A trained Model that takes raw items: file names, images, texts, rows of tables, arrays."""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
 from typing import Any
 
 import numpy
 import torch
 
-from gradfleet.data.decoding import apply_all
 from gradfleet.data.examples import ArrayExamples
-from gradfleet.data.labelled import labelled_arrays, labelled_folder
-from gradfleet.data.preparation import preparation_from_json
+from gradfleet.data.items import inputs_of
+from gradfleet.data.labelled import labelled_arrays, labelled_folder, labelled_table
 from gradfleet.data.prepared import DataFacts
+from gradfleet.data.tables import is_table
 from gradfleet.errors import DataError
 from gradfleet.training.evaluation import Evaluation
 from gradfleet.training.model import Model
@@ -36,7 +35,8 @@ class ModelPredictor:
         """One prediction an item, in order: a label for classes, a list of labels for multilabel, else numbers.
 
         Args:
-            items: paths or images when the model learned from images, else an array of shape (rows, *input_shape).
+            items: paths or images when the model learned from images, strings when it learned from texts, a table of
+                the same columns when it learned from one, else an array of shape (rows, *input_shape).
 
         Raises:
             DataError: an item cannot be read, or the shape is another than in training; it is named.
@@ -66,8 +66,8 @@ class ModelPredictor:
         """Loss and metrics over labelled data, computed over all predictions at once.
 
         Args:
-            data: a folder of class folders, a pair (inputs, targets) in the terms of the training data, or a prepared
-                part such as `prepared.validation`.
+            data: a folder of class folders, a table or its file, a pair (inputs, targets) in the terms of the training
+                data, or a prepared part such as `prepared.validation`.
 
         Raises:
             DataError: a class that training never saw, or items that cannot be read; they are named.
@@ -76,30 +76,16 @@ class ModelPredictor:
         return self.model.evaluate(self._labelled(data), batch_size=self._batch_size)
 
     def _labelled(self, data: Any) -> Any:
-        if isinstance(data, str | os.PathLike):
-            return labelled_folder(data, self.facts)
         if isinstance(data, tuple) and len(data) == 2 and not isinstance(data, ArrayExamples):
             return labelled_arrays(*data, self.facts)
+        if self.facts.columns and is_table(data):
+            return labelled_table(data, self.facts)
+        if isinstance(data, str | os.PathLike):
+            return (labelled_table if self.facts.columns else labelled_folder)(data, self.facts)
         return data
 
     def _outputs(self, items: Any) -> torch.Tensor:
-        if self.facts.preparation is not None and not _is_batch(items, self.facts.input_shape):
-            if isinstance(items, str | os.PathLike):
-                raise DataError(f"predict takes a list of items, got the single {items!r}. Pass [{items!r}].")
-            inputs = apply_all(preparation_from_json(self.facts.preparation), list(items))
-        else:
-            inputs = torch.as_tensor(items)
-            if tuple(inputs.shape[1:]) != self.facts.input_shape:
-                raise DataError(
-                    f"Inputs need the shape (rows, {', '.join(map(str, self.facts.input_shape))}) as in training, "
-                    f"got {tuple(inputs.shape)}."
-                )
-        return self.model.predict(inputs, batch_size=self._batch_size)
+        return self.model.predict(inputs_of(items, self.facts), batch_size=self._batch_size)
 
     def _label(self, number: int) -> Any:
         return number if self.facts.labels is None else self.facts.labels[number]
-
-
-def _is_batch(items: Any, input_shape: Sequence[int]) -> bool:
-    """Whether `items` are prepared inputs already, all rows in one tensor."""
-    return isinstance(items, torch.Tensor) and tuple(items.shape[1:]) == tuple(input_shape)

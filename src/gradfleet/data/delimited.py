@@ -1,0 +1,143 @@
+"""CSV and TSV files, compressed or not: delimiter and encoding are found out, and said where they are unusual."""
+
+from __future__ import annotations
+
+import csv
+import io
+import warnings
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import fsspec
+import pandas
+
+from gradfleet.errors import DataError
+
+_DELIMITERS = {",": "commas", ";": "semicolons", "\t": "tabs", "|": "vertical bars"}
+_HEAD = 2**18  # characters that the delimiter is found out from
+_ELSE = "Or read it with pandas and pass the frame."
+
+
+def read_delimited(path: Path, *, skip_bad_lines: bool) -> tuple[pandas.DataFrame, list[str]]:
+    """Every cell as a string, empty ones as missing, and what is to be said of the file.
+
+    Args:
+        skip_bad_lines: whether lines with too many cells are left out, and listed, rather than refused.
+
+    Raises:
+        DataError: an unknown encoding, one column only, an open quote, or lines with too many cells.
+    """
+    encoding, said = _encoding(path)
+    delimiter = _delimiter(path, encoding)
+    usual = "\t" if path.name.lower().split(".csv")[0].endswith((".tsv", ".tsv.gz")) else ","
+    if delimiter != usual:
+        said.append(f"{path.name} has its cells between {_DELIMITERS[delimiter]}.")
+    frame, left_out = _read(path, encoding, delimiter, skip_bad_lines=skip_bad_lines)
+    return frame, [*said, *left_out]
+
+
+def _encoding(path: Path) -> tuple[str, list[str]]:
+    """UTF-8, what a byte order mark says, else Windows-1252, which is said; every byte is looked at."""
+    with fsspec.open(str(path), "rb", compression="infer") as file:
+        start = file.read(4)
+        for mark, encoding in ((b"\xef\xbb\xbf", "utf-8-sig"), (b"\xff\xfe", "utf-16"), (b"\xfe\xff", "utf-16")):
+            if start.startswith(mark):
+                return encoding, []
+    try:
+        _decode_whole(path, "utf-8")
+    except UnicodeDecodeError as problem:
+        wrong = problem.object[problem.start]
+    else:
+        return "utf-8", []
+    try:
+        _decode_whole(path, "cp1252")
+    except UnicodeDecodeError:
+        raise DataError(
+            f"{path} is not UTF-8 (byte {wrong:#04x}), nor any encoding that can be told. Save it as UTF-8. {_ELSE}"
+        ) from None
+    return "cp1252", [f"{path.name} is not UTF-8 (byte {wrong:#04x}), so it was read as Windows-1252."]
+
+
+def _decode_whole(path: Path, encoding: str) -> None:
+    with fsspec.open(str(path), "rt", compression="infer", encoding=encoding, newline="") as file:
+        while file.read(2**20):
+            pass
+
+
+def _delimiter(path: Path, encoding: str) -> str:
+    """The one that cuts the first records into most columns, all alike; commas where several do."""
+    with fsspec.open(str(path), "rt", compression="infer", encoding=encoding, newline="") as file:
+        head = file.read(_HEAD)
+        whole = not file.read(1)
+    if "\0" in head:
+        raise DataError(f"{path} holds zero bytes, so it is no text file. {_ELSE}")
+    widths = {delimiter: _width(head, delimiter, whole=whole) for delimiter in _DELIMITERS}
+    best = max(widths, key=lambda delimiter: widths[delimiter])
+    if widths[best] < 2:
+        first = head.splitlines()[0][:80] if head.strip() else ""
+        raise DataError(
+            f"{path} needs a header and at least two columns between commas, semicolons, tabs or vertical bars; its "
+            f"first line is {first!r}."
+        )
+    names = Counter(next(csv.reader(io.StringIO(head, newline=""), delimiter=best)))
+    if twice := [name for name, number in names.items() if number > 1]:
+        raise DataError(f"Each column of {path} needs a name of its own, got {twice[0]!r} {names[twice[0]]} times.")
+    return best
+
+
+def _width(head: str, delimiter: str, *, whole: bool) -> int:
+    """Columns of the header when hardly a record has another number of cells, else 0."""
+    try:
+        records = [len(cells) for cells in csv.reader(io.StringIO(head, newline=""), delimiter=delimiter) if cells]
+    except csv.Error:  # a cell of more than 128 KB: the header alone decides
+        records = [len(next(csv.reader(io.StringIO(head, newline=""), delimiter=delimiter)))]
+    if not whole and len(records) > 1:
+        records.pop()  # cut off in its middle
+    if not records:
+        return 0
+    alike = sum(width == records[0] for width in records) / len(records)
+    return records[0] if alike >= 0.5 else 0
+
+
+def _read(path: Path, encoding: str, delimiter: str, *, skip_bad_lines: bool) -> tuple[pandas.DataFrame, list[str]]:
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        try:
+            frame = pandas.read_csv(
+                path,
+                sep=delimiter,
+                encoding=encoding,
+                dtype=str,
+                keep_default_na=False,
+                na_values=[""],
+                index_col=False,
+                on_bad_lines="warn" if skip_bad_lines else "error",
+            )
+        except (pandas.errors.ParserError, pandas.errors.EmptyDataError) as problem:
+            raise DataError(f"{path} {_reason(str(problem))}") from problem
+    said = [str(one.message).strip() for one in caught]
+    if any("loss of data" in one for one in said):
+        raise DataError(f"{path} needs a name for each column: its rows have more cells than its first line.")
+    return frame, list(_left_out(path.name, said))
+
+
+def _reason(problem: str) -> str:
+    if "EOF inside string" in problem:
+        row = problem.split("row ")[-1].split()[0]
+        return f'has a quote (") that is opened in row {row} and never closed. Close it, or double it within a text.'
+    if "Expected" in problem:
+        found = problem.split("Expected", 1)[1].strip().rstrip(".")
+        return (
+            f"needs as many cells in each line as in the first: expected {found}. Put texts that hold the delimiter "
+            'between quotes (""), or pass on_bad_rows="skip" to leave such lines out.'
+        )
+    return f"cannot be read: {problem.strip().rstrip('.')}."
+
+
+def _left_out(name: str, said: Sequence[str]) -> Iterator[str]:
+    skipped = [line for one in said for line in one.splitlines() if line.startswith("Skipping line")]
+    if skipped:
+        more = f" and {len(skipped) - 10:,} more" if len(skipped) > 10 else ""
+        lines = "; ".join(line.removeprefix("Skipping ") for line in skipped[:10])
+        yield f"Left out {len(skipped):,} lines of {name} with too many cells: {lines}{more}."

@@ -1,0 +1,107 @@
+"""Raw items of the kind that training learned from, as a model's inputs."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import pandas
+import torch
+
+from gradfleet.data.decoding import apply_all
+from gradfleet.data.examples import Inputs
+from gradfleet.data.language import TextInputs, TextPreparation
+from gradfleet.data.preparation import preparation_from_json
+from gradfleet.data.prepared import DataFacts
+from gradfleet.data.problems import listed
+from gradfleet.data.table_source import numbers_of
+from gradfleet.data.tables import is_table, is_table_file, missing, read_table
+from gradfleet.errors import DataError
+
+
+def inputs_of(items: Any, facts: DataFacts) -> Inputs:
+    """What a model that learned from data of these facts takes, a row an item.
+
+    Args:
+        items: paths or images, texts, or rows of numbers, as in training; of a table also a frame, a dict of columns,
+            a list of dicts or a file of one.
+
+    Raises:
+        DataError: an item cannot be read, a column is missing, or the type is another than in training; it is named.
+    """
+    if isinstance(items, TextInputs):
+        return items
+    if facts.columns and _is_table(items):
+        return table_inputs(read_table(items)[0], facts)
+    if isinstance(items, str | os.PathLike):
+        raise DataError(f"predict takes a list of items, got the single {items!r}. Pass [{items!r}].")
+    if facts.preparation is None or _is_batch(items, facts.input_shape):
+        return _tensor(items, facts.input_shape)
+    preparation = preparation_from_json(facts.preparation)
+    if isinstance(preparation, TextPreparation):
+        return preparation.inputs(_some(items))
+    return apply_all(preparation, list(items))
+
+
+def table_inputs(frame: pandas.DataFrame, facts: DataFacts) -> Inputs:
+    """The rows of a frame that has the columns of training; others are not used.
+
+    Raises:
+        DataError: a column is missing or of another type, or a cell is empty; it is named.
+    """
+    columns = facts.columns["inputs"]
+    _check_columns(frame, columns)
+    if facts.preparation is None:
+        return _tensor(numbers_of(frame, columns), facts.input_shape)
+    preparation = preparation_from_json(facts.preparation)
+    if isinstance(preparation, TextPreparation):
+        return preparation.inputs(frame[columns[0]].tolist())
+    return apply_all(preparation, frame[columns[0]].tolist())
+
+
+def _check_columns(frame: pandas.DataFrame, columns: Sequence[str]) -> None:
+    problems = [
+        f"The model learned from the column {name!r}, which is missing here; the columns are {listed(frame.columns)}."
+        for name in columns
+        if name not in frame.columns
+    ]
+    if problems:
+        raise DataError(problems)
+    empty = {name: missing(frame[name]) for name in columns}
+    problems += [
+        f"The column {name!r} has nothing in row {int(rows.argmax())} (the first row is 0)."
+        for name, rows in empty.items()
+        if rows.any()
+    ]
+    if problems:
+        raise DataError(problems)
+
+
+def _is_table(items: Any) -> bool:
+    if isinstance(items, str | os.PathLike):
+        return is_table_file(Path(items)) and Path(items).exists()
+    return is_table(items) and (isinstance(items, pandas.DataFrame | Mapping) or bool(items))
+
+
+def _some(items: Any) -> list[Any]:
+    found = list(items)
+    if not found:
+        raise DataError("At least one item is needed, got none.")
+    return found
+
+
+def _tensor(items: Any, input_shape: Sequence[int]) -> torch.Tensor:
+    inputs = torch.as_tensor(items)
+    if tuple(inputs.shape[1:]) != tuple(input_shape):
+        raise DataError(
+            f"Inputs need the shape (rows, {', '.join(map(str, input_shape))}) as in training, "
+            f"got {tuple(inputs.shape)}."
+        )
+    return inputs
+
+
+def _is_batch(items: Any, input_shape: Sequence[int]) -> bool:
+    """Whether `items` are prepared inputs already, all rows in one tensor."""
+    return isinstance(items, torch.Tensor) and tuple(items.shape[1:]) == tuple(input_shape)

@@ -1,0 +1,153 @@
+"""Tables: files, pandas, dicts and lists of dicts as one frame."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import fsspec
+import numpy as np
+import pandas
+
+from gradfleet.data.delimited import read_delimited
+from gradfleet.errors import DataError
+
+_MISSING = frozenset(["", "NA", "N/A", "NaN", "nan", "NULL", "null", "None"])
+_READERS = (".csv", ".tsv", ".jsonl", ".ndjson", ".json", ".parquet", ".pq")
+_PACKED = (".gz", ".bz2", ".xz", ".zst")
+
+
+def is_table_file(path: Path) -> bool:
+    return _suffix(path) in _READERS
+
+
+def is_table(given: Any) -> bool:
+    """A frame, a dict of columns, or a list of dicts."""
+    return isinstance(given, pandas.DataFrame | Mapping) or (
+        isinstance(given, list) and bool(given) and all(isinstance(row, Mapping) for row in given)
+    )
+
+
+def read_table(given: Any, *, skip_bad_lines: bool = False) -> tuple[pandas.DataFrame, list[str]]:
+    """A frame with rows numbered from 0, and what is to be said of how it was read.
+
+    Raises:
+        DataError: it cannot be read; the line is named.
+    """
+    if isinstance(given, pandas.DataFrame):
+        frame, said = given.reset_index(drop=True), list[str]()
+    elif isinstance(given, Mapping | list):
+        frame, said = _of_objects(given), []
+    else:
+        frame, said = _of_file(Path(given), skip_bad_lines=skip_bad_lines)
+    if not len(frame) or not len(frame.columns):
+        name = given if isinstance(given, str | Path) else "The table"
+        raise DataError(f"{name} has no rows. It needs a row an example, and a column for the target.")
+    frame.columns = pandas.Index([str(name) for name in frame.columns])
+    return frame, said
+
+
+def _of_file(path: Path, *, skip_bad_lines: bool) -> tuple[pandas.DataFrame, list[str]]:
+    suffix = _suffix(path)
+    try:
+        if suffix in (".csv", ".tsv"):
+            frame, said = read_delimited(path, skip_bad_lines=skip_bad_lines)
+            return frame.apply(typed), said
+        if suffix in (".parquet", ".pq"):
+            return pandas.read_parquet(path), []
+        return (_of_json_lines if suffix in (".jsonl", ".ndjson") else _of_json)(path), []
+    except (OSError, EOFError, UnicodeDecodeError) as problem:
+        raise DataError(f"{path} cannot be read: {problem}") from problem
+    except ValueError as problem:
+        if isinstance(problem, DataError):
+            raise
+        raise DataError(f"{path} cannot be read as {suffix}: {problem}") from problem
+
+
+def _of_json_lines(path: Path) -> pandas.DataFrame:
+    rows = []
+    with fsspec.open(str(path), "rt", compression="infer", encoding="utf-8") as file:
+        for number, line in enumerate(file, 1):
+            if line.strip():
+                rows.append(_object(line, f"Line {number} of {path}"))
+    return _of_objects(rows)
+
+
+def _of_json(path: Path) -> pandas.DataFrame:
+    with fsspec.open(str(path), "rt", compression="infer", encoding="utf-8") as file:
+        content = json.load(file)
+    if isinstance(content, list) and all(isinstance(row, dict) for row in content):
+        return _of_objects(content)
+    if isinstance(content, dict) and content and all(isinstance(column, list) for column in content.values()):
+        return _of_objects(content)
+    raise DataError(f"{path} needs a list of objects, one a row, or an object of columns.")
+
+
+def _object(line: str, where: str) -> dict[str, Any]:
+    try:
+        row = json.loads(line)
+    except ValueError as problem:
+        raise DataError(f"{where} is no JSON: {problem}.") from problem
+    if not isinstance(row, dict):
+        raise DataError(f'{where} needs an object such as {{"text": ..., "label": ...}}, got {type(row).__name__}.')
+    return row
+
+
+def _of_objects(given: Mapping[Any, Any] | Sequence[Any]) -> pandas.DataFrame:
+    if not isinstance(given, Mapping):
+        return pandas.DataFrame(list(given))
+    columns = {str(name): _column(values) for name, values in given.items()}
+    lengths = {name: len(column) for name, column in columns.items()}
+    if len(set(lengths.values())) > 1:
+        raise DataError(f"The columns of a dict need as many rows as each other, got {lengths}.")
+    return pandas.DataFrame(columns)
+
+
+def _column(values: Any) -> Any:
+    """Arrays of several axes, and tensors, as one object a row."""
+    values = values.detach().cpu().numpy() if hasattr(values, "detach") else values
+    if isinstance(values, np.ndarray) and values.ndim > 1:
+        return list(values)
+    return values if hasattr(values, "__len__") and not isinstance(values, str) else list(values)
+
+
+def typed(column: pandas.Series) -> pandas.Series:
+    """Strings of a file as whole numbers, floats or strings: what all cells that are not missing can be read as.
+
+    Numbers with leading zeros, such as post codes, stay strings.
+    """
+    known = column[~column.isin(_MISSING) & column.notna()]
+    if not len(known) or known.str.match(r"^[+-]?0[0-9]").any():
+        return column
+    numbers = pandas.to_numeric(known, errors="coerce")
+    if numbers.isna().any():
+        return column
+    if numbers.dtype.kind in "iu":
+        return (
+            numbers.reindex(column.index)
+            if len(known) == len(column)
+            else numbers.astype("Int64").reindex(column.index)
+        )
+    return numbers.astype(float).reindex(column.index)
+
+
+def missing(column: pandas.Series) -> Any:
+    """Which cells hold nothing: None, NaN, or an empty string."""
+    empty = column.isna().to_numpy()
+    return empty | (column == "").to_numpy(dtype=bool) if column.dtype == object or is_text(column) else empty
+
+
+def is_text(column: pandas.Series) -> bool:
+    """Whether the column holds strings, and nothing else but missing cells."""
+    if isinstance(column.dtype, pandas.StringDtype):
+        return True
+    return column.dtype == object and all(isinstance(one, str) for one in column.dropna())
+
+
+def _suffix(path: Path) -> str:
+    suffixes = [suffix.lower() for suffix in path.suffixes]
+    if suffixes and suffixes[-1] in _PACKED:
+        suffixes.pop()
+    return suffixes[-1] if suffixes else ""

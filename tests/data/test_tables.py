@@ -1,0 +1,230 @@
+from __future__ import annotations
+
+import gzip
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas
+import pytest
+
+from gradfleet.data.dataset import AutoDataset
+from gradfleet.data.tables import read_table
+from gradfleet.errors import DataError
+
+TEXTS = [f"{'good' if number % 2 else 'bad'} film number {number}" for number in range(20)]
+LABELS = ["pos" if number % 2 else "neg" for number in range(20)]
+FRAME = pandas.DataFrame({"text": TEXTS, "label": LABELS})
+
+
+def write(path: Path, content: str, encoding: str = "utf-8") -> Path:
+    path.write_bytes(content.encode(encoding))
+    return path
+
+
+def test_every_kind_of_table_is_the_same_data(tmp_path: Path) -> None:
+    FRAME.to_csv(tmp_path / "a.csv", index=False)
+    FRAME.to_csv(tmp_path / "a.tsv", index=False, sep="\t")
+    FRAME.to_csv(tmp_path / "a.csv.gz", index=False)
+    FRAME.to_json(tmp_path / "a.jsonl", orient="records", lines=True)
+    FRAME.to_json(tmp_path / "a.json", orient="records")
+    FRAME.to_parquet(tmp_path / "a.parquet")
+    sources: list[Any] = [FRAME, FRAME.to_dict("list"), FRAME.to_dict("records"), *sorted(tmp_path.iterdir())]
+    opened = [AutoDataset(source) for source in sources]
+    assert len(opened) == 9
+    assert len({data.fingerprint for data in opened}) == 1
+    assert [list(data.open().validation.inputs.texts) for data in opened[1:]] == [
+        list(opened[0].open().validation.inputs.texts)
+    ] * 8
+
+
+def test_columns_are_guessed_by_name_and_said() -> None:
+    frame = FRAME.assign(id=range(20), source="web")
+    data = AutoDataset(frame)
+    assert data.notes[0] == "From 'text' the model learns 'label'; not used: 'id', 'source'."
+    assert data.labels == ("neg", "pos")
+
+
+@pytest.mark.parametrize(
+    ("names", "said"),
+    [
+        (("Review", "Sentiment"), "From 'Review' the model learns 'Sentiment'."),
+        (("what they wrote", "stars"), "From 'what they wrote' the model learns 'stars'."),
+        (("document", "summary"), "From 'document' the model learns 'summary'."),
+    ],
+)
+def test_other_names_are_found_too(names: tuple[str, str], said: str) -> None:
+    assert AutoDataset(FRAME.set_axis(list(names), axis=1)).notes[0] == said
+
+
+def test_columns_can_be_given() -> None:
+    frame = FRAME.assign(title="a title", kind=["x", "y"] * 10)
+    data = AutoDataset(frame, inputs="title", target="kind")
+    assert data.notes[0] == "From 'title' the model learns 'kind'; not used: 'text', 'label'."
+    with pytest.raises(DataError, match=r"No column is called 'titel'\. Did you mean 'title'\?") as caught:
+        AutoDataset(frame, inputs="titel", target="knd")
+    assert len(caught.value.problems) == 2
+    with pytest.raises(DataError, match="an input or the target, not both: 'text'"):
+        AutoDataset(frame, inputs="text", target="text")
+    with pytest.raises(DataError, match=r"No column is called as a target .*'a', 'b', 'c'.*target="):
+        AutoDataset({"a": [1, 2], "b": [1, 2], "c": [1, 2]})
+
+
+def test_a_split_column_is_honoured() -> None:
+    parts = ["train"] * 10 + ["dev"] * 6 + ["test"] * 4
+    data = AutoDataset(FRAME.assign(split=parts))
+    opened = data.open()
+    assert list(opened.train.inputs.texts) == TEXTS[:10]
+    assert list(opened.validation.inputs.texts) == TEXTS[10:16]
+    assert "'split' is the split" in data.notes[0]
+    with pytest.raises(DataError, match=r"'split' needs to say train, validation .* got 'hold'"):
+        AutoDataset(FRAME.assign(split=["train", "hold"] * 10), split="split")
+    with pytest.raises(DataError, match=r"'split' needs rows that train, got only 'validation', 'test'"):
+        AutoDataset(FRAME.assign(split=["dev", "test"] * 10))
+
+
+def test_a_split_column_with_other_words_is_no_split() -> None:
+    assert "not used: 'split'" in AutoDataset(FRAME.assign(split=["yes", "no"] * 10)).notes[0]
+
+
+def test_quoted_newlines_and_delimiters_stay_within_their_cell(tmp_path: Path) -> None:
+    texts = ['one, "two"\nthree', "plain", "a;b", "x\r\ny"]
+    pandas.DataFrame({"text": texts, "label": [0, 1, 0, 1]}).to_csv(tmp_path / "a.csv", index=False)
+    frame, said = read_table(tmp_path / "a.csv")
+    assert frame["text"].tolist() == texts
+    assert said == []
+
+
+@pytest.mark.parametrize(("delimiter", "word"), [(";", "semicolons"), ("\t", "tabs"), ("|", "vertical bars")])
+def test_another_delimiter_is_found_and_said(tmp_path: Path, delimiter: str, word: str) -> None:
+    FRAME.assign(text=FRAME["text"] + ", indeed").to_csv(tmp_path / "a.csv", index=False, sep=delimiter)
+    data = AutoDataset(tmp_path / "a.csv")
+    assert data.labels == ("neg", "pos")
+    assert data.notes[0] == f"a.csv has its cells between {word}."
+
+
+def test_another_encoding_is_found_and_said(tmp_path: Path) -> None:
+    content = "text,label\n" + "".join(f"caf\xe9 {number},{number % 2}\n" for number in range(8))
+    latin = AutoDataset(write(tmp_path / "latin.csv", content, "cp1252"))
+    assert latin.notes[0] == "latin.csv is not UTF-8 (byte 0xe9), so it was read as Windows-1252."
+    for encoding in ("utf-8", "utf-8-sig", "utf-16"):
+        data = AutoDataset(write(tmp_path / "a.csv", content, encoding))
+        assert data.fingerprint == latin.fingerprint
+        assert len(data.notes) == len(latin.notes) - 1
+    (tmp_path / "odd.csv").write_bytes(b"text,label\ncaf\x81,1\n")
+    with pytest.raises(DataError, match=r"odd\.csv is not UTF-8 \(byte 0x81\), nor any .*Save it as UTF-8"):
+        AutoDataset(tmp_path / "odd.csv")
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        ("", "needs a header and at least two columns"),
+        ("text\nso good\nso bad\n", r"at least two columns .* its first line is 'text'"),
+        ("text,label\n", "has no rows"),
+        ("text,label\na,1\nb,0,extra\nc,1\n", r"expected 2 fields in line 3, saw 3\. .*on_bad_rows=\"skip\""),
+        ('text,label\n"a,1\nb,0\n', r"has a quote \(\"\) that is opened in row \d and never closed"),
+        ("text,label,label\na,1,1\nb,0,0\n", r"'label' 2 times"),
+        ("text,label\na,1\x00\n", "holds zero bytes, so it is no text file"),
+    ],
+)
+def test_a_damaged_csv_is_refused_by_line(tmp_path: Path, content: str, message: str) -> None:
+    with pytest.raises(DataError, match=message):
+        AutoDataset(write(tmp_path / "a.csv", content))
+
+
+def test_lines_with_too_many_cells_are_left_out_when_asked_and_listed(tmp_path: Path) -> None:
+    path = write(tmp_path / "a.csv", "text,label\na,1\nb,0,extra\nc,1\nd,0\ne,0\n")
+    data = AutoDataset(path, on_bad_rows="skip")
+    assert data.open().facts.num_rows == {"train": 2, "validation": 2}
+    assert "Left out 1 line" in data.notes[0]
+    assert "line 3: expected 2 fields, saw 3" in data.notes[0]
+
+
+def test_numbers_are_numbers_and_post_codes_are_not(tmp_path: Path) -> None:
+    path = write(tmp_path / "a.csv", "whole,real,code,gap,word\n1,1.5,01067,3,null\n2,NA,10115,,x\n")
+    frame, _ = read_table(path)
+    assert [dtype.kind for dtype in frame.dtypes] == ["i", "f", "O", "i", "O"]
+    assert frame["code"].tolist() == ["01067", "10115"]
+    assert frame["word"].tolist() == ["null", "x"]
+    assert frame["gap"].isna().tolist() == [False, True]
+
+
+def test_json_lines_name_the_line_that_is_broken(tmp_path: Path) -> None:
+    rows = [json.dumps({"text": text, "label": label}) for text, label in zip(TEXTS, LABELS, strict=True)]
+    with gzip.open(tmp_path / "a.jsonl.gz", "wt") as file:
+        file.write("\n".join(rows))
+    assert AutoDataset(tmp_path / "a.jsonl.gz").labels == ("neg", "pos")
+    with pytest.raises(DataError, match=r"Line 3 of .*b\.jsonl is no JSON"):
+        AutoDataset(write(tmp_path / "b.jsonl", "\n".join([*rows[:2], "{", *rows[2:]])))
+    with pytest.raises(DataError, match=r"Line 1 of .*c\.jsonl needs an object such as .*, got list"):
+        AutoDataset(write(tmp_path / "c.jsonl", "[1]\n"))
+
+
+def test_rows_with_nothing_in_them_are_named_all_at_once() -> None:
+    frame = FRAME.copy()
+    frame.loc[[2, 5], "text"] = None
+    frame.loc[7, "text"] = ""
+    frame.loc[9, "label"] = None
+    with pytest.raises(DataError) as caught:
+        AutoDataset(frame)
+    assert caught.value.problems == (
+        "The train data has nothing in 'text' in 3 rows (the first row is 0): 2, 5, 7.",
+        "The train data has no target in 'label' in 1 row (the first row is 0): 9.",
+        'Pass on_bad_rows="skip" to leave these rows out.',
+    )
+    data = AutoDataset(frame, on_bad_rows="skip")
+    assert sum(data.open().facts.num_rows.values()) == 16
+    assert data.notes[1] == "Left out: The train data has nothing in 'text' in 3 rows (the first row is 0): 2, 5, 7."
+    with pytest.raises(DataError, match=r"nothing in 'text' in 20 rows.*\n.*No row of the train data is left"):
+        AutoDataset(FRAME.assign(text=""), on_bad_rows="skip")
+
+
+def test_a_label_for_each_row_is_refused() -> None:
+    frame = pandas.DataFrame({"text": [f"text {n}" for n in range(10_000)], "label": [f"u{n}" for n in range(10_000)]})
+    with pytest.raises(DataError, match=r"Each of the 10,000 training rows has a label of its own in 'label'"):
+        AutoDataset(frame)
+
+
+def test_floats_are_no_classes_unless_they_are_whole() -> None:
+    whole = AutoDataset(FRAME.assign(label=[1.0, 2.0] * 10), kind="multiclass")
+    assert whole.labels == ("1", "2")
+    with pytest.raises(DataError, match=r"Classes need to be whole numbers or names, got the float 0\.5\..*regression"):
+        AutoDataset(FRAME.assign(label=[0.5, 2.0] * 10), kind="multiclass")
+    assert AutoDataset(FRAME.assign(label=[1.0, 2.0] * 10)).kind == "regression"
+    assert AutoDataset(FRAME.assign(label=[1, 2] * 10), kind="regression").kind == "regression"
+
+
+def test_labels_that_training_never_saw_are_refused() -> None:
+    with pytest.raises(DataError, match="never saw 'neutral'"):
+        AutoDataset(FRAME, validation=FRAME.assign(label="neutral"))
+
+
+def test_validation_needs_the_columns_of_training() -> None:
+    with pytest.raises(DataError, match=r"The validation data has no column 'label', which the training data has"):
+        AutoDataset(FRAME, validation=FRAME[["text"]])
+
+
+def test_several_labels_in_a_cell_are_multilabel() -> None:
+    lists = [["a"], ["a", "b"], [], ["c"]] * 5
+    opened = AutoDataset({"text": TEXTS, "label": lists}).open()
+    assert (opened.facts.kind, opened.facts.labels) == ("multilabel", ("a", "b", "c"))
+    assert opened.train.targets.sum(0).tolist() == [8, 4, 4] or opened.train.targets.shape == (16, 3)
+    joined = ["|".join(labels) for labels in lists]
+    data = AutoDataset({"text": TEXTS, "label": joined}, kind="multilabel")
+    assert np.array_equal(data.open().train.targets, opened.train.targets)
+
+
+def test_indicator_columns_are_multilabel_and_keep_their_names() -> None:
+    frame = FRAME.assign(funny=[0, 1] * 10, sad=[1, 1, 0, 0] * 5)
+    opened = AutoDataset(frame, inputs="text", target=["funny", "sad"]).open()
+    assert (opened.facts.kind, opened.facts.labels) == ("multilabel", ("funny", "sad"))
+
+
+def test_texts_and_labels_may_be_a_pair() -> None:
+    data = AutoDataset((TEXTS, LABELS), validation=(TEXTS[:4], LABELS[:4]))
+    assert data.labels == ("neg", "pos")
+    assert list(data.open().validation.inputs.texts) == TEXTS[:4]
+    with pytest.raises(DataError, match="a target for each text"):
+        AutoDataset((TEXTS, LABELS[:3]))
