@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 from gradfleet import AutoDataset, AutoModel, Objective, Resources, Study, Tuner
 from gradfleet.errors import NotFoundError
-from gradfleet.tasks import Config, Evaluation, Recipe, TaskReference
+from gradfleet.tasks import Config, Evaluation, Exported, Recipe, TaskReference
 
 if TYPE_CHECKING:
     import numpy
@@ -137,6 +137,18 @@ class AutoTask(ABC):
     def predict_proba(self, items: Any) -> numpy.ndarray[Any, Any]:
         """Probabilities of shape (items, classes), in the order of `self.data.labels`."""
         return self.study.best.model().predict_proba(items)
+
+    def export(
+        self, path: str | Path, *, format: str = "bundle", check: bool = True, max_loss: float = 0.01
+    ) -> Exported:
+        """Write the best model to a folder; it is run in a new process and has to reach its recorded score there.
+
+        Args:
+            format: "bundle" for `Bundle.load`, "onnx" or "onnx-int8" for onnxruntime, "torch" for `torch.export.load`.
+            check: whether it is run there; without, nothing is promised.
+            max_loss: how much of the score "onnx-int8" may lose.
+        """
+        return self.study.best.export(path, format=format, check=check, max_loss=max_loss)
 
     def evaluate(self, data: Any) -> Evaluation:
         """The best model's metrics over labelled data, such as a held-out folder."""

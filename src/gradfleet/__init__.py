@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from gradfleet.automodel import AutoModel as AutoModel
     from gradfleet.data.dataset import AutoDataset as AutoDataset
+    from gradfleet.export.bundle import Bundle as Bundle
     from gradfleet.objective import Objective as Objective
     from gradfleet.search.space import Choice as Choice
     from gradfleet.search.space import Float as Float
@@ -28,6 +29,7 @@ __version__ = "0.1.0"
 __all__ = [
     "AutoDataset",
     "AutoModel",
+    "Bundle",
     "Choice",
     "EarlyStopping",
     "Float",
@@ -44,6 +46,7 @@ __all__ = [
 _MODULES = {
     "AutoDataset": "gradfleet.data.dataset",
     "AutoModel": "gradfleet.automodel",
+    "Bundle": "gradfleet.export.bundle",
     "Choice": "gradfleet.search.space",
     "EarlyStopping": "gradfleet.training.callbacks.early_stopping",
     "Float": "gradfleet.search.space",

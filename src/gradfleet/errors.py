@@ -8,6 +8,7 @@ GradfleetError
 ├── CheckpointError                a checkpoint is damaged or belongs to another network
 ├── DivergedError                  the loss of a fit is no number any more
 ├── TooLargeError                  a network that memory does not hold, not even with one row at a time
+├── ExportError                    a model cannot be exported so, or the export does not give its score
 ├── ExecutionError                 a recipe cannot cross to a worker, or cannot be loaded back
 ├── NoUsableTrialError             the search ended and no trial has a result
 ├── NotFoundError (LookupError)    no study, trial or task of that name
@@ -75,6 +76,10 @@ class TooLargeError(GradfleetError):
 
 class ExecutionError(GradfleetError):
     """A recipe that cannot be sent to a worker, or be loaded back in this process."""
+
+
+class ExportError(GradfleetError):
+    """A model that a format cannot hold, or an export that does not give the score that was recorded."""
 
 
 class NoUsableTrialError(GradfleetError):

@@ -5,6 +5,7 @@ from __future__ import annotations
 from importlib.metadata import entry_points
 from typing import Any
 
+from gradfleet.export.formats import Exported as Exported
 from gradfleet.training.evaluation import Evaluation as Evaluation
 from gradfleet.trials.plan import Config as Config
 from gradfleet.trials.recipe import Recipe as Recipe

@@ -8,7 +8,7 @@ import typer
 from typer.core import TyperGroup
 
 import gradfleet
-from gradfleet.cli import doctor, exits, fit, leaderboard, predict, trials
+from gradfleet.cli import doctor, exits, export, fit, leaderboard, predict, trials
 from gradfleet.cli.options import examples
 
 
@@ -73,6 +73,7 @@ app.command(epilog=examples(*trials.BEST_EXAMPLES))(trials.best)
 app.command(epilog=examples(*predict.PREDICT_EXAMPLES))(predict.predict)
 app.command(epilog=examples(*predict.EVALUATE_EXAMPLES))(predict.evaluate)
 app.command(epilog=examples(*trials.REPLAY_EXAMPLES))(trials.replay)
+app.command(epilog=examples(*export.EXAMPLES))(export.export)
 app.command(epilog=examples(*doctor.EXAMPLES))(doctor.doctor)
 
 

@@ -262,6 +262,8 @@ class Study:
             "note": trial.note,
             "artifacts": self.artifacts,
             "recipe": lambda: self.recipe,
+            "study": self.name,
+            "spec": self.spec,
         }
 
 

@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from gradfleet.errors import NotFoundError
+from gradfleet.objective import Objective
 from gradfleet.study.artifacts import Artifacts
+from gradfleet.study.provenance import package_versions
 from gradfleet.study.rows import TrialState
 
 if TYPE_CHECKING:
+    from gradfleet.export.formats import Exported
     from gradfleet.trials.plan import Config
     from gradfleet.trials.recipe import Predictor, Recipe
 
@@ -23,6 +28,7 @@ class TrialView:
         value: the objective in the best record; None while there is none.
         epoch: of the best record; None while there is none.
         metrics: all numbers of the best record.
+        study, spec: the study's name and what it was made from.
         checkpoint: address of the best record's checkpoint; None when it has none, or it was not kept.
         starred: whether somebody has marked it.
         note: what somebody wrote about it.
@@ -39,6 +45,8 @@ class TrialView:
     note: str | None
     artifacts: Artifacts = field(repr=False)
     recipe: Callable[[], Recipe] = field(repr=False)
+    study: str = field(repr=False)
+    spec: Mapping[str, Any] = field(repr=False)
 
     def model(self) -> Predictor:
         """The model of the best record, ready to predict.
@@ -47,9 +55,38 @@ class TrialView:
             NotFoundError: that record has no checkpoint.
             ExecutionError: the study's recipe runs its author's code, and nobody said that it is trusted.
         """
+        return self.recipe().load(self._files())
+
+    def export(
+        self, path: str | os.PathLike[str], *, format: str = "bundle", check: bool = True, max_loss: float = 0.01
+    ) -> Exported:
+        """Write the model to a folder, for use without this study; every argument is that of `export.formats.export`.
+
+        Raises:
+            SettingError: there is no such format, or something is at `path` already.
+            ExportError: the model cannot be written so, or does not give its recorded score in a new process.
+            NotFoundError: as `model`.
+        """
+        from gradfleet.export.formats import export  # imports torch, which a leaderboard can do without
+        from gradfleet.export.trained import Trained
+
+        data = self.spec["data"]
+        trained = Trained(
+            self._files(),
+            self.recipe(),
+            self.spec["recipe"],
+            Objective(**self.spec["objective"]),
+            self.metrics,
+            None if data is None else Path(data),
+            {"study": self.study, "trial": self.number, "epoch": self.epoch, "config": dict(self.config)}
+            | {"metrics": dict(self.metrics), "versions": package_versions()},
+        )
+        return export(trained, path, format=format, check=check, max_loss=max_loss)
+
+    def _files(self) -> Path:
         if self.checkpoint is None:
             raise NotFoundError(f"Trial {self.number} has no model: {self._why_none()}")
-        return self.recipe().load(self.artifacts.fetch(self.checkpoint))
+        return self.artifacts.fetch(self.checkpoint)
 
     def _why_none(self) -> str:
         if self.epoch is None:

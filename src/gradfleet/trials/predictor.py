@@ -31,6 +31,10 @@ class ModelPredictor:
         self.facts = facts
         self._batch_size = batch_size
 
+    @property
+    def labels(self) -> tuple[str, ...] | None:
+        return self.facts.labels
+
     def predict(self, items: Any) -> list[Any]:
         """One prediction an item, in order: a label for classes, a list of labels for multilabel, else numbers.
 

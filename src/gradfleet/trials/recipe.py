@@ -27,6 +27,11 @@ class Report(Protocol):
 class Predictor(Protocol):
     """A trained model with everything it needs to take raw items."""
 
+    @property
+    def labels(self) -> tuple[str, ...] | None:
+        """Class names in class-number order; None when there are no classes, or they are numbers."""
+        ...
+
     def predict(self, items: Any) -> Sequence[Any]:
         """One prediction an item, in the items' order; labels as they were in the data."""
         ...
