@@ -29,6 +29,11 @@ def expected(classifier: AutoImageClassifier, inputs: torch.Tensor) -> torch.Ten
     return outputs
 
 
+@pytest.fixture(scope="module")
+def program(classifier: AutoImageClassifier, place: Path) -> Path:
+    return classifier.export(place / "torch", format="torch").path
+
+
 @pytest.mark.row("ES1")
 def test_an_onnx_graph_gives_the_networks_outputs_for_any_number_of_rows(
     classifier: AutoImageClassifier, inputs: torch.Tensor, expected: torch.Tensor, tmp_path: Path
@@ -46,12 +51,11 @@ def test_an_onnx_graph_gives_the_networks_outputs_for_any_number_of_rows(
 
 @pytest.mark.row("ES2")
 def test_a_program_gives_exactly_the_networks_outputs_and_8_bits_lose_at_most_what_is_said(
-    classifier: AutoImageClassifier, inputs: torch.Tensor, expected: torch.Tensor, tmp_path: Path
+    classifier: AutoImageClassifier, program: Path, inputs: torch.Tensor, tmp_path: Path
 ) -> None:
-    classifier.export(tmp_path / "torch", format="torch")
-    program = torch.export.load(tmp_path / "torch" / "program.pt2").module()
+    loaded = torch.export.load(program / "program.pt2").module()
     with torch.no_grad():
-        assert torch.equal(program(inputs), _direct(classifier, inputs))
+        assert torch.equal(loaded(inputs), _direct(classifier, inputs))
     small = classifier.export(tmp_path / "int8", format="onnx-int8", max_loss=0.05)
     assert small.score is not None
     assert small.score.loss <= 0.05
@@ -66,20 +70,19 @@ def _direct(classifier: AutoImageClassifier, inputs: torch.Tensor) -> torch.Tens
 
 @pytest.mark.row("ES5")
 def test_a_program_runs_where_this_package_is_not(
-    classifier: AutoImageClassifier, inputs: torch.Tensor, expected: torch.Tensor, tmp_path: Path
+    program: Path, inputs: torch.Tensor, expected: torch.Tensor, tmp_path: Path
 ) -> None:
-    classifier.export(tmp_path / "torch", format="torch")
     np.save(tmp_path / "inputs.npy", inputs.numpy())
     code = """
 import sys
 sys.modules["gradfleet"] = sys.modules["autotasks"] = None  # importing either raises
 import numpy, torch
-program = torch.export.load("torch/program.pt2").module()
+program = torch.export.load(sys.argv[1]).module()
 numpy.save("outputs.npy", program(torch.from_numpy(numpy.load("inputs.npy"))).detach().numpy())
 """
-    subprocess.run([sys.executable, "-c", code], check=True, cwd=tmp_path)
+    subprocess.run([sys.executable, "-c", code, str(program / "program.pt2")], check=True, cwd=tmp_path)
     np.testing.assert_allclose(np.load(tmp_path / "outputs.npy"), expected.numpy(), atol=1e-5)
-    described = json.loads((tmp_path / "torch" / "gradfleet.json").read_text())
+    described = json.loads((program / "gradfleet.json").read_text())
     assert described["labels"] == ["level", "upright"]
     assert described["preparation"]["size"] == [8, 8]
 
