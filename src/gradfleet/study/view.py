@@ -28,10 +28,10 @@ class TrialView:
         value: the objective in the best record; None while there is none.
         epoch: of the best record; None while there is none.
         metrics: all numbers of the best record.
-        study, spec: the study's name and what it was made from.
         checkpoint: address of the best record's checkpoint; None when it has none, or it was not kept.
         starred: whether somebody has marked it.
         note: what somebody wrote about it.
+        study, spec: the study's name and what it was made from.
     """
 
     number: int
