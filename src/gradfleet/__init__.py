@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from gradfleet.automodel import AutoModel as AutoModel
+    from gradfleet.constraint import Constraint as Constraint
     from gradfleet.data.dataset import AutoDataset as AutoDataset
     from gradfleet.export.bundle import Bundle as Bundle
     from gradfleet.objective import Objective as Objective
@@ -31,6 +32,7 @@ __all__ = [
     "AutoModel",
     "Bundle",
     "Choice",
+    "Constraint",
     "EarlyStopping",
     "Float",
     "Int",
@@ -48,6 +50,7 @@ _MODULES = {
     "AutoModel": "gradfleet.automodel",
     "Bundle": "gradfleet.export.bundle",
     "Choice": "gradfleet.search.space",
+    "Constraint": "gradfleet.constraint",
     "EarlyStopping": "gradfleet.training.callbacks.early_stopping",
     "Float": "gradfleet.search.space",
     "Int": "gradfleet.search.space",

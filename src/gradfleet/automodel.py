@@ -11,10 +11,12 @@ from functools import partial
 from pathlib import Path
 from typing import Any, Self
 
+from gradfleet.constraint import Constraint
 from gradfleet.data.dataset import AutoDataset
 from gradfleet.data.prepared import DataRef, Kind
 from gradfleet.errors import Problems, SettingError, unknown_name
 from gradfleet.fleet.sweep import SweepSettings, run_sweep
+from gradfleet.goal import Aim, aim
 from gradfleet.objective import Objective
 from gradfleet.search.dimensions import Dimension
 from gradfleet.search.portfolio import Portfolio
@@ -48,7 +50,10 @@ class AutoModel:
 
     Args:
         tuner: the registered architectures, optimizers and other dimensions.
-        objective: the metric to optimize; `val_accuracy`, the larger the better, when not given.
+        objective: the metric to optimize; `val_accuracy`, the larger the better, when not given. Several in a list
+            give a Pareto front (`study.front`), of which the first objective decides what is the best.
+        constraints: what a trial must keep, such as "latency_ms <= 20"; one that does not is never the best while
+            another does. Records of Models always have `latency_ms`, `num_parameters` and `train_seconds`.
         reference: how another process finds this recipe again by name; presets have one. Without it the recipe is
             stored by value beside the study.
 
@@ -60,24 +65,35 @@ class AutoModel:
     """
 
     def __init__(
-        self, tuner: Tuner, *, objective: Objective | None = None, reference: TaskReference | None = None
+        self,
+        tuner: Tuner,
+        *,
+        objective: Objective | Sequence[Objective] | None = None,
+        constraints: Sequence[Constraint | str] = (),
+        reference: TaskReference | None = None,
     ) -> None:
         self.tuner = tuner
-        self.objective = objective or Objective("val_accuracy", "max")
+        self.objective: Aim = aim(Objective("val_accuracy", "max") if objective is None else objective, constraints)
         self._reference = reference
         self._recipe: Recipe | None = None
         self._space: SearchSpace | None = None
 
     @classmethod
     def from_function(
-        cls, train: TrainFunction, space: Tuner | SearchSpace | Mapping[str, Dimension], objective: Objective
+        cls,
+        train: TrainFunction,
+        space: Tuner | SearchSpace | Mapping[str, Dimension],
+        objective: Objective | Sequence[Objective],
+        *,
+        constraints: Sequence[Constraint | str] = (),
     ) -> AutoModel:
         """Search with a training function of one's own: `train(config, report)`, see `trials.function_recipe`.
 
         Args:
             space: a Tuner, a SearchSpace, or dimensions by name.
+            objective, constraints: on what `report` is given; as for AutoModel.
         """
-        model = cls(space if isinstance(space, Tuner) else Tuner(), objective=objective)
+        model = cls(space if isinstance(space, Tuner) else Tuner(), objective=objective, constraints=constraints)
         if isinstance(space, SearchSpace):
             model._space = space
         elif isinstance(space, Mapping):
@@ -260,8 +276,9 @@ class AutoModel:
             say(note)
         if isinstance(self.recipe, ModelRecipe):
             names = self.recipe.record_names(prepared.open().facts)
-            if names is not None and self.objective.metric not in names:
-                raise SettingError(unknown_name("metric in the records", self.objective.metric, names))
+            missing = [] if names is None else [name for name in self.objective.metrics if name not in names]
+            if names is not None and missing:
+                raise SettingError([unknown_name("metric in the records", name, names) for name in missing])
         return prepared
 
     def _training(self) -> dict[str, Any]:
@@ -293,7 +310,7 @@ class AutoModel:
         """The study of that name: the one that is there, when it may be resumed, else a new one."""
         place = f"{artifacts}/{name}"
         spec = {
-            "objective": {"metric": self.objective.metric, "mode": self.objective.mode},
+            "objective": self.objective.to_json(),
             "space": space.to_json(),
             "search": settings.to_json(),
             "training": {"epochs": settings.epochs, **self._training()},

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Literal, get_args
+from typing import Any, Literal, get_args
 
 from gradfleet.errors import SettingError
 
@@ -33,6 +33,16 @@ class Objective:
         if self.mode not in get_args(Mode):
             raise SettingError(f"An objective's mode is 'min' or 'max', got {self.mode!r}.")
 
+    @property
+    def objectives(self) -> tuple[Objective, ...]:
+        """This one alone; a `Goal` has several."""
+        return (self,)
+
+    @property
+    def metrics(self) -> tuple[str, ...]:
+        """Every metric that a record must have."""
+        return (self.metric,)
+
     def value(self, metrics: Mapping[str, float]) -> float:
         """The objective's value in one record's metrics.
 
@@ -54,7 +64,7 @@ class Objective:
             return True
         return value > than if self.mode == "max" else value < than
 
-    def rank(self, metrics: Mapping[str, float]) -> tuple[float, float]:
+    def rank(self, metrics: Mapping[str, float]) -> tuple[float, ...]:
         """A sort key, smaller is better: the objective first; equal values are told apart by `val_loss` when recorded.
 
         A record whose objective is missing or NaN sorts last.
@@ -69,3 +79,22 @@ class Objective:
         if target is None:
             return False
         return value >= target if self.mode == "max" else value <= target
+
+    def violation(self, metrics: Mapping[str, float]) -> float:
+        """By how much constraints are broken: an objective alone has none."""
+        return 0.0
+
+    def excesses(self, metrics: Mapping[str, float]) -> dict[str, float]:
+        """By how much each constraint is broken: an objective alone has none."""
+        return {}
+
+    def final(self, metrics: Mapping[str, float]) -> bool:
+        """Whether a record may end the search at a target: any may."""
+        return True
+
+    def losses(self, metrics: Mapping[str, float]) -> tuple[float, ...]:
+        """The objective as one number that is better the smaller it is; infinity for NaN or none."""
+        return (self.rank(metrics)[0],)
+
+    def to_json(self) -> dict[str, Any]:
+        return {"metric": self.metric, "mode": self.mode}

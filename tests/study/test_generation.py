@@ -45,7 +45,7 @@ def run(store: Store, lease: Lease, generation: Generation, space: SearchSpace, 
         store.add_record(lease, number, EpochRecord(epoch, {"val_accuracy": value}))
         generation.report(optuna_number, epoch, value)
     store.end_trial(lease, number, "COMPLETE")
-    generation.tell(optuna_number, "COMPLETE", store.trial(lease.study.id, number).value)
+    generation.tell(optuna_number, "COMPLETE", {"val_accuracy": value})
 
 
 @pytest.mark.row_part("SE8")
@@ -103,9 +103,9 @@ def test_what_ends_early_is_told_as_that(store: Store, study: StudyRow, space: S
         generation.ask(space, number)
         generation.report(number, 1, 0.8)
         generation.report(number, 2, 0.5)
-    generation.tell(0, "PRUNED", 0.8)
-    generation.tell(1, "FAIL", 0.8)
-    generation.tell(2, "COMPLETE", math.nan)
+    generation.tell(0, "PRUNED", {"val_accuracy": 0.8})
+    generation.tell(1, "FAIL", {"val_accuracy": 0.8})
+    generation.tell(2, "COMPLETE", {"val_accuracy": math.nan})
     generation.tell(3, "COMPLETE")
     told = [(trial.state, trial.value) for trial in optuna_study(store).trials]
     assert told == [(PRUNED, 0.5), (FAIL, None), (FAIL, None), (FAIL, None)]
@@ -116,7 +116,7 @@ def test_reports_and_tells_count_once(store: Store, study: StudyRow, space: Sear
     generation.ask(space, 0)
     for value in (0.5, 0.9):
         generation.report(0, 1, value)
-    generation.tell(0, "COMPLETE", 0.5)
+    generation.tell(0, "COMPLETE", {"val_accuracy": 0.5})
     generation.tell(0, "FAIL")
     generation.report(0, 2, 1.0)
     (trial,) = optuna_study(store).trials

@@ -679,7 +679,7 @@ def test_whoever_shows_the_sweep_hears_of_every_start_record_and_end(opened: Ope
     heard: list[str] = []
 
     class Ear:
-        def gone_on_with(self, trials: object) -> None: ...
+        def gone_on_with(self, trials: object, best: object) -> None: ...
 
         def started(self, number: int, config: object) -> None:
             heard.append(f"{number} starts")

@@ -12,7 +12,7 @@ from gradfleet.objective import Objective
 from gradfleet.study import progress
 from gradfleet.study.budget import Budget
 from gradfleet.study.progress import SweepProgress
-from gradfleet.study.rows import TrialRow
+from gradfleet.study.rows import RecordRow, TrialRow
 from gradfleet.study.standings import summary
 from gradfleet.training.history import EpochRecord
 
@@ -93,7 +93,10 @@ def test_a_failed_trial_is_never_shown_as_the_best() -> None:
 
 def test_a_trial_that_an_earlier_driver_recorded_shows_its_value_at_its_end() -> None:
     view, out = shown()
+    running = replace(ENDED, state="RUNNING", ended=None)
     with view:
+        view.gone_on_with([running], {0: RecordRow(0, 2, {"accuracy": 0.9}, None, 1.0)})
+        view.started(0, {})
         view.ended(ENDED)
     assert "best accuracy 0.9000 (trial 0)" in out.getvalue()
 

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
+from functools import partial
 from typing import Any
 
 from gradfleet.data.prepared import DataRef
 from gradfleet.errors import NoUsableTrialError, SettingError, unknown_name
-from gradfleet.objective import Objective
+from gradfleet.goal import Aim, Goal
 from gradfleet.search.samplers import make_sampler
 from gradfleet.search.space import SearchSpace
+from gradfleet.study.aimed_scheduler import AimedScheduler
 from gradfleet.study.budget import Budget
 from gradfleet.study.generation import Generation
 from gradfleet.study.interrupt import two_stage_interrupt
@@ -22,6 +24,7 @@ from gradfleet.study.scheduler import Course, Scheduler
 from gradfleet.study.schedulers.names import SchedulerChoice, scheduler_options
 from gradfleet.study.store import Store
 from gradfleet.study.study import Study
+from gradfleet.study.view import BestTrial
 from gradfleet.trials.executor import Executor, InlineExecutor
 from gradfleet.trials.plan import Config, TrialPlan
 from gradfleet.trials.recipe import Recipe
@@ -41,7 +44,7 @@ class SweepSettings:
         SettingError: with every setting that cannot be.
     """
 
-    objective: Objective
+    objective: Aim
     budget: Budget
     epochs: int = 10
     sampler: str = "tpe"
@@ -85,9 +88,14 @@ class SweepSettings:
 
     def new_scheduler(self, space: SearchSpace) -> Scheduler:
         course = Course(
-            objective=self.objective, epochs=self.epochs, space=space, seed=self.seed, trials=self.budget.trials
+            objective=self.objective.objectives[0],
+            epochs=self.epochs,
+            space=space,
+            seed=self.seed,
+            trials=self.budget.trials,
         )
-        return scheduler_options(self.scheduler).build(course)
+        make = partial(scheduler_options(self.scheduler).build, course)
+        return AimedScheduler(self.objective, make) if isinstance(self.objective, Goal) else make()
 
     def _check_scheduler(self) -> None:
         options = scheduler_options(self.scheduler)
@@ -147,11 +155,20 @@ def run_sweep(
         if finished.interrupted:
             raise KeyboardInterrupt from None
         raise
-    view.say(
-        f"{ledger.reason} Best: trial {best.number} with {settings.objective.metric} {best.value:.4f} "
-        f"after epoch {best.epoch}."
-    )
+    view.say(f"{ledger.reason} {_found(finished, best)}")
     return finished
+
+
+def _found(study: Study, best: BestTrial) -> str:
+    """What a search has found, in a sentence or two."""
+    objective = study.objective
+    found = f"Best: trial {best.number} with {objective.metric} {best.value:.4f} after epoch {best.epoch}."
+    if not best.feasible:
+        broken = [name for name, excess in objective.excesses(best.metrics).items() if excess > 0]
+        return f"No trial keeps all constraints; this one, nearest to them, breaks {' and '.join(broken)}. {found}"
+    if len(objective.objectives) > 1:
+        return f"{found} It is the best in {objective.metric}; study.front has {len(study.front)} to choose from."
+    return found
 
 
 def _open_ledger(

@@ -7,7 +7,8 @@ import re
 from dataclasses import dataclass
 
 from gradfleet.errors import SettingError
-from gradfleet.objective import Objective
+from gradfleet.goal import Aim
+from gradfleet.study.front import Front
 from gradfleet.training.history import EpochRecord
 
 _UNITS = {"s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
@@ -42,7 +43,8 @@ class Budget:
         trials: how many trials in total, the default configuration included.
         seconds: wall time from the call of `fit` to its return.
         target: the search ends when a record's objective is at least as good.
-        patience: the search ends after this many finished trials without a better one.
+        patience: the search ends after this many finished trials without a better one; with several objectives a
+            trial that none before it beats in all of them is a gain too.
     """
 
     trials: int | None = None
@@ -95,11 +97,12 @@ class Spending:
         has_records: whether any trial has recorded the objective.
     """
 
-    def __init__(self, budget: Budget, objective: Objective) -> None:
+    def __init__(self, budget: Budget, objective: Aim) -> None:
         self.has_records = False
         self._budget = budget
         self._objective = objective
-        self._best: tuple[float, float] | None = None
+        self._best: tuple[float, ...] | None = None
+        self._front = Front()
         self._best_is_new = False
         self._ended_without_gain = 0
         self._target_reached = False
@@ -109,7 +112,9 @@ class Spending:
         value, rank = self._objective.value(record.metrics), self._objective.rank(record.metrics)
         if not math.isnan(value) and (self._best is None or rank < self._best):
             self._best, self._best_is_new = rank, True
-        self._target_reached |= self._objective.reached(value, self._budget.target)
+        if self._objective.final(record.metrics):
+            self._best_is_new |= self._front.offer(self._objective.losses(record.metrics))
+            self._target_reached |= self._objective.reached(value, self._budget.target)
 
     def ended(self) -> None:
         """A trial has ended; a gain that any running trial made since the last end counts."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from optuna.samplers import BaseSampler
@@ -45,8 +45,10 @@ class Generation:
         self._objective = study.objective
         self._make_sampler = sampler_factory
         self._portfolio = portfolio
-        direction: Direction = "maximize" if study.objective.mode == "max" else "minimize"
-        self._mirror = Mirror(store.database, row.optuna_name, directions=[direction])
+        directions: list[Direction] = [
+            "maximize" if objective.mode == "max" else "minimize" for objective in study.objective.objectives
+        ]
+        self._mirror = Mirror(store.database, row.optuna_name, directions=directions)
         self._known: set[int] = set()
 
     def reconcile(self, rows: Sequence[TrialRow], records: Sequence[RecordRow] = ()) -> None:
@@ -63,13 +65,16 @@ class Generation:
                 f"The Optuna study {self.optuna_name!r} lacks trial {min(missing)}, which the store has. "
                 "Was it deleted by another program? Start a new study, with the best configurations as its portfolio."
             )
+        best: dict[int, Mapping[str, float]] = {}
         for record in records:
-            if record.number in ours and self._objective.metric in record.metrics:
-                value = self._objective.value(record.metrics)
-                self.report(ours[record.number].optuna_number, record.epoch, value)
+            if record.number in ours and set(self._objective.metrics) <= set(record.metrics):
+                row = ours[record.number]
+                self.report(row.optuna_number, record.epoch, self._objective.value(record.metrics))
+                if record.epoch == row.best_epoch:
+                    best[record.number] = record.metrics
         for row in ours.values():
             if row.state != "RUNNING":
-                self.tell(row.optuna_number, row.state, row.value)
+                self.tell(row.optuna_number, row.state, best.get(row.number))
 
     def ask(self, space: SearchSpace, number: int) -> tuple[int, dict[str, Value]]:
         """The next trial, as Optuna's number and a configuration.
@@ -88,24 +93,37 @@ class Generation:
         return asked
 
     def report(self, optuna_number: int, epoch: int, value: float) -> None:
-        """Hand Optuna the objective's value of one epoch; the same epoch again changes nothing."""
+        """Hand Optuna the objective's value of one epoch; the same epoch again changes nothing.
+
+        With several objectives it takes none.
+        """
+        if len(self._objective.objectives) > 1:
+            return
         trial = self._mirror.trial(optuna_number)
         if trial.state is OptunaState.RUNNING and epoch not in trial.intermediate_values:
             self._mirror.report(optuna_number, epoch, value)
 
-    def tell(self, optuna_number: int, state: TrialState, value: float | None = None) -> None:
+    def tell(self, optuna_number: int, state: TrialState, metrics: Mapping[str, float] | None = None) -> None:
         """Hand Optuna a trial's end; again changes nothing.
 
-        Optuna keeps the last reported value of a PRUNED trial and none of a FAIL one. It takes no COMPLETE without a
-        number, so that is told as FAIL.
+        Optuna keeps the last reported value of a PRUNED trial and none of a FAIL one. It takes no COMPLETE without
+        numbers, so that is told as FAIL. With several objectives its samplers know no PRUNED, so such a trial is told
+        as COMPLETE with the values that it reached.
+
+        Args:
+            metrics: of the trial's best record.
         """
         if self._mirror.trial(optuna_number).state.is_finished():
             return
-        if state == "COMPLETE" and value is not None and not math.isnan(value):
-            self._mirror.tell(optuna_number, OptunaState.COMPLETE, [value])
+        if metrics is not None:
+            self._mirror.constrain(optuna_number, self._objective.excesses(metrics))
+        values = [(metrics or {}).get(objective.metric, math.nan) for objective in self._objective.objectives]
+        usable = not any(map(math.isnan, values))
+        if usable and (state == "COMPLETE" or (state == "PRUNED" and len(values) > 1)):
+            self._mirror.tell(optuna_number, OptunaState.COMPLETE, values)
         else:
-            ended = OptunaState.PRUNED if state == "PRUNED" else OptunaState.FAIL
-            self._mirror.tell(optuna_number, ended, None)
+            pruned = state == "PRUNED" and len(values) == 1
+            self._mirror.tell(optuna_number, OptunaState.PRUNED if pruned else OptunaState.FAIL, None)
 
     def _given(self, space: SearchSpace, number: int) -> dict[str, Value] | None:
         if number == 0:

@@ -110,7 +110,7 @@ class StudyLedger:
                 self._take_up(trial, histories[trial.number], verdicts[trial.number])
         self._store.set_state(self._lease, "running")
         if self._watcher:
-            self._watcher.gone_on_with(self._store.trials(self._study.id))
+            self._watcher.gone_on_with(*self._store.standings(self._study.id))
 
     def _take_up(self, trial: TrialRow, history: Sequence[RecordRow], verdict: Verdict) -> None:
         """A trial whose driver died: settle it when its end was already decided, else line it up."""
@@ -334,7 +334,7 @@ class StudyLedger:
         live = self._live.pop(number)
         self._store.end_trial(self._lease, number, state, reason=reason, traceback=traceback)
         self._free_workers += 1
-        self._later.append(partial(self._generation.tell, live.optuna_number, state, live.value))
+        self._later.append(partial(self._generation.tell, live.optuna_number, state, live.best_metrics))
         if live.last_checkpoint is not None and live.last_checkpoint != live.best_checkpoint:
             self._later.append(partial(self._delete, [live.last_checkpoint]))
         self._count_end(number, last=live.last)

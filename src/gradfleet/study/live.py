@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from gradfleet.study.rows import RecordRow, TrialRow
 from gradfleet.training.history import EpochRecord
 from gradfleet.trials.plan import TrialPlan
 
-Rank = tuple[float, float]
+Rank = tuple[float, ...]
 
 
 @dataclass(slots=True)
@@ -20,7 +20,7 @@ class LiveTrial:
     Attributes:
         stored: whether the store has it; a plan that never begins leaves no trace there.
         last: its last record.
-        value: the objective in its best record.
+        best_metrics: all numbers of its best record.
         best: the rank of its best record.
         last_checkpoint: what it would go on from.
         best_checkpoint: of the best record that has one.
@@ -33,7 +33,7 @@ class LiveTrial:
     optuna_number: int
     stored: bool = False
     last: EpochRecord | None = None
-    value: float | None = None
+    best_metrics: Mapping[str, float] | None = None
     best: Rank | None = None
     last_checkpoint: str | None = None
     best_checkpoint: str | None = None
@@ -62,7 +62,7 @@ class LiveTrial:
         rank, value = self.plan.objective.rank(record.metrics), self.plan.objective.value(record.metrics)
         self.last = record
         if not math.isnan(value) and (self.best is None or rank < self.best):
-            self.best, self.value = rank, value
+            self.best, self.best_metrics = rank, record.metrics
         if checkpoint is None:
             return []
         before = {self.last_checkpoint, self.best_checkpoint}

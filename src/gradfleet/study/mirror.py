@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import random
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from functools import partial
 from typing import Any, Literal, TypeVar
@@ -96,6 +96,16 @@ class Mirror:
     def report(self, number: int, step: int, value: float) -> None:
         self._memory.set_trial_intermediate_value(self._in_memory(number), step, value)
         self._write(number, self._storage.set_trial_intermediate_value, step, value)
+
+    def constrain(self, number: int, excesses: Mapping[str, float]) -> None:
+        """Hand over by how much a running trial breaks each constraint; zero or less keeps it."""
+        present = self.trial(number).constraints
+        trial = Trial(self.study, self._in_memory(number))
+        for name in excesses.keys() - present.keys():
+            trial.set_constraint(name, excesses[name])
+        for key, value in self.trial(number).system_attrs.items():
+            if key.startswith("constraints"):
+                self._write(number, self._storage.set_trial_system_attr, key, value)
 
     def tell(self, number: int, state: OptunaState, values: list[float] | None) -> None:
         before = self.trial(number).system_attrs

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from types import TracebackType
 
@@ -12,9 +12,9 @@ from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
-from gradfleet.objective import Objective
+from gradfleet.goal import Aim
 from gradfleet.study.budget import Budget
-from gradfleet.study.rows import TrialRow
+from gradfleet.study.rows import RecordRow, TrialRow
 from gradfleet.study.standings import summary
 from gradfleet.training.history import EpochRecord
 from gradfleet.trials.plan import Config
@@ -34,7 +34,7 @@ class _Shown:
     state: str = "running"
     epoch: int = 0
     value: float | None = None
-    rank: tuple[float, float] = (float("inf"), float("inf"))
+    rank: tuple[float, ...] = (float("inf"),)
 
 
 class SweepProgress:
@@ -47,7 +47,7 @@ class SweepProgress:
     def __init__(
         self,
         name: str,
-        objective: Objective,
+        objective: Aim,
         budget: Budget,
         *,
         shown: bool = True,
@@ -86,9 +86,11 @@ class SweepProgress:
 
     # -- Watcher -------------------------------------------------------------------------------------------------------
 
-    def gone_on_with(self, trials: Sequence[TrialRow]) -> None:
+    def gone_on_with(self, trials: Sequence[TrialRow], best: Mapping[int, RecordRow]) -> None:
         for trial in trials:
             one = self._all[trial.number] = _Shown(trial.number, trial.config)
+            if trial.number in best:
+                self._note(one, best[trial.number].record)
             if trial.state != "RUNNING":
                 self._settle(one, trial)
         if trials:
@@ -98,22 +100,22 @@ class SweepProgress:
     def _settle(self, one: _Shown, trial: TrialRow) -> None:
         one.state = trial.state.lower()
         one.epoch = trial.epochs
-        if one.value is None and trial.value is not None:
-            one.value, one.rank = trial.value, self._objective.rank({self._objective.metric: trial.value})
         if trial.state == "FAIL":
-            one.rank = (float("inf"), float("inf"))
+            one.rank = (float("inf"),)
 
     def started(self, number: int, config: Config) -> None:
-        self._all[number] = _Shown(number, config)
+        self._all.setdefault(number, _Shown(number, config))  # one that is taken up again keeps its best
         self._maybe_line()
 
     def recorded(self, number: int, record: EpochRecord) -> None:
-        one = self._all[number]
+        self._note(self._all[number], record)
+        self._maybe_line()
+
+    def _note(self, one: _Shown, record: EpochRecord) -> None:
         one.epoch = record.epoch
         rank = self._objective.rank(record.metrics)
         if one.value is None or rank < one.rank:
             one.rank, one.value = rank, self._objective.value(record.metrics)
-        self._maybe_line()
 
     def ended(self, trial: TrialRow) -> None:
         one = self._all.setdefault(trial.number, _Shown(trial.number, trial.config))

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from gradfleet.errors import ExecutionError, NotFoundError, TrialStopped
-from gradfleet.objective import Objective
+from gradfleet.goal import Aim
 from gradfleet.study.artifacts import Artifacts
 from gradfleet.study.rows import StudyRow, TrialRow
 from gradfleet.study.view import BestTrial
@@ -41,7 +41,7 @@ class Replay(BestTrial):
 class _Keeping:
     """Keeps a replay's records, the best of them with its checkpoint, and stops where the trial stopped."""
 
-    objective: Objective
+    objective: Aim
     artifacts: Artifacts
     epochs: int
     say: Callable[[EpochRecord], object]
@@ -88,9 +88,11 @@ def replay(
         error = run_trial(recipe, _plan(study, trial, place), keeping)
     if error is not None or keeping.best is None:
         raise ExecutionError(f"Trial {trial.number} could not be trained again:\n{error or 'it reported no record.'}")
+    metrics = keeping.best.metrics
+    feasible = not study.objective.violation(metrics)
     return Replay(
-        **{**shared, "metrics": keeping.best.metrics, "checkpoint": keeping.checkpoint},
-        value=study.objective.value(keeping.best.metrics),
+        **{**shared, "metrics": metrics, "feasible": feasible, "checkpoint": keeping.checkpoint},
+        value=study.objective.value(metrics),
         epoch=keeping.best.epoch,
         recorded=trial.value,
         history=keeping.history,

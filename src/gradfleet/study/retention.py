@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-from gradfleet.objective import Objective
+from gradfleet.goal import Aim
 from gradfleet.study.ranking import ranked
 from gradfleet.study.rows import RecordRow, TrialRow
 
 
 def disposable(
-    trials: Sequence[TrialRow], records: Sequence[RecordRow], objective: Objective, *, keep: int | None = None
+    trials: Sequence[TrialRow], records: Sequence[RecordRow], objective: Aim, *, keep: int | None = None
 ) -> list[str]:
     """The addresses that may be deleted, in the order in which they were recorded.
 
@@ -34,7 +34,7 @@ def disposable(
     return _others(records, needed)
 
 
-def _needed(trial: TrialRow, records: Sequence[RecordRow], objective: Objective) -> set[str | None]:
+def _needed(trial: TrialRow, records: Sequence[RecordRow], objective: Aim) -> set[str | None]:
     """The best record's checkpoint, else the best that there is; while it runs, the last one too."""
     if not records:
         return set()

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
-from gradfleet.objective import Objective
+from gradfleet.goal import Aim, aim_from_json
 from gradfleet.training.history import EpochRecord
 
 if TYPE_CHECKING:
@@ -42,8 +42,8 @@ class StudyRow:
     git_dirty: bool | None = None
 
     @property
-    def objective(self) -> Objective:
-        return Objective(**self.spec["objective"])
+    def objective(self) -> Aim:
+        return aim_from_json(self.spec["objective"])
 
 
 @dataclass(frozen=True, slots=True)

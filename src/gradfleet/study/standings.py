@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from html import escape
 from typing import TYPE_CHECKING, Any
 
-from gradfleet.objective import Objective
+from gradfleet.goal import Aim
 from gradfleet.study.conditions import select
 from gradfleet.study.rows import RecordRow, StudyState, TrialRow
 
@@ -35,7 +35,7 @@ class Standings:
 
     study: str
     state: StudyState
-    objective: Objective
+    objective: Aim
     frame: pandas.DataFrame
     trials: Mapping[int, TrialRow]
     records: Mapping[int, RecordRow]
@@ -48,6 +48,15 @@ class Standings:
     def numbers(self) -> list[int]:
         """The trials that are shown, in order."""
         return [int(number) for number in self.frame["trial"]]
+
+    @property
+    def front(self) -> set[int]:
+        """The shown trials that no other beats in every objective; empty where there is one objective."""
+        return set(self.frame.loc[self.frame["front"] == True, "trial"]) if "front" in self.frame else set()  # noqa: E712
+
+    @property
+    def _others(self) -> list[str]:
+        return [name for name in self.objective.metrics if name != self.objective.metric]
 
     def select(self, where: Any = (), sort: Any = ()) -> Standings:
         """Only the trials on which every condition holds, in the asked order; see `conditions.select`."""
@@ -65,7 +74,7 @@ class Standings:
         return {
             "study": self.study,
             "state": self.state,
-            "objective": {"metric": self.objective.metric, "mode": self.objective.mode},
+            "objective": self.objective.to_json(),
             "best": self.best if self.best in self.numbers else None,
             "trials": [self._trial(number, seconds) for number, seconds in self._shown()],
         }
@@ -78,7 +87,7 @@ class Standings:
             "reason": [trial.reason or "" if trial.state == "FAIL" else "" for trial in shown],
         }
         extra = {name: texts for name, texts in extra.items() if any(texts)}
-        header = ["trial", "", self.objective.metric, "state", "epoch", "seconds", "config", *extra]
+        header = ["trial", "", self.objective.metric, *self._others, "state", "epoch", "seconds", "config", *extra]
         rows = [
             [*self._cells(trial, seconds), *(texts[place] for texts in extra.values())]
             for place, (trial, (_, seconds)) in enumerate(zip(shown, self._shown(), strict=True))
@@ -86,8 +95,9 @@ class Standings:
         return header, rows
 
     def mark(self, number: int) -> str:
-        """What is special about a trial: a star, that it is the best one, or the default configuration."""
-        words = [word for word, true in (("best", number == self.best), ("default", number == 0)) if true]
+        """What is special about a trial: a star, the best one, one of the front, the default configuration."""
+        special = {"best": number == self.best, "front": number in self.front, "default": number == 0}
+        words = [word for word, true in special.items() if true]
         return " ".join([*(["★"] if self.trials[number].starred else []), ", ".join(words)]).strip()
 
     def text(self) -> str:
@@ -138,7 +148,10 @@ class Standings:
     def _cells(self, trial: TrialRow, seconds: float) -> list[str]:
         epoch = "" if trial.best_epoch is None else f"{trial.best_epoch}/{trial.epochs}"
         value, took = _number(trial.value, 4), _number(seconds, 1)
-        return [str(trial.number), self.mark(trial.number), value, trial.state, epoch, took, summary(trial.config)]
+        record = self.records.get(trial.number)
+        others = [_number(None if record is None else record.metrics.get(name), 4) for name in self._others]
+        state = [trial.state, epoch, took]
+        return [str(trial.number), self.mark(trial.number), value, *others, *state, summary(trial.config)]
 
     def _trial(self, number: int, seconds: float) -> dict[str, Any]:
         trial, record = self.trials[number], self.records.get(number)

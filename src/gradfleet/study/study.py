@@ -9,12 +9,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from gradfleet.errors import NoUsableTrialError
-from gradfleet.objective import Objective
+from gradfleet.goal import Aim
 from gradfleet.study import marks, requests
 from gradfleet.study.artifacts import Artifacts
 from gradfleet.study.lease import Lease
 from gradfleet.study.provenance import Provenance
-from gradfleet.study.ranking import leaderboard, most_frequent_cause, ranked
+from gradfleet.study.ranking import front, leaderboard, most_frequent_cause, ranked
 from gradfleet.study.replay import Replay, replay
 from gradfleet.study.rows import RecordRow, StudyRow, StudyState, TrialRow
 from gradfleet.study.standings import Standings
@@ -57,7 +57,7 @@ class Study:
         self._trust_recipe = trust_recipe
         self.name = row.name
         self.spec: Mapping[str, Any] = row.spec
-        self.objective: Objective = row.objective
+        self.objective: Aim = row.objective
         self.artifacts = Artifacts(row.artifacts)
         self.interrupted = interrupted
 
@@ -115,8 +115,9 @@ class Study:
     ) -> pandas.DataFrame:
         """One row a trial, best first: those that run come after, then those without a usable result.
 
-        Columns are trial, value (of the best record), state, best_epoch, epochs, seconds, reason, starred, note, and
-        then the configuration's.
+        Columns are trial, value (of the best record), state, best_epoch, epochs, seconds, reason, starred, note, then,
+        where there are such, further objectives and constrained metrics, how the value varies between runs, `feasible`
+        and `front`, and then the configuration's.
 
         Args:
             top: how many rows at most.
@@ -161,6 +162,9 @@ class Study:
     def best(self) -> BestTrial:
         """The trial with the best record of all; a failed trial is never it, nor is one that still runs.
 
+        With several objectives the first one decides; `front` has the others. A trial that breaks a constraint is the
+        best only while none keeps them all: look at its `feasible`.
+
         Raises:
             NoUsableTrialError: no trial has a result; the most frequent cause of failure is in the message.
         """
@@ -170,7 +174,19 @@ class Study:
             raise NoUsableTrialError(_why_none(self.name, trials))
         number, record = ranking[0]
         trial = next(trial for trial in trials if trial.number == number)
-        return BestTrial(**self._shared(trial, record), value=self.objective.value(record.metrics), epoch=record.epoch)
+        return self._with_result(trial, record)
+
+    @property
+    def front(self) -> list[BestTrial]:
+        """The trials that keep the constraints and that no other beats in every objective, best of the first first.
+
+        With one objective these are the best trial and its equals; empty while no trial keeps the constraints.
+        """
+        trials, best = self._store.standings(self._id)
+        by_number = {trial.number: trial for trial in trials}
+        ranking = dict(ranked(trials, best.values(), self.objective))
+        numbers = front(list(ranking.items()), self.objective)
+        return [self._with_result(by_number[number], ranking[number]) for number in numbers]
 
     def trial(self, number: int) -> TrialView:
         """One trial with its best record.
@@ -248,6 +264,10 @@ class Study:
 
         return load_recipe(self.spec["recipe"], trusted=self._trust_recipe)
 
+    def _with_result(self, trial: TrialRow, record: RecordRow) -> BestTrial:
+        value = self.objective.value(record.metrics)
+        return BestTrial(**self._shared(trial, record), value=value, epoch=record.epoch)
+
     def _records(self, number: int) -> list[RecordRow]:
         return self._store.records(self._id, number)
 
@@ -257,6 +277,7 @@ class Study:
             "state": trial.state,
             "config": trial.config,
             "metrics": {} if record is None else record.metrics,
+            "feasible": record is not None and not self.objective.violation(record.metrics),
             "checkpoint": trial.checkpoint,
             "starred": trial.starred,
             "note": trial.note,

@@ -28,6 +28,7 @@ class TrialView:
         value: the objective in the best record; None while there is none.
         epoch: of the best record; None while there is none.
         metrics: all numbers of the best record.
+        feasible: whether that record keeps every constraint of the study.
         checkpoint: address of the best record's checkpoint; None when it has none, or it was not kept.
         starred: whether somebody has marked it.
         note: what somebody wrote about it.
@@ -40,6 +41,7 @@ class TrialView:
     epoch: int | None
     config: Config
     metrics: Mapping[str, float]
+    feasible: bool
     checkpoint: str | None
     starred: bool
     note: str | None

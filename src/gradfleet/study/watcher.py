@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Protocol
 
-from gradfleet.study.rows import TrialRow
+from gradfleet.study.rows import RecordRow, TrialRow
 from gradfleet.training.history import EpochRecord
 from gradfleet.trials.plan import Config
 
@@ -13,8 +13,8 @@ from gradfleet.trials.plan import Config
 class Watcher(Protocol):
     """Is told what happens in a sweep, to show it."""
 
-    def gone_on_with(self, trials: Sequence[TrialRow]) -> None:
-        """The study has these trials already; those that are RUNNING will be started again."""
+    def gone_on_with(self, trials: Sequence[TrialRow], best: Mapping[int, RecordRow]) -> None:
+        """The study has these trials already, with their best records; those RUNNING will be started again."""
         ...
 
     def started(self, number: int, config: Config) -> None:

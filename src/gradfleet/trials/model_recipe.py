@@ -26,6 +26,7 @@ from gradfleet.training.problem import Problem
 from gradfleet.training.seeding import seed_everything
 from gradfleet.training.settings import TrainingSettings
 from gradfleet.trials import checkpoints
+from gradfleet.trials.costs import COSTS, costs
 from gradfleet.trials.plan import Config, TrialPlan
 from gradfleet.trials.predictor import ModelPredictor
 from gradfleet.trials.recipe import Report
@@ -66,9 +67,12 @@ class ModelRecipe:
             seed=plan.seed,
             resume=None if plan.resume is None else checkpoints.fetch(plan.resume),
         )
+        measured: dict[str, float] = {}
         with closing(epochs):  # a trial that is stopped ends its fit too: trackers are closed, listeners told
             for record in epochs:
-                report(record, keeper.keep(model, record.epoch, record.metrics))
+                measured = measured or costs(model, data.validation)
+                metrics = {**measured, **record.metrics}
+                report(replace(record, metrics=metrics), keeper.keep(model, record.epoch, metrics))
 
     def load(self, checkpoint: Path) -> ModelPredictor:
         """The predictor of a checkpoint that `run` wrote; only this recipe's own builders are called."""
@@ -100,7 +104,7 @@ class ModelRecipe:
         if not isinstance(built, nn.Module):
             return None
         metrics = ("loss", *Problem.settle(self.settings, self.settings.kind or facts.kind).metric_names)
-        return (*(f"{part}_{name}" for part in ("train", "val") for name in metrics), "train_seconds")
+        return (*(f"{part}_{name}" for part in ("train", "val") for name in metrics), "train_seconds", *COSTS)
 
     def _settings(self, config: Config, facts: DataFacts) -> TrainingSettings:
         names = ("loss", "precision", "schedule", "clip_norm", "learning_rate")

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from gradfleet.data.prepared import DataRef
-from gradfleet.objective import Objective
+from gradfleet.goal import Aim
 
 Value = str | int | float | bool | None
 Config = Mapping[str, Value]
@@ -36,7 +36,7 @@ class TrialPlan:
 
     number: int
     config: Config
-    objective: Objective
+    objective: Aim
     data: DataRef | None = None
     seed: int = 0
     epochs: int = 1
@@ -44,7 +44,7 @@ class TrialPlan:
     threads: int = 1
     checkpoints: str | None = None
     resume: str | None = None
-    best: tuple[float, float] | None = None
+    best: tuple[float, ...] | None = None
     recorded: int = 0
     study: str = "study"
     micro_batch: int | None = None
