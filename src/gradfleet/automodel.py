@@ -22,7 +22,7 @@ from gradfleet.search.dimensions import Dimension
 from gradfleet.search.portfolio import Portfolio
 from gradfleet.search.space import Entry, SearchSpace
 from gradfleet.search.tuner import Tuner
-from gradfleet.study.budget import Budget
+from gradfleet.study.budget import Budget, seconds
 from gradfleet.study.places import artifacts_of, prepared_folder
 from gradfleet.study.preflight import check_study
 from gradfleet.study.progress import SweepProgress
@@ -175,6 +175,7 @@ class AutoModel:
         resume: bool = False,
         seed: int = 0,
         keep: int = 5,
+        stall: str | float | None = None,
         progress: bool = True,
     ) -> Study:
         """Search until the first limit is reached; the study holds every trial and the best model.
@@ -201,6 +202,8 @@ class AutoModel:
             artifacts: an fsspec URL for checkpoints; `gradfleet-artifacts/` beside the SQLite file when not given.
             resume: go on with the study of that name if it exists; without it an existing name is an error.
             keep: how many of the best trials keep their checkpoint, beside the default configuration's.
+            stall: a trial on a cluster that reports no record for so long counts as hanging: it fails, and its worker
+                is replaced. When not given 20 times the longest wait that this sweep has seen, and 10 minutes at least.
             progress: show the sweep on stderr.
 
         Raises:
@@ -226,6 +229,7 @@ class AutoModel:
                 cluster=cluster,
                 seed=seed,
                 keep=keep,
+                stall=None if stall is None else seconds(stall, what="stall"),
             )
         with problems:
             check_study(store, name, resume=resume)
@@ -241,6 +245,7 @@ class AutoModel:
         opened = Store.open(store)
         try:
             study = self._study(opened, name, space, settings, where, prepared, resume=resume)
+            opened.database.outage.say = view.say
             view.say(f"Study {name!r} in {opened.url}, until {settings.budget}.")
             return run_sweep(
                 self.recipe,

@@ -14,7 +14,8 @@ GradfleetError
 ├── NotFoundError (LookupError)    no study, trial or task of that name
 ├── StoreError                     the store does not answer or refuses
 │   ├── LeaseHeldError             another living driver holds the study
-│   └── LeaseLostError             another driver has taken the study over; this one must end
+│   ├── LeaseLostError             another driver has taken the study over; this one must end
+│   └── NoSpaceError               the disk of the store or the artifacts is full
 └── ClusterError                   no Ray cluster, or not enough of one
 
 TrialStopped (BaseException)       raised by `report` when the trial must end now
@@ -100,6 +101,10 @@ class LeaseHeldError(StoreError):
 
 class LeaseLostError(StoreError):
     """The lease went to another driver: nothing was written, and this driver must end."""
+
+
+class NoSpaceError(StoreError):
+    """The disk under the store, the artifacts or a trial is full; what was recorded is kept."""
 
 
 class ClusterError(GradfleetError):

@@ -24,6 +24,8 @@ class Steady:
         dies_once: the trial whose worker is killed in its second epoch, the first time.
         dies_always: the trial whose worker is killed in its second epoch, each time.
         raises: the trial that raises in its second epoch; -1 is every trial.
+        hangs: the trial that waits for ever in its second epoch.
+        freezes: the trial whose whole process stands still in its second epoch.
     """
 
     log: Path
@@ -31,6 +33,8 @@ class Steady:
     dies_once: int | None = None
     dies_always: int | None = None
     raises: int | None = None
+    hangs: int | None = None
+    freezes: int | None = None
 
     def run(self, plan: TrialPlan, report: Report) -> None:
         done = 0 if plan.resume is None else int(Path(plan.resume, "epoch.txt").read_text())
@@ -48,6 +52,10 @@ class Steady:
     def _misbehave(self, plan: TrialPlan, *, first: bool) -> None:
         if plan.number == self.dies_always or (plan.number == self.dies_once and first):
             os.kill(os.getpid(), signal.SIGKILL)
+        if plan.number == self.freezes:
+            os.kill(os.getpid(), signal.SIGSTOP)
+        if plan.number == self.hangs:
+            time.sleep(600)
         if self.raises in (plan.number, -1):
             raise ArithmeticError(f"trial {plan.number} diverged")
 

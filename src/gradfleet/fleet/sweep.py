@@ -53,6 +53,7 @@ class SweepSettings:
     cluster: str | None = None
     seed: int = 0
     keep: int = 5
+    stall: float | None = None
     portfolio: Sequence[Config] = ()
 
     def __post_init__(self) -> None:
@@ -201,6 +202,7 @@ def _open_ledger(
         budget=settings.budget,
         plan=plan,
         keep=settings.keep,
+        stall=settings.stall,
         watcher=watcher,
     )
     ledger.open()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections import deque
+from collections.abc import Iterable
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
@@ -13,6 +14,7 @@ from ray.tune.progress_reporter import TrialProgressCallback
 from ray.tune.schedulers import FIFOScheduler, TrialScheduler
 from ray.tune.search import Searcher
 
+from gradfleet.errors import NoSpaceError
 from gradfleet.fleet.worker import PackedPlan
 from gradfleet.training.history import EpochRecord
 
@@ -106,6 +108,8 @@ class LedgerSearcher(Searcher):
         if self._fault.first:
             return
         with self._fault:
+            if result is not None and result.get("no_space"):
+                raise NoSpaceError(result["no_space"])
             if error:
                 self._ledger.lost(number)
             elif begun is not None:
@@ -196,15 +200,24 @@ class LedgerCallback(tune.Callback):
 
     def on_step_begin(self, iteration: int, trials: list[Trial], **info: Any) -> None:
         if self._must_end():
-            for trial in trials:
-                if not trial.is_finished() and trial.temporary_state.ray_actor is not None:
-                    ray.kill(trial.temporary_state.ray_actor)
+            _kill_workers(trials)
+        else:
+            with self._fault:
+                overdue = self._ledger.overdue
+                if overdue:
+                    _kill_workers([one for one in trials if self._searcher.numbers.get(one.trial_id) in overdue])
         self._fault.raise_first()
 
     def _must_end(self) -> bool:
         with self._fault:
             return self._fault.first is not None or self._ledger.aborted
         return True
+
+
+def _kill_workers(trials: Iterable[Trial]) -> None:
+    for trial in trials:
+        if not trial.is_finished() and trial.temporary_state.ray_actor is not None:
+            ray.kill(trial.temporary_state.ray_actor)
 
 
 def _waits(trial: Trial) -> bool:

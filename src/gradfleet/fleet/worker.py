@@ -111,14 +111,17 @@ class _Runner:
         recipe: Recipe | None = None
         while True:
             plan = self._plans.get()
+            ended: dict[str, Any] = {"done": True, "error": None, "no_space": None}
             try:
+                from gradfleet.errors import NoSpaceError
                 from gradfleet.trials.run import run_trial
 
                 recipe = recipe or pickle.loads(self._recipe)
-                error = run_trial(recipe, plan.unpack(), self._report)
-            except BaseException:  # a trial that the driver waits for in vain would never end
-                error = traceback.format_exc()
-            self._results.put({"done": True, "error": error})
+                ended["error"] = run_trial(recipe, plan.unpack(), self._report)
+            except BaseException as error:  # a trial that the driver waits for in vain would never end
+                ended["no_space"] = str(error) if isinstance(error, NoSpaceError) else None
+                ended["error"] = traceback.format_exc()
+            self._results.put(ended)
 
     def _report(self, record: EpochRecord, checkpoint: str | None = None) -> None:
         from gradfleet.errors import TrialStopped

@@ -15,8 +15,11 @@ _UNITS = {"s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
 _PART = re.compile(r"(\d+(?:\.\d+)?)([smhd])")
 
 
-def seconds(duration: str | float) -> float:
+def seconds(duration: str | float, *, what: str = "A budget") -> float:
     """A duration in seconds: a number is seconds already, text is such as "90s", "10m", "1h30m", "2d".
+
+    Args:
+        what: it is, for the error.
 
     Raises:
         SettingError: neither a positive number nor a duration.
@@ -30,7 +33,7 @@ def seconds(duration: str | float) -> float:
         value = sum(float(number) * _UNITS[unit] for number, unit in parts) if well_formed else math.nan
     if not (0 < value < math.inf):
         raise SettingError(
-            f"A budget is a duration such as '90s', '10m' or '1h30m', or a number of seconds; got {duration!r}."
+            f"{what} is a duration such as '90s', '10m' or '1h30m', or a number of seconds; got {duration!r}."
         )
     return value
 

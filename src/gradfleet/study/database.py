@@ -6,6 +6,7 @@ import os
 import random
 import sqlite3
 import time
+import weakref
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, TypeVar
@@ -13,7 +14,9 @@ from typing import Any, TypeVar
 from sqlalchemy import URL, Connection, Engine, create_engine, event, func, make_url, select
 from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError, OperationalError, SQLAlchemyError
 
-from gradfleet.errors import NotFoundError, StoreError
+from gradfleet.errors import NoSpaceError, NotFoundError, StoreError
+from gradfleet.study.outage import Outage
+from gradfleet.trials.space import WHAT_NEXT
 
 T = TypeVar("T")
 _PERMANENT = {sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_READONLY, sqlite3.SQLITE_ERROR, sqlite3.SQLITE_PERM}
@@ -24,6 +27,9 @@ _LOCK = 0x6772_6164  # "grad": a number of PostgreSQL's advisory locks, which al
 class Database:
     """One database, with whole transactions as its only verbs.
 
+    Attributes:
+        outage: tells whoever listens when the database is away.
+
     Args:
         patience: seconds that a transaction is tried again while the database is locked or away.
 
@@ -33,15 +39,17 @@ class Database:
 
     def __init__(self, url: URL, *, patience: float) -> None:
         self.url = url
+        self.outage = Outage()
         self._patience = patience
         try:
-            self.engine = create_engine(url, connect_args=_connect_args(url, busy=min(5.0, patience)))
+            self.engine = create_engine(url, connect_args=_connect_args(url, busy=min(1.0, patience)))
         except ImportError as error:
             needed = f'a driver for {url.drivername}: pip install "gradfleet[postgresql]"'
             raise StoreError(f"The store {self} needs {needed} ({error}).") from error
         except (ArgumentError, NoSuchModuleError) as error:
             raise StoreError(f"{self} is no store that gradfleet knows: use sqlite:/// or postgresql://.") from error
         event.listen(self.engine, "begin", _begin)
+        weakref.finalize(self, self.engine.dispose)  # a Study that is dropped leaves no connection open
         # As PostgreSQL comes, each statement sees its own moment. Writes are at rest behind the lease's row.
         snapshot = {} if sqlite_file(url) else {"isolation_level": "REPEATABLE READ"}
         self._reading = self.engine.execution_options(**snapshot)
@@ -62,22 +70,33 @@ class Database:
         """Call `attempt` until the database lets it through; pauses grow and are jittered.
 
         Raises:
+            NoSpaceError: the disk under the database is full; waiting would not help.
             StoreError: the fault is no passing one, or it lasts longer than our patience.
         """
-        deadline, pause = time.monotonic() + self._patience, 0.02
+        began, pause = time.monotonic(), 0.02
         while True:
             try:
-                return attempt()
+                result = attempt()
+                self.outage.ends()
+                return result
             except SQLAlchemyError as error:
-                if not _is_passing(error):
-                    raise StoreError(f"The store {self} refused: {_cause(error)}.") from error
-                if time.monotonic() + pause > deadline:
-                    raise StoreError(
-                        f"The store {self} did not answer for {self._patience:g} s ({_cause(error)}). Nothing that "
-                        "was recorded before is lost: look at the database, then go on with resume=True."
-                    ) from error
+                self._refuse_what_lasts(error, waited=time.monotonic() - began + pause)
             time.sleep(pause * random.uniform(0.5, 1.0))
-            pause = min(2 * pause, 2.0)
+            pause = min(2 * pause, 1.0)
+
+    def _refuse_what_lasts(self, error: SQLAlchemyError, *, waited: float) -> None:
+        cause = _cause(error)
+        if _is_full(error):
+            raise NoSpaceError(f"The store {self} has no space left ({cause}). {WHAT_NEXT}") from error
+        if not _is_passing(error):
+            raise StoreError(f"The store {self} refused: {cause}.") from error
+        if waited > self._patience:
+            raise StoreError(
+                f"The store {self} did not answer for {self._patience:g} s ({cause}). Nothing that was recorded before "
+                "is lost: look at the database, then go on with resume=True."
+            ) from error
+        why = f"The store {self} does not answer ({cause}); trying again for up to {self._patience:g} s."
+        self.outage.lasts(why, waited=waited)
 
     def close(self) -> None:
         self.engine.dispose()
@@ -165,5 +184,13 @@ def _is_passing(error: SQLAlchemyError) -> bool:
     return isinstance(error, OperationalError) and (code is None or code & 0xFF not in _PERMANENT)
 
 
+def _is_full(error: SQLAlchemyError) -> bool:
+    cause = error.orig if isinstance(error, DBAPIError) else None
+    code = getattr(cause, "sqlite_errorcode", None)
+    return getattr(cause, "sqlstate", None) == "53100" or (code is not None and code & 0xFF == sqlite3.SQLITE_FULL)
+
+
 def _cause(error: SQLAlchemyError) -> str:
-    return str(error.orig if isinstance(error, DBAPIError) else error).strip().rstrip(".")
+    """The driver's own words, in one line."""
+    words = str(error.orig if isinstance(error, DBAPIError) else error)
+    return " ".join(words.split()).rstrip(".")

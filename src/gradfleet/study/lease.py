@@ -19,6 +19,9 @@ from gradfleet.study.rows import StudyRow
 from gradfleet.study.store import Store
 from gradfleet.study.tables import leases
 
+_let_go: set[tuple[str, int, int]] = set()
+"""Leases of this process that have ended and could not say so in the store: its URL, the study's id, the number."""
+
 
 class Lease:
     """The right to write one study, under a fencing number that grows with every driver.
@@ -64,7 +67,7 @@ class Lease:
         holder = Holder.current()
         watch: _Watch | None = None
         while True:
-            take = partial(_take, study=study, holder=holder, silence=silence, watch=watch)
+            take = partial(_take, url=store.url, study=study, holder=holder, silence=silence, watch=watch)
             taken = store.database.write(take)
             if isinstance(taken, int):
                 return cls(store, study, taken, heartbeat=heartbeat)
@@ -109,8 +112,10 @@ class Lease:
             return
         self._ended.set()
         released = self._mine().values(released=True)
-        with contextlib.suppress(StoreError):  # the next driver finds this process ended or silent
+        try:
             self._store.database.write(lambda connection: connection.execute(released))
+        except StoreError:  # another process finds this one ended or silent
+            _let_go.add((self._store.url, self.study.id, self.number))
 
     def __enter__(self) -> Lease:
         return self
@@ -147,7 +152,7 @@ class _Watch:
 
 
 def _take(
-    connection: Connection, study: StudyRow, holder: Holder, *, silence: float, watch: _Watch | None
+    connection: Connection, url: str, study: StudyRow, holder: Holder, *, silence: float, watch: _Watch | None
 ) -> int | Row[Any]:
     """The fencing number when the lease could be taken, else the row of the present holder."""
     now = time.time()
@@ -156,7 +161,8 @@ def _take(
     if row is None:
         connection.execute(insert(leases).values(study_id=study.id, number=1, **values))
         return 1
-    dead = row.released or _holder(row).provably_dead()
+    ours = _holder(row) == holder and (url, study.id, row.number) in _let_go
+    dead = row.released or ours or _holder(row).provably_dead()
     if not dead and _silent_for(row, watch) < silence:
         return row
     number: int = row.number + 1

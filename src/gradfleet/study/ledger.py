@@ -18,7 +18,7 @@ from functools import partial
 
 import numpy
 
-from gradfleet.errors import SettingError, StoreError
+from gradfleet.errors import LeaseLostError, SettingError, StoreError
 from gradfleet.search.space import SearchSpace
 from gradfleet.study.artifacts import Artifacts
 from gradfleet.study.budget import Budget, Spending
@@ -30,8 +30,10 @@ from gradfleet.study.micro_batches import MicroBatches
 from gradfleet.study.retention import disposable
 from gradfleet.study.rows import RecordRow, StudyState, TrialRow, TrialState
 from gradfleet.study.scheduler import Scheduler, Verdict
+from gradfleet.study.spool import Spool
 from gradfleet.study.steering import Steering
 from gradfleet.study.store import Store
+from gradfleet.study.vigil import Vigil
 from gradfleet.study.watcher import Watcher
 from gradfleet.training.history import EpochRecord
 from gradfleet.trials.plan import Config, TrialPlan
@@ -47,6 +49,7 @@ class StudyLedger:
         plan: what every plan of this study shares; the number, config, seed and checkpoints of a trial are filled in.
             Its `deadline` is the sweep's.
         keep: how many of the best trials keep their checkpoint after the sweep.
+        stall: seconds without a record after which a trial counts as hanging; None as `Vigil` has it.
         now: the clock, in Unix seconds.
     """
 
@@ -62,6 +65,7 @@ class StudyLedger:
         plan: TrialPlan,
         keep: int = 5,
         watcher: Watcher | None = None,
+        stall: float | None = None,
         now: Callable[[], float] = time.time,
     ) -> None:
         self._store = store
@@ -73,6 +77,8 @@ class StudyLedger:
         self._plan = plan
         self._keep = keep
         self._watcher = watcher
+        self._vigil = Vigil(stall)
+        self._spool = Spool(self._study, store=store.url)
         self._spending = Spending(budget, plan.objective)
         self._steering = Steering(store, lease, self._spending, deadline=plan.deadline, now=now)
         self._artifacts = Artifacts(self._study.artifacts)
@@ -89,6 +95,7 @@ class StudyLedger:
 
     def open(self) -> None:
         """Bring Optuna, the scheduler and the counters to where the store is; line up the trials that were running."""
+        self._hand_in()
         trials = self._store.trials(self._study.id)
         records = self._store.records(self._study.id)
         self._generation.reconcile(trials, records)
@@ -111,6 +118,12 @@ class StudyLedger:
         self._store.set_state(self._lease, "running")
         if self._watcher:
             self._watcher.gone_on_with(*self._store.standings(self._study.id))
+
+    def _hand_in(self) -> None:
+        """What an earlier driver could not write."""
+        for number, record, checkpoint in self._spool:
+            self._store.add_record(self._lease, number, record, checkpoint)
+        self._spool.clear()
 
     def _take_up(self, trial: TrialRow, history: Sequence[RecordRow], verdict: Verdict) -> None:
         """A trial whose driver died: settle it when its end was already decided, else line it up."""
@@ -137,6 +150,14 @@ class StudyLedger:
         self._look_around()
         return self._steering.held
 
+    @property
+    def overdue(self) -> list[int]:
+        found = self._vigil.overdue()
+        for number in found:
+            self._vigil.ends(number)
+            self._live[number].problem = f"It hung: no record came for {self._vigil.limit:.0f} s. Its worker was ended."
+        return found
+
     def next_plan(self) -> TrialPlan | None:
         if self.held or not (self._waiting or self._trials_left):
             return None
@@ -148,6 +169,7 @@ class StudyLedger:
         live = self._live[number]
         self._handed_out.discard(number)
         self._free_workers = max(0, self._free_workers - 1)
+        self._vigil.begins(number)
         if live.stored:
             self._store.note_attempt(self._lease, number)
         else:
@@ -161,12 +183,13 @@ class StudyLedger:
 
     def record(self, number: int, record: EpochRecord, checkpoint: str | None) -> bool:
         live = self._live[number]
+        self._vigil.heard(number)
         try:
             value = self._plan.objective.value(record.metrics)
         except SettingError as error:
             self._no_such_metric(live, error)
             return False
-        if not self._store.add_record(self._lease, number, record, checkpoint):
+        if not self._keep_record(number, record, checkpoint):
             # A resumed trial passes again through epochs that were judged before.
             if checkpoint is not None and not live.needs(checkpoint):
                 self._later.append(partial(self._delete, [checkpoint]))
@@ -201,7 +224,10 @@ class StudyLedger:
         live = self._live[number]
         live.deaths += 1
         self._handed_out.discard(number)
-        if self._steering.aborting:
+        self._vigil.ends(number)
+        if live.problem is not None:
+            self._settle(number, "FAIL", reason=live.problem)
+        elif self._steering.aborting:
             self._cut_short(number)
         elif live.deaths >= MAX_DEATHS:
             if not live.stored:
@@ -284,6 +310,15 @@ class StudyLedger:
         )
         live.stored = True
 
+    def _keep_record(self, number: int, record: EpochRecord, checkpoint: str | None) -> bool:
+        try:
+            return self._store.add_record(self._lease, number, record, checkpoint)
+        except LeaseLostError:
+            raise
+        except StoreError:
+            self._spool.add(number, record, checkpoint)
+            raise
+
     def _again(self, number: int) -> None:
         """Line up a trial that runs no more, unless its end is decided already."""
         live = self._live[number]
@@ -332,6 +367,7 @@ class StudyLedger:
         self, number: int, state: TrialState, *, reason: str | None = None, traceback: str | None = None
     ) -> None:
         live = self._live.pop(number)
+        self._vigil.ends(number)
         self._store.end_trial(self._lease, number, state, reason=reason, traceback=traceback)
         self._free_workers += 1
         self._later.append(partial(self._generation.tell, live.optuna_number, state, live.best_metrics))

@@ -49,11 +49,11 @@ class Metrics(TypeDecorator[dict[str, float]]):
     impl = Text
     cache_ok = True
 
-    def process_bind_param(self, value: Any, dialect: Dialect) -> str:
+    def process_bind_param(self, value: Any, dialect: Dialect | None) -> str:
         finite = {name: number if math.isfinite(number) else repr(float(number)) for name, number in value.items()}
         return json.dumps(finite)
 
-    def process_result_value(self, value: Any, dialect: Dialect) -> dict[str, float]:
+    def process_result_value(self, value: Any, dialect: Dialect | None) -> dict[str, float]:
         return {name: float(number) for name, number in json.loads(value).items()}
 
 

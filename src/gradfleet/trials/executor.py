@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Collection
 from typing import Protocol
 
 from gradfleet.errors import TrialStopped
@@ -33,6 +34,11 @@ class Ledger(Protocol):
     @property
     def held(self) -> bool:
         """Whether no trial may begin now; plans that have not begun should be handed back."""
+        ...
+
+    @property
+    def overdue(self) -> Collection[int]:
+        """Running trials that nothing was heard of for too long; their workers must be ended, and count as `lost`."""
         ...
 
     def next_plan(self) -> TrialPlan | None:
@@ -80,9 +86,19 @@ class InlineExecutor:
                 self._run_one(recipe, plan, ledger)
 
     def _run_one(self, recipe: Recipe, plan: TrialPlan, ledger: Ledger) -> None:
+        faults: list[Exception] = []
+
         def report(record: EpochRecord, checkpoint: str | None = None) -> None:
-            if not ledger.record(plan.number, record, checkpoint):
+            try:
+                goes_on = ledger.record(plan.number, record, checkpoint)
+            except Exception as error:  # the ledger's, which must not pass for the trial's
+                faults.append(error)
+                raise TrialStopped from error
+            if not goes_on:
                 raise TrialStopped
 
         ledger.begin(plan.number)
-        ledger.end(plan.number, error=run_trial(recipe, plan, report))
+        error = run_trial(recipe, plan, report)
+        if faults:
+            raise faults[0]
+        ledger.end(plan.number, error=error)

@@ -15,6 +15,7 @@ from gradfleet.training.seeding import seed_everything
 from gradfleet.trials import checkpoints
 from gradfleet.trials.plan import TrialPlan, Value
 from gradfleet.trials.recipe import Predictor, Report
+from gradfleet.trials.space import no_space
 
 
 class Tell(Protocol):
@@ -79,6 +80,17 @@ def _copy(folder: Path, place: Path) -> None:
     """All of a folder or, should this process die, nothing."""
     unfinished = place.with_name(f"{place.name}.unfinished")
     shutil.rmtree(unfinished, ignore_errors=True)
-    shutil.copytree(folder, unfinished)
-    shutil.rmtree(place, ignore_errors=True)
-    unfinished.rename(place)
+    try:
+        shutil.copytree(folder, unfinished, copy_function=_copy_file)
+        shutil.rmtree(place, ignore_errors=True)
+        unfinished.rename(place)
+    finally:
+        shutil.rmtree(unfinished, ignore_errors=True)
+
+
+def _copy_file(source: str, target: str) -> str:
+    """`copytree` makes one text of all that failed, in which a full disk looks like anything else."""
+    try:
+        return shutil.copy2(source, target)
+    except OSError as error:
+        raise (no_space(error) or error) from None

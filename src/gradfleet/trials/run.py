@@ -9,12 +9,16 @@ import torch
 from gradfleet.errors import TrialStopped
 from gradfleet.trials.plan import TrialPlan
 from gradfleet.trials.recipe import Recipe, Report
+from gradfleet.trials.space import no_space
 
 
 def run_trial(recipe: Recipe, plan: TrialPlan, report: Report) -> str | None:
     """Run `plan` and report each of its records; the traceback when it raised, else None.
 
     The worker's thread count is set for the trial and put back; the recipe seeds from `plan.seed`.
+
+    Raises:
+        NoSpaceError: a disk is full, which is no fault of the trial.
     """
     threads = torch.get_num_threads()
     torch.set_num_threads(plan.threads)
@@ -22,7 +26,10 @@ def run_trial(recipe: Recipe, plan: TrialPlan, report: Report) -> str | None:
         recipe.run(plan, report)
     except TrialStopped:
         return None
-    except (Exception, SystemExit):  # a trial that exits must not end its worker, or this process
+    except (Exception, SystemExit) as error:  # a trial that exits must not end its worker, or this process
+        full = no_space(error)
+        if full is not None:
+            raise full from error
         return traceback.format_exc()
     finally:
         torch.set_num_threads(threads)
