@@ -25,6 +25,9 @@ class AutoTask(ABC):
     Args:
         data: what `AutoDataset` takes; a path is enough.
         options: of the preset.
+
+    Attributes:
+        model: the search that `fit` runs; narrow its space, or give it another objective, before that.
     """
 
     task: ClassVar[str]
@@ -36,7 +39,7 @@ class AutoTask(ABC):
     def __init__(self, data: Any, *, seed: int = 0, on_bad_rows: str = "raise") -> None:
         self.data = data if isinstance(data, AutoDataset) else self.dataset(data, seed=seed, on_bad_rows=on_bad_rows)
         self._seed = seed
-        self._model = self.automodel()  # here, because the time budget of fit counts from its call
+        self.model = self.automodel()  # here, because the time budget of fit counts from its call
         self._known_good = self.portfolio()
         self._study: Study | None = None
 
@@ -93,7 +96,7 @@ class AutoTask(ABC):
         progress: bool = True,
     ) -> Self:
         """Search for the best model; every argument is that of `AutoModel.fit`, and none is needed."""
-        self._study = self._model.fit(
+        self._study = self.model.fit(
             self.data,
             trials=trials,
             budget=budget,

@@ -19,6 +19,7 @@ from gradfleet.fleet.sweep import SweepSettings, run_sweep
 from gradfleet.goal import Aim, aim
 from gradfleet.objective import Objective
 from gradfleet.search.dimensions import Dimension
+from gradfleet.search.narrowing import Narrowing, narrowed
 from gradfleet.search.portfolio import Portfolio
 from gradfleet.search.space import Entry, SearchSpace
 from gradfleet.search.tuner import Tuner
@@ -77,6 +78,7 @@ class AutoModel:
         self._reference = reference
         self._recipe: Recipe | None = None
         self._space: SearchSpace | None = None
+        self._narrowing: Mapping[str, Narrowing] = {}
 
     @classmethod
     def from_function(
@@ -104,6 +106,11 @@ class AutoModel:
     @property
     def space(self) -> SearchSpace:
         """What is searched."""
+        return narrowed(self._whole_space, self._narrowing)
+
+    @property
+    def _whole_space(self) -> SearchSpace:
+        """What was registered, before any narrowing."""
         return self.tuner.space() if self._space is None else self._space
 
     @property
@@ -113,6 +120,19 @@ class AutoModel:
             self.compile()
         assert self._recipe is not None
         return self._recipe
+
+    def narrow(self, changes: Mapping[str, Narrowing]) -> Self:
+        """Search less: a value fixes a dimension, `{"low": ..., "high": ...}` or `{"choices": [...]}` leave some of it.
+
+        Configurations of a portfolio that are then outside are left out.
+
+        Raises:
+            SpaceError: names that the space does not have, or values that are outside of it.
+        """
+        narrowing = {**self._narrowing, **changes}
+        narrowed(self._whole_space, narrowing)
+        self._narrowing = narrowing
+        return self
 
     def compile(
         self,
@@ -216,6 +236,9 @@ class AutoModel:
         name = name or _new_name(self._reference)
         problems, limits = Problems(), Budget()
         with problems:
+            self._refuse_what_is_missing(data)
+            portfolio = Portfolio.of(self._whole_space, portfolio).within(self.space).configs
+        with problems:
             limits = Budget.of(trials=trials, budget=budget, target=target, patience=patience)
         with problems:
             settings = SweepSettings(
@@ -233,9 +256,6 @@ class AutoModel:
             )
         with problems:
             check_study(store, name, resume=resume)
-        with problems:
-            self._refuse_what_is_missing(data)
-            portfolio = Portfolio.of(self.space, portfolio).configs
         problems.refuse()
         view = SweepProgress(name, settings.objective, settings.budget, shown=progress)
         space = self.space

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 import typer
 
 from gradfleet.cli import exits
-from gradfleet.cli.fit import facts, lines_of, outcome
 from gradfleet.cli.options import JsonOption, Name, StoreOption, Trial, TrustOption
+from gradfleet.cli.outcome import facts, lines_of, outcome
 from gradfleet.cli.output import note, pairs, show, show_json
 
 if TYPE_CHECKING:

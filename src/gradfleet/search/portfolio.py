@@ -41,3 +41,15 @@ class Portfolio:
             raise SpaceError(problems)
         seen = [space.default(), *configs]
         return cls(tuple(config for place, config in enumerate(configs, 1) if config not in seen[:place]))
+
+    def within(self, space: SearchSpace) -> Portfolio:
+        """Those of its configurations that `space` has too, without the one that it starts with."""
+        return Portfolio(tuple(each for each in self.configs if _has(space, each) and each != space.default()))
+
+
+def _has(space: SearchSpace, config: Config) -> bool:
+    try:
+        space.validate(config)
+    except SpaceError:
+        return False
+    return True

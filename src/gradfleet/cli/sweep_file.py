@@ -1,0 +1,105 @@
+"""`gradfleet init`, `gradfleet validate` and `gradfleet sweep run`: sweeps as files."""
+
+from __future__ import annotations
+
+import json as json_module
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from gradfleet.cli.options import JsonOption
+from gradfleet.cli.outcome import end
+from gradfleet.cli.output import note, pairs, show, show_json
+from gradfleet.errors import SettingError
+
+INIT_EXAMPLES = (
+    "gradfleet init flowers.yaml --task image-classification --data flowers/",
+    "gradfleet init sweep.yaml --recipe my_package.recipes:flowers",
+)
+
+VALIDATE_EXAMPLES = (
+    "gradfleet validate flowers.yaml",
+    "gradfleet validate flowers.yaml search.trials=40 space.batch_size=64",
+)
+
+RUN_EXAMPLES = (
+    "gradfleet sweep run flowers.yaml",
+    "gradfleet sweep run flowers.yaml search.budget=1h space.architecture=cnn",
+    "gradfleet sweep run flowers.yaml --resume",
+)
+
+File = Annotated[Path, typer.Argument(metavar="FILE", help="A sweep file, in YAML.", show_default=False)]
+Overrides = Annotated[
+    list[str] | None,
+    typer.Argument(
+        metavar="[KEY=VALUE]...",
+        help="What goes before the file: search.trials=40, or space.NAME=VALUE to fix a dimension.",
+        show_default=False,
+    ),
+]
+
+
+def init(
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="To write; it may not be there yet.")] = Path(
+        "sweep.yaml"
+    ),
+    *,
+    task: Annotated[str | None, typer.Option(metavar="TASK", help="One of `gradfleet tasks`.")] = None,
+    data: Annotated[str | None, typer.Option(metavar="DATA", help="The data's path or URL.")] = None,
+    recipe: Annotated[
+        str | None,
+        typer.Option(metavar="MODULE:FUNCTION", help="A function that returns an AutoModel, instead of a task."),
+    ] = None,
+) -> None:
+    """Write a sweep file with comments, and its JSON Schema beside it for editors."""
+    from gradfleet.sweeps.document import Document
+    from gradfleet.sweeps.sweep import Sweep
+    from gradfleet.sweeps.template import SCHEMA_FILE, json_schema, template
+
+    if file.exists():
+        raise SettingError(f"{file} is there already; remove it, or name another file.")
+    said = {"version": 1, "task": task, "recipe": recipe, "data": data}
+    document = Document(
+        "The options", {name: value for name, value in said.items() if value is not None}, {("task",): "--task"}
+    )
+    sweep = Sweep.of(document)
+    text = template(space=sweep.model.space, name=file.stem, task=task, recipe=recipe, data=data)
+    file.write_text(text, encoding="utf-8")
+    schema = file.with_name(SCHEMA_FILE)
+    schema.write_text(json_module.dumps(json_schema(), indent=2) + "\n", encoding="utf-8")
+    show(pairs({"sweep": file, "schema": schema}))
+    note(f"Check it with `gradfleet validate {file}`, run it with `gradfleet sweep run {file}`.")
+
+
+def validate(file: File, overrides: Overrides = None, *, json: JsonOption = False) -> None:
+    """Check a sweep file without running it: its keys, its recipe, its data and every dimension."""
+    from gradfleet.sweeps.sweep import Sweep
+
+    sweep = Sweep.read(file, overrides or ())
+    if json:
+        show_json(sweep.spec.model_dump(exclude_none=True))
+        return
+    spec = sweep.spec
+    lines = {"name": spec.name or "(made when it runs)", "recipe": spec.task or spec.recipe, "data": spec.data}
+    dimensions = {f"  {entry.name}": str(entry) for entry in sweep.model.space.entries}
+    show(pairs({name: value for name, value in lines.items() if value is not None} | {"space": ""} | dimensions))
+
+
+def run(
+    file: File,
+    overrides: Overrides = None,
+    *,
+    resume: Annotated[bool, typer.Option("--resume", help="Go on with the study of that name if it exists.")] = False,
+    quiet: Annotated[bool, typer.Option("--quiet", help="No progress on stderr.")] = False,
+    json: JsonOption = False,
+) -> None:
+    """Run a sweep file here, as `fit` would.
+
+    Ctrl-C starts no new trials and waits for those that run; a second one stops at once. Both keep the best so far.
+    """
+    from gradfleet.sweeps.sweep import Sweep
+
+    sweep = Sweep.read(file, overrides or ())
+    study = sweep.fit(resume=resume, progress=not quiet)
+    end(study, target=sweep.spec.search.target, store=sweep.spec.store, json=json)

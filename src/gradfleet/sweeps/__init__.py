@@ -1,0 +1,1 @@
+"""Sweeps as files: read, checked, and run as the same calls that Python would make."""

@@ -1,0 +1,144 @@
+"""A YAML file as plain values, with the place of each of them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from ruamel.yaml import YAML
+from ruamel.yaml.error import MarkedYAMLError, YAMLError
+from ruamel.yaml.events import AliasEvent
+from ruamel.yaml.nodes import MappingNode, Node, SequenceNode
+
+from gradfleet.errors import NotFoundError, SettingError
+
+MAX_BYTES = 1_000_000
+"""A sweep is a page of text; a file above this size is none, and reading it could take minutes."""
+
+Key = tuple[str | int, ...]
+"""The way to a value: `("search", "trials")`."""
+
+
+@dataclass(frozen=True, slots=True)
+class Document:
+    """What a file says. YAML 1.2, so `1e-5` is a number and `no` a word.
+
+    Attributes:
+        name: of the file, as errors show it.
+        values: mappings, lists and scalars.
+        places: where each value was said: `sweep.yaml:7:3`, or an override as it was typed.
+    """
+
+    name: str
+    values: dict[str, Any]
+    places: Mapping[Key, str] = field(default_factory=dict)
+
+    @classmethod
+    def read(cls, path: str | Path) -> Document:
+        """The document in a file.
+
+        Raises:
+            NotFoundError: there is no such file.
+            SettingError: it is too large, no YAML, or no mapping.
+        """
+        path = Path(path)
+        if not path.is_file():
+            raise NotFoundError(f"There is no sweep file {str(path)!r}. `gradfleet init {path}` writes one.")
+        if path.stat().st_size > MAX_BYTES:
+            raise SettingError(f"{path} has {path.stat().st_size:,} bytes; a sweep file has at most {MAX_BYTES:,}.")
+        try:
+            text = path.read_text(encoding="utf-8")
+        except UnicodeDecodeError as error:
+            raise SettingError(f"{path} is not UTF-8 text: {error}.") from error
+        return cls.parse(text, name=str(path))
+
+    @classmethod
+    def parse(cls, text: str, *, name: str = "sweep.yaml") -> Document:
+        """The document that `text` is.
+
+        Raises:
+            SettingError: it is no YAML or no mapping, has a key twice, or uses an alias.
+        """
+        try:
+            _refuse_aliases(text, name)
+            root = _yaml().compose(text)
+            values = _yaml().load(text)
+        except MarkedYAMLError as error:
+            raise SettingError(f"{_place(name, error.problem_mark)}: {error.problem}.") from error
+        except (YAMLError, ValueError, RecursionError) as error:
+            raise SettingError(f"{name} cannot be read as YAML: {error}.") from error
+        if not isinstance(values, dict):
+            raise SettingError(f"{name} needs `key: value` lines at the top, got {type(values).__name__}.")
+        return cls(name, values, dict(_places(root, name, ())))
+
+    def where(self, key: Key) -> str:
+        """Where the value is said or, when it is not, the nearest one around it."""
+        while key and key not in self.places:
+            key = key[:-1]
+        return self.places.get(key, self.name)
+
+    @contextmanager
+    def blaming(self, key: Key) -> Iterator[None]:
+        """A SettingError of what is done inside says where `key` was said."""
+        try:
+            yield
+        except SettingError as error:
+            raise type(error)([f"{self.where(key)}: {problem}" for problem in error.problems]) from error
+
+    def with_value(self, key: Key, value: Any, *, place: str) -> Document:
+        """The same document with another value at `key`; what is missing on the way there is made.
+
+        Raises:
+            SettingError: something on the way is no mapping.
+        """
+        values = dict(self.values)
+        inner: dict[str, Any] = values
+        for step in map(str, key[:-1]):
+            below = inner.get(step, {})
+            if not isinstance(below, dict):
+                raise SettingError(f"{place}: {step!r} is {below!r} in {self.name}, so nothing can be set inside it.")
+            inner[step] = dict(below)
+            inner = inner[step]
+        inner[str(key[-1])] = value
+        return Document(self.name, values, {**self.places, key: place})
+
+
+def scalar(text: str) -> Any:
+    """A value as it would be read in a file: `1e-5`, `[32, 64]`, `{low: 0.1}`.
+
+    Raises:
+        SettingError: it is no YAML.
+    """
+    values: Any = Document.parse(f"value: {text}", name=text).values["value"]
+    return values
+
+
+def _yaml() -> YAML:
+    return YAML(typ="safe", pure=True)
+
+
+def _refuse_aliases(text: str, name: str) -> None:
+    # A few lines of aliases to aliases are gigabytes once they are written out.
+    for event in _yaml().parse(text):
+        if isinstance(event, AliasEvent):
+            place = _place(name, event.start_mark)
+            raise SettingError(f"{place}: aliases (*{event.anchor}) are not read; write the value out.")
+
+
+def _places(node: Node | None, name: str, key: Key) -> Iterator[tuple[Key, str]]:
+    if isinstance(node, MappingNode):
+        for label, value in node.value:
+            below = (*key, str(label.value))
+            yield below, _place(name, label.start_mark)
+            yield from _places(value, name, below)
+    elif isinstance(node, SequenceNode):
+        for index, value in enumerate(node.value):
+            yield (*key, index), _place(name, value.start_mark)
+            yield from _places(value, name, (*key, index))
+
+
+def _place(name: str, mark: Any) -> str:
+    return name if mark is None else f"{name}:{mark.line + 1}:{mark.column + 1}"

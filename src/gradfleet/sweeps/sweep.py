@@ -1,0 +1,156 @@
+"""Sweep: a spec with its recipe found and its space narrowed, ready to be searched."""
+
+from __future__ import annotations
+
+import os
+import sys
+import traceback
+from collections.abc import Iterable
+from dataclasses import dataclass
+from importlib import import_module
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Self
+
+from gradfleet.automodel import AutoModel
+from gradfleet.errors import ExecutionError, Problems, SettingError, unknown_name
+from gradfleet.fleet.schedulers import make_scheduler
+from gradfleet.objective import Objective
+from gradfleet.search.narrowing import narrowed
+from gradfleet.search.samplers import make_sampler
+from gradfleet.study.budget import seconds
+from gradfleet.sweeps.document import Document
+from gradfleet.sweeps.overrides import overridden
+from gradfleet.sweeps.problems import checked
+from gradfleet.sweeps.spec import SweepSpec
+from gradfleet.tasks import autotask
+from gradfleet.trials.resources import Resources
+
+if TYPE_CHECKING:
+    from gradfleet.study.study import Study
+
+
+@dataclass(frozen=True, slots=True)
+class Sweep:
+    """What a file asks for, as the objects that Python would use.
+
+    Attributes:
+        model: the search, its space narrowed.
+        task: the preset that owns `model`; None for a recipe.
+    """
+
+    spec: SweepSpec
+    model: AutoModel
+    task: Any = None
+
+    @classmethod
+    def read(cls, path: str | Path, overrides: Iterable[str] = ()) -> Self:
+        """The sweep of a file, `overrides` (`key=value`) before what it says.
+
+        Raises:
+            NotFoundError: there is no such file, or no such task.
+            SettingError: it cannot be; every problem with its file, line and column.
+            ExecutionError: the recipe's module cannot be imported; its traceback is in the message.
+        """
+        return cls.of(overridden(Document.read(path), overrides))
+
+    @classmethod
+    def of(cls, document: Document) -> Self:
+        """The sweep that a document asks for; errors as in `read`."""
+        spec = checked(document)
+        _check_search(document, spec)
+        with document.blaming(("recipe",) if spec.task is None else ("data",)):
+            made = cls._from_task(spec) if spec.recipe is None else cls(spec, _recipe(spec.recipe))
+        if spec.objective is not None:
+            made.model.objective = Objective(spec.objective.metric, spec.objective.mode)
+        _narrow(made.model, spec, document)
+        return made
+
+    @classmethod
+    def _from_task(cls, spec: SweepSpec) -> Self:
+        assert spec.task is not None
+        assert spec.data is not None
+        task = autotask(spec.task, _located(spec.data), seed=spec.search.seed, **spec.options)
+        return cls(spec, task.model, task)
+
+    def fit(self, *, resume: bool = False, progress: bool = True) -> Study:
+        """Search; the arguments and errors are those of `AutoModel.fit`."""
+        settings = self._settings() | {"resume": resume, "progress": progress}
+        if self.task is not None:
+            self.task.fit(**settings)
+            study: Study = self.task.study
+            return study
+        data = None if self.spec.data is None else _located(self.spec.data)
+        return self.model.fit(data, seed=self.spec.search.seed, **settings)
+
+    def _settings(self) -> dict[str, Any]:
+        """What the file says of the arguments of `fit`; what it does not say is left to `fit`."""
+        said = self.spec.search.model_dump(exclude_none=True, exclude={"seed"})
+        said |= self.spec.model_dump(exclude_none=True, include={"name", "store", "artifacts", "cluster"})
+        return said | {"resources": Resources(**self.spec.resources.model_dump())}
+
+
+def _check_search(document: Document, spec: SweepSpec) -> None:
+    """Refuse here, with a line, what `fit` would refuse later."""
+    problems, search = Problems(), spec.search
+    if search.budget is not None:
+        with problems, document.blaming(("search", "budget")):
+            seconds(search.budget)
+    if search.sampler is not None:
+        with problems, document.blaming(("search", "sampler")):
+            make_sampler(search.sampler, seed=search.seed, number=0)
+    if search.scheduler is not None:
+        with problems, document.blaming(("search", "scheduler")):
+            make_scheduler(search.scheduler, objective=Objective("value", "max"), epochs=1)
+    problems.refuse()
+
+
+def _narrow(model: AutoModel, spec: SweepSpec, document: Document) -> None:
+    """Narrow each dimension that the spec names; what cannot be is refused with its own line."""
+    problems, changes = Problems(), spec.narrowing()
+    for name, change in changes.items():
+        with problems, document.blaming(("space", name)):
+            narrowed(model.space, {name: change})
+    problems.refuse()
+    with document.blaming(("space",)):
+        model.narrow(changes)
+
+
+def _located(data: str) -> str:
+    """A path is of the working folder now, wherever a worker will stand."""
+    return data if "://" in data else os.path.abspath(data)
+
+
+def _recipe(address: str) -> AutoModel:
+    """The AutoModel that `package.module:function` returns; modules of the working folder are found too."""
+    module_name, _, name = address.partition(":")
+    if os.getcwd() not in sys.path:
+        sys.path.insert(0, os.getcwd())
+    try:
+        module = import_module(module_name)
+    except ModuleNotFoundError as error:
+        if error.name is None or not module_name.startswith(error.name):
+            raise _broken(address) from error
+        raise SettingError(
+            f"No module {module_name!r} is installed or lies in {os.getcwd()}, which the recipe {address!r} needs."
+        ) from error
+    except Exception as error:
+        raise _broken(address) from error
+    make = getattr(module, name, None)
+    if not callable(make):
+        known = [each for each in vars(module) if not each.startswith("_") and callable(getattr(module, each))]
+        raise SettingError(unknown_name(f"function in {module_name}", name, known))
+    return _made(address, make)
+
+
+def _made(address: str, make: Any) -> AutoModel:
+    try:
+        model = make()
+    except Exception as error:
+        raise _broken(address) from error
+    if not isinstance(model, AutoModel):
+        raise SettingError(f"The recipe {address!r} returns an AutoModel, got {type(model).__name__}.")
+    return model
+
+
+def _broken(address: str) -> ExecutionError:
+    return ExecutionError(f"The recipe {address!r} cannot be imported here:\n{traceback.format_exc().rstrip()}")
