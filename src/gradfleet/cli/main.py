@@ -8,7 +8,7 @@ import typer
 from typer.core import TyperGroup
 
 import gradfleet
-from gradfleet.cli import doctor, exits, export, fit, leaderboard, predict, trials
+from gradfleet.cli import doctor, exits, export, fit, leaderboard, predict, sweep, sweep_file, trials
 from gradfleet.cli.options import examples
 
 
@@ -66,6 +66,8 @@ def root(
 
 app.command(epilog=examples(*fit.TASKS_EXAMPLES))(fit.tasks)
 app.command(epilog=examples(*fit.FIT_EXAMPLES))(fit.fit)
+app.command(epilog=examples(*sweep_file.INIT_EXAMPLES))(sweep_file.init)
+app.command(epilog=examples(*sweep_file.VALIDATE_EXAMPLES))(sweep_file.validate)
 app.command(epilog=examples(*leaderboard.EXAMPLES))(leaderboard.leaderboard)
 app.command(epilog=examples(*leaderboard.STAR_EXAMPLES))(leaderboard.star)
 app.command(epilog=examples(*leaderboard.NOTE_EXAMPLES))(leaderboard.note)
@@ -75,6 +77,23 @@ app.command(epilog=examples(*predict.EVALUATE_EXAMPLES))(predict.evaluate)
 app.command(epilog=examples(*trials.REPLAY_EXAMPLES))(trials.replay)
 app.command(epilog=examples(*export.EXAMPLES))(export.export)
 app.command(epilog=examples(*doctor.EXAMPLES))(doctor.doctor)
+
+sweeps = typer.Typer(
+    rich_markup_mode=None,
+    no_args_is_help=True,
+    help="Run a sweep from a file, and see and steer those of a store.",
+    epilog=examples(*sweep_file.RUN_EXAMPLES, *sweep.SHOW_EXAMPLES),
+)
+sweeps.command("run", epilog=examples(*sweep_file.RUN_EXAMPLES))(sweep_file.run)
+sweeps.command("list", epilog=examples(*sweep.LIST_EXAMPLES))(sweep.list_)
+sweeps.command("show", epilog=examples(*sweep.SHOW_EXAMPLES))(sweep.show_)
+sweeps.command("wait", epilog=examples(*sweep.WAIT_EXAMPLES))(sweep.wait)
+sweeps.command("pause", epilog=examples(*sweep.PAUSE_EXAMPLES))(sweep.pause)
+sweeps.command("resume", epilog=examples(*sweep.RESUME_EXAMPLES))(sweep.resume)
+sweeps.command("stop", epilog=examples(*sweep.STOP_EXAMPLES))(sweep.stop)
+sweeps.command("cancel", epilog=examples(*sweep.CANCEL_EXAMPLES))(sweep.cancel)
+sweeps.command("delete", epilog=examples(*sweep.DELETE_EXAMPLES))(sweep.delete)
+app.add_typer(sweeps, name="sweep")
 
 
 def main() -> None:

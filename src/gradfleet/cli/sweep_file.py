@@ -53,17 +53,17 @@ def init(
     ] = None,
 ) -> None:
     """Write a sweep file with comments, and its JSON Schema beside it for editors."""
-    from gradfleet.sweeps.document import Document
+    from gradfleet.sweeps.document import Document, Key
     from gradfleet.sweeps.sweep import Sweep
     from gradfleet.sweeps.template import SCHEMA_FILE, json_schema, template
 
     if file.exists():
         raise SettingError(f"{file} is there already; remove it, or name another file.")
+    if (task is None) == (recipe is None) or (task is not None and data is None):
+        raise SettingError("A sweep is of a task and its data, or of a recipe: say --task and --data, or --recipe.")
     said = {"version": 1, "task": task, "recipe": recipe, "data": data}
-    document = Document(
-        "The options", {name: value for name, value in said.items() if value is not None}, {("task",): "--task"}
-    )
-    sweep = Sweep.of(document)
+    places: dict[Key, str] = {(name,): f"--{name}" for name in said}
+    sweep = Sweep.of(Document("init", {name: value for name, value in said.items() if value is not None}, places))
     text = template(space=sweep.model.space, name=file.stem, task=task, recipe=recipe, data=data)
     file.write_text(text, encoding="utf-8")
     schema = file.with_name(SCHEMA_FILE)

@@ -8,7 +8,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from gradfleet.errors import NoUsableTrialError
+from gradfleet.errors import NotFoundError, NoUsableTrialError
 from gradfleet.goal import Aim
 from gradfleet.study import marks, requests
 from gradfleet.study.artifacts import Artifacts
@@ -73,6 +73,16 @@ class Study:
         """
         opened = Store.open(store, must_exist=True)
         return cls(opened, opened.study(name), trust_recipe=trust_recipe)
+
+    @classmethod
+    def all(cls, *, store: str | Path | None = None) -> list[Study]:
+        """Every study of a store, oldest first.
+
+        Raises:
+            NotFoundError: there is no such store.
+        """
+        opened = Store.open(store, must_exist=True)
+        return [cls(opened, row) for row in opened.studies()]
 
     def __repr__(self) -> str:
         return f"Study({self.name!r}, store={self._store.url!r})"
@@ -232,6 +242,17 @@ class Study:
             SettingError: no request is called that.
         """
         return requests.add(self._store, self.row, verb, arguments)
+
+    def answer(self, request: int) -> str | None:
+        """What a driver did about a request; None while it has not answered.
+
+        Raises:
+            NotFoundError: there is no such request.
+        """
+        found = requests.get(self._store, request)
+        if found is None:
+            raise NotFoundError(f"Study {self.name!r} has no request {request}.")
+        return found.outcome
 
     def delete(self) -> None:
         """Drop the study, its trials and its artifacts, for good.

@@ -10,13 +10,16 @@ from typing import Any
 
 from ruamel.yaml import YAML
 from ruamel.yaml.error import MarkedYAMLError, YAMLError
-from ruamel.yaml.events import AliasEvent
+from ruamel.yaml.events import AliasEvent, CollectionEndEvent, CollectionStartEvent
 from ruamel.yaml.nodes import MappingNode, Node, SequenceNode
 
 from gradfleet.errors import NotFoundError, SettingError
 
 MAX_BYTES = 1_000_000
 """A sweep is a page of text; a file above this size is none, and reading it could take minutes."""
+
+MAX_DEPTH = 20
+"""Mappings and lists inside each other; no sweep comes near it."""
 
 Key = tuple[str | int, ...]
 """The way to a value: `("search", "trials")`."""
@@ -60,10 +63,10 @@ class Document:
         """The document that `text` is.
 
         Raises:
-            SettingError: it is no YAML or no mapping, has a key twice, or uses an alias.
+            SettingError: it is no YAML or no mapping, has a key twice, uses an alias, or nests too deep.
         """
         try:
-            _refuse_aliases(text, name)
+            _refuse_traps(text, name)
             root = _yaml().compose(text)
             values = _yaml().load(text)
         except MarkedYAMLError as error:
@@ -120,12 +123,16 @@ def _yaml() -> YAML:
     return YAML(typ="safe", pure=True)
 
 
-def _refuse_aliases(text: str, name: str) -> None:
-    # A few lines of aliases to aliases are gigabytes once they are written out.
+def _refuse_traps(text: str, name: str) -> None:
+    """Refuse what is a line to write and gigabytes or minutes to read: aliases to aliases, brackets in brackets."""
+    depth = 0
     for event in _yaml().parse(text):
+        place = _place(name, event.start_mark)
         if isinstance(event, AliasEvent):
-            place = _place(name, event.start_mark)
             raise SettingError(f"{place}: aliases (*{event.anchor}) are not read; write the value out.")
+        depth += isinstance(event, CollectionStartEvent) - isinstance(event, CollectionEndEvent)
+        if depth > MAX_DEPTH:
+            raise SettingError(f"{place}: a sweep file nests at most {MAX_DEPTH} deep.")
 
 
 def _places(node: Node | None, name: str, key: Key) -> Iterator[tuple[Key, str]]:

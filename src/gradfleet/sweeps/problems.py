@@ -39,6 +39,8 @@ def checked(document: Document) -> SweepSpec:
 
 def _sentence(document: Document, problem: Mapping[str, Any]) -> str:
     key = _said(document.values, problem["loc"])
+    if problem["type"] == "missing":
+        key = (*key, problem["loc"][-1])
     where, name = document.where(key), ".".join(map(str, key))
     match problem["type"]:
         case "extra_forbidden":
@@ -53,16 +55,14 @@ def _sentence(document: Document, problem: Mapping[str, Any]) -> str:
 
 
 def _said(values: Any, location: tuple[str | int, ...]) -> Key:
-    """The location without the names of alternatives that pydantic puts between."""
+    """The location as far as the document says it, without the names of alternatives that pydantic puts between."""
     key: Key = ()
-    for place, step in enumerate(location):
+    for step in location:
         inside = isinstance(values, Mapping) and step in values
         inside |= isinstance(values, list) and isinstance(step, int) and step < len(values)
         if inside:
             values = values[step]
             key = (*key, step)
-        elif place == len(location) - 1 and isinstance(values, Mapping):
-            key = (*key, step)  # what is missing
     return key
 
 

@@ -74,12 +74,16 @@ class RangeSpec(BaseModel):
 
 
 def _kind_of_dimension(value: object) -> str:
+    if isinstance(value, list):
+        return "choices"
     return "range" if isinstance(value, dict | RangeSpec) else "value"
 
 
 DimensionSpec = Annotated[
-    Annotated[RangeSpec, Tag("range")] | Annotated[Scalar, Tag("value")], Discriminator(_kind_of_dimension)
+    Annotated[RangeSpec, Tag("range")] | Annotated[list[Scalar], Tag("choices")] | Annotated[Scalar, Tag("value")],
+    Discriminator(_kind_of_dimension),
 ]
+"""A smaller range, a list of choices, or the one value that the dimension is fixed at."""
 
 
 class SweepSpec(BaseModel):
@@ -119,4 +123,10 @@ class SweepSpec(BaseModel):
 
     def narrowing(self) -> Mapping[str, Narrowing]:
         """What `space` says of each dimension: a value that fixes it, or settings of a smaller range."""
-        return {name: one.settings() if isinstance(one, RangeSpec) else one for name, one in self.space.items()}
+        return {name: _narrowing(one) for name, one in self.space.items()}
+
+
+def _narrowing(said: RangeSpec | list[Scalar] | Scalar) -> Narrowing:
+    if isinstance(said, list):
+        return {"choices": said}
+    return said.settings() if isinstance(said, RangeSpec) else said

@@ -86,7 +86,7 @@ def _line(model: type[BaseModel], key: str) -> str:
 
 def _dimension(dimension: Dimension) -> str:
     if isinstance(dimension, Choice):
-        return f"{{choices: {json.dumps(list(dimension.choices))}}}"
+        return json.dumps(list(dimension.choices))
     assert isinstance(dimension, Float | Int)
     log = ", log: true" if dimension.log else ""
     return f"{{low: {dimension.low}, high: {dimension.high}{log}}}"

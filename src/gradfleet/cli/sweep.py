@@ -1,0 +1,170 @@
+"""`gradfleet sweep VERB`: what runs, and how it is steered, from anywhere that sees the store."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from gradfleet.cli import exits
+from gradfleet.cli.options import JsonOption, Name, StoreOption
+from gradfleet.cli.output import aligned, note, number, pairs, show, show_json
+
+if TYPE_CHECKING:
+    from gradfleet.study.study import Study
+
+LIST_EXAMPLES = ("gradfleet sweep list", "gradfleet sweep list --state running --json")
+SHOW_EXAMPLES = ("gradfleet sweep show flowers", "gradfleet sweep show flowers --json")
+PAUSE_EXAMPLES = ("gradfleet sweep pause flowers",)
+RESUME_EXAMPLES = ("gradfleet sweep resume flowers",)
+STOP_EXAMPLES = ("gradfleet sweep stop flowers",)
+CANCEL_EXAMPLES = ("gradfleet sweep cancel flowers",)
+WAIT_EXAMPLES = ("gradfleet sweep wait flowers", "gradfleet sweep wait flowers --timeout 1h")
+DELETE_EXAMPLES = ("gradfleet sweep delete flowers --yes",)
+
+ENDED = ("completed", "failed", "stopped")
+_ANSWER_WITHIN = 10.0  # seconds; a driver reads its requests every second
+_LOOK_EVERY = 0.5  # seconds
+
+
+def list_(
+    *,
+    state: Annotated[
+        str | None,
+        typer.Option(metavar="STATE", help="Only these: queued, running, paused, completed, failed, stopped."),
+    ] = None,
+    store: StoreOption = None,
+    json: JsonOption = False,
+) -> None:
+    """List the sweeps of a store, the newest last."""
+    from gradfleet.study.study import Study
+
+    found = [facts(study) for study in Study.all(store=store) if state in (None, study.state)]
+    if json:
+        show_json({"sweeps": found})
+        return
+    rows = [
+        [each["name"], each["state"], str(each["trials"]), each["objective"]["metric"], number(each["best"])]
+        for each in found
+    ]
+    show(aligned(["name", "state", "trials", "objective", "best"], rows, left=("name", "state", "objective")))
+
+
+def show_(name: Name, *, store: StoreOption = None, json: JsonOption = False) -> None:
+    """Show the state of one sweep."""
+    from gradfleet.study.study import Study
+
+    found = facts(Study.attach(name, store=store))
+    if json:
+        show_json(found)
+        return
+    objective, best = found.pop("objective"), found.pop("best")
+    lines = {**found, f"best {objective['metric']}": number(best) or "none yet"}
+    show(pairs({name: value for name, value in lines.items() if value is not None}))
+
+
+def pause(name: Name, *, store: StoreOption = None) -> None:
+    """Start no new trials; those that run go on."""
+    _ask("pause", name, store)
+
+
+def resume(name: Name, *, store: StoreOption = None) -> None:
+    """Start new trials again after a pause."""
+    _ask("resume", name, store)
+
+
+def stop(name: Name, *, store: StoreOption = None) -> None:
+    """Start no new trials, and end with those that run."""
+    _ask("stop", name, store)
+
+
+def cancel(name: Name, *, store: StoreOption = None) -> None:
+    """End the running trials now; they keep what they reported."""
+    _ask("cancel", name, store)
+
+
+def wait(
+    name: Name,
+    *,
+    timeout: Annotated[str | None, typer.Option(metavar="DURATION", help="Not longer than this: 90s, 10m.")] = None,
+    store: StoreOption = None,
+    json: JsonOption = False,
+) -> None:
+    """Wait until a sweep has ended; exit code 1 when it has failed, 130 when the time was up before."""
+    from gradfleet.study.budget import seconds
+    from gradfleet.study.study import Study
+
+    study = Study.attach(name, store=store)
+    deadline = None if timeout is None else time.monotonic() + seconds(timeout)
+    while study.state not in ENDED:
+        if deadline is not None and time.monotonic() >= deadline:
+            note(f"{name} is still {study.state} after {timeout}.")
+            raise typer.Exit(exits.INTERRUPTED)
+        time.sleep(_LOOK_EVERY)
+    found = facts(study)
+    if json:
+        show_json(found)
+    else:
+        show(f"{name} is {found['state']}.")
+    raise typer.Exit(exits.NO_RESULT if found["state"] == "failed" else exits.DONE)
+
+
+def delete(
+    name: Name,
+    *,
+    yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
+    store: StoreOption = None,
+) -> None:
+    """Delete a sweep that does not run, with its trials and checkpoints."""
+    from gradfleet.study.study import Study
+
+    study = Study.attach(name, store=store)
+    if not yes:
+        typer.confirm(f"Delete {name} with its {len(study.trials)} trials and their checkpoints?", abort=True, err=True)
+    study.delete()
+    note(f"{name} is gone.")
+
+
+def facts(study: Study) -> dict[str, Any]:
+    """What `sweep show --json` says of one sweep."""
+    trials = study.trials
+    running = sum(trial.state == "RUNNING" for trial in trials)
+    return {
+        "name": study.name,
+        "state": study.state,
+        "trials": len(trials),
+        "running": running,
+        "failed": sum(trial.state == "FAIL" for trial in trials),
+        "objective": {"metric": study.objective.metric, "mode": study.objective.mode},
+        "best": _best(study),
+        "store": study.store_url,
+        "artifacts": study.artifacts.url,
+    }
+
+
+def _best(study: Study) -> float | None:
+    from gradfleet.errors import NoUsableTrialError
+
+    try:
+        return study.best.value
+    except NoUsableTrialError:
+        return None
+
+
+def _ask(verb: str, name: str, store: str | None) -> None:
+    """Put a request into the store and wait for the driver's answer."""
+    from gradfleet.errors import SettingError
+    from gradfleet.study.study import Study
+
+    study = Study.attach(name, store=store)
+    if study.state in ENDED:
+        raise SettingError(f"Study {name!r} is {study.state}: there is no sweep to {verb}. Run it again with --resume.")
+    request = study.request(verb)
+    deadline = time.monotonic() + _ANSWER_WITHIN
+    while (answer := study.answer(request)) is None and time.monotonic() < deadline:
+        time.sleep(_LOOK_EVERY)
+    if answer is None:
+        note(f"No driver of {name!r} has answered within {_ANSWER_WITHIN:g} s; the next one to run will obey.")
+    else:
+        note(answer)
