@@ -14,6 +14,7 @@ from gradfleet.errors import (
     NoUsableTrialError,
     SettingError,
     StoreError,
+    TooLargeError,
 )
 
 DONE = 0
@@ -28,6 +29,7 @@ _CODES: tuple[tuple[type[Exception], int], ...] = (
     (NoUsableTrialError, NO_RESULT),
     (CheckpointError, NO_RESULT),
     (DivergedError, NO_RESULT),
+    (TooLargeError, NO_RESULT),
     (SettingError, USAGE),
     (ExecutionError, USAGE),
     (NotFoundError, NOT_FOUND),

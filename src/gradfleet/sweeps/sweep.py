@@ -13,11 +13,11 @@ from typing import TYPE_CHECKING, Any, Self
 
 from gradfleet.automodel import AutoModel
 from gradfleet.errors import ExecutionError, Problems, SettingError, unknown_name
-from gradfleet.fleet.schedulers import make_scheduler
 from gradfleet.objective import Objective
 from gradfleet.search.narrowing import narrowed
 from gradfleet.search.samplers import make_sampler
 from gradfleet.study.budget import seconds
+from gradfleet.study.schedulers.names import scheduler_options
 from gradfleet.sweeps.document import Document
 from gradfleet.sweeps.overrides import overridden
 from gradfleet.sweeps.problems import checked
@@ -100,7 +100,7 @@ def _check_search(document: Document, spec: SweepSpec) -> None:
             make_sampler(search.sampler, seed=search.seed, number=0)
     if search.scheduler is not None:
         with problems, document.blaming(("search", "scheduler")):
-            make_scheduler(search.scheduler, objective=Objective("value", "max"), epochs=1)
+            scheduler_options(search.scheduler)
     problems.refuse()
 
 

@@ -1,0 +1,96 @@
+"""`gradfleet sweep`: sweeps are listed, shown, waited for and steered from another process."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from gradfleet.errors import NotFoundError
+from gradfleet.study.study import Study
+from tests.cli.conftest import Begin, Run
+
+
+def test_sweeps_are_listed_and_shown(run: Run, done: Path) -> None:
+    store = ("--store", done / "gradfleet.db")
+    listed = json.loads(run("sweep", "list", *store, "--json").stdout)["sweeps"]
+    shown = json.loads(run("sweep", "show", "tiny", *store, "--json").stdout)
+    assert listed == [shown]
+    assert (shown["state"], shown["trials"], shown["running"], shown["failed"]) == ("completed", 2, 0, 0)
+    assert shown["best"] == Study.attach("tiny", store=done / "gradfleet.db").best.value
+    assert json.loads(run("sweep", "list", "--state", "running", *store, "--json").stdout) == {"sweeps": []}
+    assert run("sweep", "list", *store).stdout.splitlines()[1].split()[:3] == ["tiny", "completed", "2"]
+    assert "completed" in run("sweep", "show", "tiny", *store).stdout
+
+
+def test_a_sweep_that_has_ended_is_not_waited_for_and_cannot_be_steered(run: Run, done: Path) -> None:
+    store = ("--store", done / "gradfleet.db")
+    assert run("sweep", "wait", "tiny", *store).stdout == "tiny is completed.\n"
+    refused = run("sweep", "pause", "tiny", *store)
+    assert refused.exit_code == 2
+    assert "Study 'tiny' is completed: there is no sweep to pause." in refused.stderr
+
+
+def test_a_name_that_is_not_there_ends_with_5(run: Run, done: Path) -> None:
+    for verb in ("show", "wait", "stop", "delete"):
+        result = run("sweep", verb, "tinny", "--store", done / "gradfleet.db")
+        assert result.exit_code == 5
+        assert "No study is called 'tinny'. Did you mean 'tiny'?" in result.stderr
+
+
+@pytest.mark.slow
+def test_a_running_sweep_is_paused_resumed_and_cancelled_from_another_process(
+    begin: Begin, run: Run, images: Path, here: Path
+) -> None:
+    endless = ("search.trials=500", "search.epochs=1", "search.scheduler=none", "cluster=inline")
+    (here / "tiny.yaml").write_text("version: 1\nname: tiny\ntask: image-classification\ndata: images\n")
+    process = begin("sweep", "run", "tiny.yaml", *endless, cwd=here)
+    _wait_until(lambda: _count(here) > 0)
+    assert "No new trials are started" in run("sweep", "pause", "tiny").stderr
+    assert json.loads(run("sweep", "show", "tiny", "--json").stdout)["state"] == "paused"
+    _wait_until(lambda: all(trial.state != "RUNNING" for trial in Study.attach("tiny").trials))
+    paused = _count(here)
+    over = run("sweep", "wait", "tiny", "--timeout", "1s")
+    assert over.exit_code == 130
+    assert "tiny is still paused after 1s." in over.stderr
+    assert _count(here) == paused
+    assert "New trials are started again." in run("sweep", "resume", "tiny").stderr
+    _wait_until(lambda: _count(here) > paused)
+    refused = run("sweep", "delete", "tiny", "--yes")
+    assert refused.exit_code == 3
+    assert "is held by process" in refused.stderr
+    assert "The trials that run are ended" in run("sweep", "cancel", "tiny").stderr
+    assert run("sweep", "wait", "tiny", "--timeout", "30s").exit_code == 0
+    process.communicate(timeout=30)
+    assert run("sweep", "delete", "tiny", "--yes").exit_code == 0
+    assert json.loads(run("sweep", "list", "--json").stdout) == {"sweeps": []}
+
+
+def test_a_new_file_is_checked_before_it_is_written(run: Run, images: Path, here: Path) -> None:
+    assert "say --task and --data, or --recipe" in run("init", "a.yaml").stderr
+    wrong = run("init", "a.yaml", "--task", "image-classification", "--data", "nowhere")
+    assert "--data: There is no folder" in wrong.stderr
+    assert not (here / "a.yaml").exists()
+    made = run("init", "a.yaml", "--task", "image-classification", "--data", "images")
+    assert made.exit_code == 0
+    assert json.loads((here / "sweep.schema.json").read_text())["title"] == "A gradfleet sweep"
+    assert "a.yaml is there already" in run("init", "a.yaml", "--task", "x", "--data", "y").stderr
+    shown = json.loads(run("validate", "a.yaml", "space.batch_size=32", "--json").stdout)
+    assert (shown["name"], shown["space"]) == ("a", {"batch_size": 32})
+
+
+def _count(here: Path) -> int:
+    try:
+        return len(Study.attach("tiny", store=here / "gradfleet.db").trials)
+    except NotFoundError:
+        return 0
+
+
+def _wait_until(ready: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + 60
+    while not ready():
+        assert time.monotonic() < deadline
+        time.sleep(0.1)
