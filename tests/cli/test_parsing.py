@@ -29,13 +29,17 @@ def test_the_verbs_are_these() -> None:
         "best",
         "doctor",
         "evaluate",
+        "export",
         "fit",
+        "init",
         "leaderboard",
         "note",
         "predict",
         "replay",
         "star",
+        "sweep",
         "tasks",
+        "validate",
     ]
 
 

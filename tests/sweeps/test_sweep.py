@@ -7,8 +7,9 @@ from pathlib import Path
 import pytest
 
 from autotasks import AutoImageClassifier
-from gradfleet import Study
+from gradfleet import Objective, Study
 from gradfleet.errors import DataError, ExecutionError, NotFoundError, SettingError
+from gradfleet.goal import aim
 from gradfleet.sweeps.document import Document
 from gradfleet.sweeps.sweep import Sweep
 from gradfleet.sweeps.template import template
@@ -87,6 +88,16 @@ def test_the_objective_of_the_file_decides(here: Path, recipes: str) -> None:
     text = f"version: 1\nname: least\nrecipe: {recipes}:parabola\nobjective: {{metric: score, mode: min}}\n"
     study = sweep(text + "search: {trials: 3}\ncluster: inline\n").fit(progress=False)
     assert study.best.value == min(trial.value for trial in study.trials if trial.value is not None)
+
+
+def test_several_objectives_and_constraints_are_those_of_python(here: Path, recipes: str) -> None:
+    text = f"version: 1\nrecipe: {recipes}:parabola\nconstraints: [score >= 0.5]\n"
+    assert sweep(text).model.objective == aim(Objective("score", "max"), ["score >= 0.5"])
+    both = "objective: [{metric: score, mode: max}, {metric: cost, mode: min}]\n"
+    expected = aim([Objective("score", "max"), Objective("cost", "min")], ["score >= 0.5"])
+    assert sweep(text + both).model.objective == expected
+    with pytest.raises(SettingError, match="sweep.yaml:3:1: A constraint"):
+        sweep(text.replace(">=", "=>"))
 
 
 def test_a_study_of_the_name_goes_on_when_asked_to(here: Path, recipes: str) -> None:

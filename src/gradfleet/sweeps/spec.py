@@ -101,7 +101,10 @@ class SweepSpec(BaseModel):
     )
     data: str | None = Field(None, description="A path or URL; relative to the working folder.")
     options: dict[str, Any] = Field(default_factory=dict, description="Of the task, such as on_bad_rows: skip.")
-    objective: ObjectiveSpec | None = Field(None, description="The recipe's own when not given.")
+    objective: ObjectiveSpec | list[ObjectiveSpec] | None = Field(
+        None, description="One, or several for a Pareto front; the recipe's own when not given."
+    )
+    constraints: list[str] = Field(default_factory=list, description="Such as latency_ms <= 20.")
     search: SearchSpec = SearchSpec()
     space: dict[str, DimensionSpec] = Field(
         default_factory=dict, description="Narrows or fixes dimensions of the recipe, by name."
@@ -120,6 +123,13 @@ class SweepSpec(BaseModel):
         if self.recipe is not None and self.options:
             raise ValueError("options are for a task; a recipe is a function without arguments")
         return self
+
+    @property
+    def objectives(self) -> list[ObjectiveSpec]:
+        """Those that were said; empty leaves the recipe's own."""
+        if self.objective is None:
+            return []
+        return self.objective if isinstance(self.objective, list) else [self.objective]
 
     def narrowing(self) -> Mapping[str, Narrowing]:
         """What `space` says of each dimension: a value that fixes it, or settings of a smaller range."""

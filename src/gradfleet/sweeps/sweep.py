@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Self
 
 from gradfleet.automodel import AutoModel
 from gradfleet.errors import ExecutionError, Problems, SettingError, unknown_name
+from gradfleet.goal import Goal, aim
 from gradfleet.objective import Objective
 from gradfleet.search.narrowing import narrowed
 from gradfleet.search.samplers import make_sampler
@@ -60,8 +61,7 @@ class Sweep:
         _check_search(document, spec)
         with document.blaming(("recipe",) if spec.task is None else ("data",)):
             made = cls._from_task(spec) if spec.recipe is None else cls(spec, _recipe(spec.recipe))
-        if spec.objective is not None:
-            made.model.objective = Objective(spec.objective.metric, spec.objective.mode)
+        _aim(made.model, spec, document)
         _narrow(made.model, spec, document)
         return made
 
@@ -102,6 +102,15 @@ def _check_search(document: Document, spec: SweepSpec) -> None:
         with problems, document.blaming(("search", "scheduler")):
             scheduler_options(search.scheduler)
     problems.refuse()
+
+
+def _aim(model: AutoModel, spec: SweepSpec, document: Document) -> None:
+    """The objectives of the file, with its constraints; where it says none, the recipe's own."""
+    own = model.objective.objectives if isinstance(model.objective, Goal) else (model.objective,)
+    said = tuple(Objective(one.metric, one.mode) for one in spec.objectives)
+    if said or spec.constraints:
+        with document.blaming(("objective",) if said else ("constraints",)):
+            model.objective = aim(said or own, spec.constraints)
 
 
 def _narrow(model: AutoModel, spec: SweepSpec, document: Document) -> None:
