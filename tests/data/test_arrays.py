@@ -54,7 +54,8 @@ def test_a_given_test_part_does_not_take_part_in_the_split() -> None:
 def test_a_split_that_was_made_is_said_with_its_counts() -> None:
     said = "No validation data was given, so 4 of 20 rows validate and 16 train (stratified by class, seed 7)."
     assert AutoDataset((X, Y), seed=7).notes[-1] == said
-    assert "(drawn at random, seed 0)" in AutoDataset((X, X[:, 0])).notes[-1]
+    assert "(stratified by bins of the target, seed 0)" in AutoDataset((X, X[:, 0])).notes[-1]
+    assert "(drawn at random, seed 0)" in AutoDataset((X, np.eye(2)[Y])).notes[-1]
 
 
 def test_statistics_are_of_training_rows_only() -> None:

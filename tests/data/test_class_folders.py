@@ -135,7 +135,7 @@ def test_other_image_settings_are_prepared_beside(class_folders: Any, tmp_path: 
 
 def test_the_size_is_chosen_from_training_images_only(class_folders: Any) -> None:
     class_folders({"train/rose": 3, "train/tulip": 3})
-    folder = class_folders({"val/rose": 9}, size=(20, 30), mode="RGB")
+    folder = class_folders({"val/rose": 9}, size=(20, 30))
     assert AutoDataset(folder).open().facts.input_shape == (1, 6, 5)
 
 
@@ -159,7 +159,7 @@ def test_a_raw_item_is_prepared_like_training(class_folders: Any) -> None:
 
 def test_labelled_folders_use_the_labels_and_preparation_of_training(class_folders: Any, tmp_path: Path) -> None:
     facts = AutoDataset(class_folders({"lily": 2, "rose": 4, "tulip": 4})).open().facts
-    held_out = class_folders({"tulip": 1, "rose": 2}, "held_out", size=(9, 9), mode="RGB")
+    held_out = class_folders({"tulip": 1, "rose": 2}, "held_out", size=(9, 9))
     examples = labelled_folder(held_out, facts)
     assert examples.inputs.shape == (3, 1, 6, 5)
     assert examples.targets.tolist() == [1, 1, 2]

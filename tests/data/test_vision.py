@@ -95,7 +95,7 @@ def test_a_turned_photograph_is_set_upright(form: str) -> None:
 
 def test_one_size_for_all_is_kept_and_grey_stays_grey() -> None:
     fitted = ImagePreparation().fit([encoded(Image.new("L", (6, 8)))] * 3)
-    assert fitted == ImagePreparation(size=(8, 6), channels=1)
+    assert fitted == ImagePreparation(size=(8, 6), channels=1, refuses_colour=True)
 
 
 def test_mixed_sizes_give_the_median_scaled_to_the_largest_side() -> None:
@@ -107,7 +107,7 @@ def test_mixed_sizes_give_the_median_scaled_to_the_largest_side() -> None:
 
 def test_what_is_given_is_not_chosen() -> None:
     image = encoded(Image.new("L", (6, 8)))
-    assert ImagePreparation(size=(3, 3)).fit([image]) == ImagePreparation(size=(3, 3), channels=1)
+    assert ImagePreparation(size=(3, 3)).fit([image]).channels == 1
     assert ImagePreparation(channels=3).fit([image]) == ImagePreparation(size=(8, 6), channels=3)
 
 
@@ -202,3 +202,19 @@ def test_a_large_jpeg_is_decoded_small_and_looks_the_same() -> None:
     fast = ImagePreparation(size=(16, 16), channels=1).apply(large).float()
     exact = ImagePreparation(size=(16, 16), channels=1).apply(ramp).float()
     assert (fast - exact).abs().max() <= 2
+
+
+@pytest.mark.row("DA6")
+def test_an_image_of_another_mode_is_refused_by_name(tmp_path: Path) -> None:
+    fitted = ImagePreparation().fit([encoded(Image.new("L", (6, 8)))] * 3)
+    coloured = tmp_path / "red.png"
+    Image.new("RGB", (6, 8), "red").save(coloured)
+    with pytest.raises(DataError, match=r"red\.png has colours \(mode RGB\), but every training image was grey"):
+        fitted.apply(coloured)
+    assert fitted.apply(encoded(Image.new("RGB", (6, 8), (9, 9, 9)))).unique().tolist() == [9]
+    assert fitted.apply(encoded(Image.new("LA", (6, 8)))).shape == (1, 8, 6)
+    again = preparation_from_json(fitted.to_json())
+    with pytest.raises(DataError, match="An item of type Image has colours"):
+        again.apply(Image.new("RGB", (6, 8), "blue"))
+    with pytest.raises(DataError, match=r"needs to be uint8 of shape .* got float32"):
+        again.apply(np.zeros((6, 8), np.float32))

@@ -12,11 +12,12 @@ import numpy.typing as npt
 from torch.utils.data import DataLoader, Dataset, TensorDataset
 
 from gradfleet.data import fingerprint
-from gradfleet.data.prepared import PARTS, DataFacts
-from gradfleet.data.problems import LIMIT, counted
-from gradfleet.data.rows import save_rows, statistics
+from gradfleet.data.prepared import LEARNED, WEIGHTS, DataFacts
+from gradfleet.data.problems import counted, numbered
+from gradfleet.data.rows import save_rows, slim, statistics
 from gradfleet.data.source import Rows, Settings, Source, split
-from gradfleet.data.targets import TargetReader, as_array, unusable_rows
+from gradfleet.data.targets import TargetReader, as_array, told, unusable_rows
+from gradfleet.data.weights import row_weights
 from gradfleet.errors import DataError
 
 Array = npt.NDArray[Any]
@@ -40,16 +41,21 @@ class ArraySource(Source):
         if settings.preparation is not None:
             raise DataError("preparation= is for raw files; arrays are taken as they are. Leave it out.")
         self.settings, self.notes = settings, []
+        self._hidden = self._pair_of(parts["test"], "test") if "test" in parts else None
         pairs = {"train": self._checked(train, "train")}
-        pairs |= {part: self._checked(self._pair_of(given, part), part) for part, given in parts.items()}
-        self._reader = TargetReader.fit(pairs["train"].targets)
-        self.notes.append(self._reader.note(pairs["train"].targets))
+        if "validation" in parts:
+            pairs["validation"] = self._checked(self._pair_of(parts["validation"], "validation"), "validation")
+        raw = told(pairs["train"].targets, settings.kind)
+        self._reader = TargetReader.fit(raw, settings.kind)
+        self.notes.append(self._reader.note(raw))
         self.kind, self.labels = self._reader.kind, self._reader.labels
         self.held_out = "validation" not in pairs
-        raw = pairs["train"].targets
-        self._pairs = {part: Pair(pair.inputs, self._reader.read(pair.targets, part)) for part, pair in pairs.items()}
-        self._check_shapes()
-        self._order, self._num_rows = self._split(raw)
+        self._pairs = {part: self._read(pair, part) for part, pair in pairs.items()}
+        self._check_shapes(self._pairs)
+        self._order = self._split(raw)
+
+    def _read(self, pair: Pair, part: str) -> Pair:
+        return Pair(pair.inputs, self._reader.read(told(pair.targets, self.settings.kind), part))
 
     @staticmethod
     def pair(given: Any) -> tuple[Any, Any] | None:
@@ -71,10 +77,12 @@ class ArraySource(Source):
     def _checked(self, given: tuple[Any, Any], part: str) -> Pair:
         pair = read_pair(given, part)
         bad = unusable_rows(pair.inputs) | unusable_rows(pair.targets)
+        if part == "train":
+            self._usable = ~bad
         if not bad.any():
             return pair
         rows = np.flatnonzero(bad)
-        named = ", ".join(map(str, rows[:LIMIT])) + (f" and {len(rows) - LIMIT:,} more" if len(rows) > LIMIT else "")
+        named = numbered(rows.tolist())
         if self.settings.on_bad_rows == "raise":
             raise DataError(
                 f"Inputs and targets need finite numbers; the {part} data has NaN, infinity or None in "
@@ -86,24 +94,34 @@ class ArraySource(Source):
         self.notes.append(said)
         return pair.take(~bad)
 
-    def _check_shapes(self) -> None:
+    def _check_shapes(self, pairs: Mapping[str, Pair]) -> None:
         inputs = self._pairs["train"].inputs
-        for part, pair in self._pairs.items():
+        for part, pair in pairs.items():
             if pair.inputs.shape[1:] != inputs.shape[1:] or pair.inputs.dtype != inputs.dtype:
                 raise DataError(
                     f"The {part} inputs need the shape and type of the training inputs, {inputs.shape[1:]} "
                     f"{inputs.dtype} a row, got {pair.inputs.shape[1:]} {pair.inputs.dtype}."
                 )
 
-    def _split(self, raw: Array) -> tuple[dict[str, Rows], dict[str, int]]:
+    def _split(self, raw: Array) -> dict[str, Rows]:
         """The rows of each part within its pair: a made split takes both parts from the training pair."""
         order = {part: np.arange(len(pair.inputs)) for part, pair in self._pairs.items()}
         if self.held_out:
             # By the targets as they were given, so that a class with one row is called by its name.
-            classes = raw.reshape(-1) if self._reader.classes else None
-            order["train"], order["validation"], said = split(classes, len(raw), self.settings)
+            groups = self._kept(self.settings.groups, "group")
+            order["train"], order["validation"], said = split(raw, self.kind, self.settings, groups)
             self.notes.append(said)
-        return order, {part: len(order[part]) for part in PARTS if part in order}
+        return order
+
+    def _kept(self, values: Array | None, name: str) -> Array | None:
+        """What was given a training row, of those rows that are used."""
+        if values is None:
+            return None
+        if len(values) != len(self._usable):
+            raise DataError(
+                f"{name}= needs a value for each of the {len(self._usable):,} training rows, got {len(values):,}."
+            )
+        return values[self._usable]
 
     def _fingerprint(self) -> str:
         return fingerprint.of_json(
@@ -120,17 +138,40 @@ class ArraySource(Source):
     def fill(self, folder: Path) -> DataFacts:
         pair, rows = self._joined()
         save_rows(folder, pair.inputs, pair.targets, rows)
-        num_train = self._num_rows["train"]
+        num_train = len(self._order["train"])
+        num_rows = {part: len(self._order[part]) for part in LEARNED}
+        if self._hidden is not None:
+            num_rows["test"] = len(self._hidden[0])
         facts = DataFacts(
             self.kind,
             pair.inputs.shape[1:],
             self._reader.num_outputs,
             self.labels,
-            num_rows=self._num_rows,
+            num_rows=num_rows,
             notes=tuple(self.notes),
+            label_type=self._reader.label_type,
         )
         train = rows[:num_train]
+        self._save_weights(folder, pair.targets[train])
         return replace(facts, statistics=statistics(pair.inputs[train], pair.targets[train], facts))
+
+    def _save_weights(self, folder: Path, targets: Array) -> None:
+        given = self._kept(self.settings.weights, "weight")
+        chosen = None if given is None else given[self._order["train"]]
+        weights = row_weights(chosen, targets, self.kind, balance=self.settings.balance)
+        if weights is not None:
+            np.save(folder / WEIGHTS, weights)
+
+    @property
+    def has_test(self) -> bool:
+        return self._hidden is not None
+
+    def fill_test(self, folder: Path, facts: DataFacts) -> DataFacts:
+        assert self._hidden is not None
+        pair = self._read(self._checked(self._hidden, "test"), "test")
+        self._check_shapes({"test": pair})
+        save_rows(folder, pair.inputs, pair.targets, np.arange(len(pair.inputs)))
+        return replace(facts, num_rows={"test": len(pair.inputs)})
 
     def _joined(self) -> tuple[Pair, Rows]:
         """One pair with the rows of every part, and the order in which they are written."""
@@ -138,7 +179,7 @@ class ArraySource(Source):
         for part, pair in self._pairs.items():
             starts[part], start = start, start + len(pair.inputs)
         # A validation part that was split off lies in the training pair, which comes first.
-        rows = [self._order[part] + starts.get(part, 0) for part in PARTS if part in self._order]
+        rows = [self._order[part] + starts.get(part, 0) for part in LEARNED]
         if len(self._pairs) == 1:
             return self._pairs["train"], np.concatenate(rows)
         inputs = np.concatenate([pair.inputs for pair in self._pairs.values()])
@@ -165,10 +206,4 @@ def read_pair(given: tuple[Any, Any], part: str) -> Pair:
         )
     if inputs.dtype.kind not in "biuf":
         raise DataError(f"The {part} inputs need numbers, got {inputs.dtype}. Encode text and categories first.")
-    return Pair(_slim(inputs), targets)
-
-
-def _slim(inputs: Array) -> Array:
-    if inputs.dtype == np.uint8 or inputs.dtype == np.float32:
-        return inputs
-    return inputs.astype(np.int64 if inputs.dtype.kind in "iu" else np.float32)
+    return Pair(slim(inputs), targets)

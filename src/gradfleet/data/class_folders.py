@@ -10,21 +10,22 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-import torch
 
 from gradfleet.data import fingerprint
-from gradfleet.data.decoding import apply_each
+from gradfleet.data.decoding import decode_to
 from gradfleet.data.encoders import LabelEncoder
 from gradfleet.data.folder_scan import scan
-from gradfleet.data.preparation import Preparation
-from gradfleet.data.prepared import INPUTS, PARTS, TARGETS, DataFacts
+from gradfleet.data.preparation import Preparation, preparation_from_json
+from gradfleet.data.prepared import INPUTS, LEARNED, PARTS, TARGETS, WEIGHTS, DataFacts
 from gradfleet.data.problems import LIMIT, counted, listed, shortened
-from gradfleet.data.rows import save_rows, statistics
+from gradfleet.data.rows import keep_rows, save_rows, statistics
 from gradfleet.data.source import Rows, Settings, Source, split
 from gradfleet.data.vision import ImagePreparation
+from gradfleet.data.weights import row_weights
 from gradfleet.errors import DataError
 
 _DECODED = "decoded.npy"
+_ADVICE = 'Repair or remove them, or pass on_bad_rows="skip" to leave them out.'
 
 
 class FolderSource(Source):
@@ -54,16 +55,12 @@ class FolderSource(Source):
         Raises:
             DataError: too few images remain in a class or part.
         """
-        rows = {part: np.flatnonzero(kept & (self._part == part)) for part in PARTS if (self._part == part).any()}
+        rows = {part: np.flatnonzero(kept & (self._part == part)) for part in LEARNED if (self._part == part).any()}
         self._check(rows)
         if "validation" in rows:
             return rows, self._unseen(rows)
-        train, held, said = split(self._classes[rows["train"]], len(rows["train"]), self.settings)
-        return {
-            "train": rows["train"][train],
-            "validation": rows["train"][held],
-            **({"test": rows["test"]} if "test" in rows else {}),
-        }, [said]
+        train, held, said = split(self._classes[rows["train"]], self.kind, self.settings)
+        return {"train": rows["train"][train], "validation": rows["train"][held]}, [said]
 
     def _check(self, rows: Mapping[str, Rows]) -> None:
         counts = np.bincount(self._classes[rows["train"]], minlength=len(self._encoder.labels))
@@ -91,8 +88,10 @@ class FolderSource(Source):
         return [f"The validation data has no image of {listed(missing)}."] if missing else []
 
     def _fingerprint(self) -> str:
-        digests = fingerprint.of_files([file.path for file in self._files])
-        named = zip(self._part.tolist(), self._files, digests, strict=True)
+        # What is hidden for the final test stays unread.
+        learned = [file for file, part in zip(self._files, self._part, strict=True) if part != "test"]
+        parts = self._part[self._part != "test"].tolist()
+        named = zip(parts, learned, fingerprint.of_files([file.path for file in learned]), strict=True)
         return fingerprint.of_json([[part, file.label, file.name, digest] for part, file, digest in named])
 
     def fill(self, folder: Path) -> DataFacts:
@@ -111,23 +110,23 @@ class FolderSource(Source):
 
     def _decode(self, path: Path, preparation: Preparation, order: Rows) -> dict[int, str]:
         """Write the images in `order` to one array; what is wrong with each that cannot be read, by its row there."""
-        decoded, problems = None, {}
-        for row, applied in enumerate(apply_each(preparation, [self._files[index].path for index in order])):
-            if isinstance(applied, DataError):
-                problems[row] = str(applied)
-                continue
-            if decoded is None:
-                decoded = _new_array(path, len(order), applied)
-            decoded[row] = applied.numpy()
-        if problems and (self.settings.on_bad_rows == "raise" or decoded is None):
-            raise DataError(
-                shortened(
-                    list(problems.values()),
-                    "images cannot be used",
-                    'Repair or remove them, or pass on_bad_rows="skip" to leave them out.',
-                )
-            )
+        problems = decode_to(path, preparation, [self._files[index].path for index in order])
+        if problems and not self.settings.skips:
+            raise DataError(shortened(list(problems.values()), "images cannot be used", _ADVICE))
         return problems
+
+    @property
+    def has_test(self) -> bool:
+        return bool((self._part == "test").any())
+
+    def fill_test(self, folder: Path, facts: DataFacts) -> DataFacts:
+        order = np.flatnonzero(self._part == "test")
+        problems = self._decode(folder / INPUTS, preparation_from_json(facts.preparation or {}), order)
+        kept = ~np.isin(np.arange(len(order)), list(problems))
+        if problems:
+            keep_rows(folder / INPUTS, kept)
+        np.save(folder / TARGETS, self._classes[order[kept]])
+        return replace(facts, num_rows={"test": int(kept.sum())})
 
     def _left_out(self, problems: list[str]) -> str:
         more = f" And {len(problems) - LIMIT:,} more." if len(problems) > LIMIT else ""
@@ -146,6 +145,9 @@ class FolderSource(Source):
         save_rows(folder, decoded, self._classes[order], place[wanted])
         (folder / _DECODED).unlink()
 
+    def _num_test(self) -> dict[str, int]:
+        return {"test": int((self._part == "test").sum())} if self.has_test else {}
+
     def _facts(self, folder: Path, preparation: Preparation, rows: Mapping[str, Rows], notes: list[str]) -> DataFacts:
         inputs = np.load(folder / INPUTS, mmap_mode="r")
         facts = DataFacts(
@@ -154,17 +156,16 @@ class FolderSource(Source):
             len(self._encoder.labels),
             self._encoder.labels,
             preparation.to_json(),
-            {part: len(rows[part]) for part in rows},
+            {part: len(rows[part]) for part in rows} | self._num_test(),
             {},
             (*notes, _said_shape(inputs.shape[1:])),
         )
         train = inputs[: len(rows["train"])]
-        return replace(facts, statistics=statistics(train, self._classes[rows["train"]], facts))
-
-
-def _new_array(path: Path, num_rows: int, example: torch.Tensor) -> npt.NDArray[Any]:
-    sample = example.numpy()
-    return np.lib.format.open_memmap(path, "w+", sample.dtype, (num_rows, *sample.shape))
+        targets = self._classes[rows["train"]]
+        weights = row_weights(None, targets, self.kind, balance=self.settings.balance)
+        if weights is not None:
+            np.save(folder / WEIGHTS, weights)
+        return replace(facts, statistics=statistics(train, targets, facts))
 
 
 def _said_shape(shape: tuple[int, ...]) -> str:

@@ -67,6 +67,10 @@ class ColumnTargets:
         return cls(columns, form, None if form == "text" else TargetReader.of(facts))
 
     @property
+    def num_outputs(self) -> int:
+        return self.reader.num_outputs if self.reader else 0
+
+    @property
     def kind(self) -> Kind:
         return "text" if self.reader is None else self.reader.kind
 

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
 import pandas
+from PIL.Image import Image
 
 from gradfleet.data.prepared import Kind
 from gradfleet.data.problems import listed
@@ -128,7 +129,7 @@ def _inputs(frame: pandas.DataFrame, taken: set[str | None], *, wants_text: bool
     if not free:
         raise DataError(f"No column is left to learn from; the columns are {listed(frame.columns)}.")
     texts = [name for name in free if is_text(frame[name])]
-    images = [name for name in _called(frame[texts], _IMAGES) if _are_images(frame[name])]
+    images = [name for name in [*_called(frame[free], _IMAGES), *free] if are_images(frame[name])]
     if images and not wants_text:
         return (images[0],)
     for name in _called(frame[texts], _TEXTS):
@@ -151,9 +152,18 @@ def _called(frame: pandas.DataFrame, names: Sequence[str]) -> list[str]:
     return [by_name[name] for name in names if name in by_name]
 
 
-def _are_images(column: pandas.Series) -> bool:
-    some = column.dropna().head(100)
-    return bool(len(some)) and all(any(str(one).lower().endswith(suffix) for suffix in SUFFIXES) for one in some)
+def are_images(column: pandas.Series) -> bool:
+    """Whether the cells are names of image files, encoded images or Pillow images; the first hundred tell."""
+    some = list(column.dropna().head(100)) if column.dtype == object or is_text(column) else []
+    return bool(some) and all(map(_is_image, some))
+
+
+def _is_image(cell: Any) -> bool:
+    if isinstance(cell, str):
+        return any(cell.lower().endswith(suffix) for suffix in SUFFIXES)
+    if isinstance(cell, Mapping):  # as Hugging Face datasets hold them
+        return set(cell) == {"bytes", "path"}
+    return isinstance(cell, bytes | Image)
 
 
 def _mean_length(column: Any) -> float:

@@ -2,20 +2,24 @@
 
 from __future__ import annotations
 
+import copy
 import os
 import shutil
 import tempfile
 import weakref
 from collections.abc import Sequence
+from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from gradfleet.data.cache import prepare_once
 from gradfleet.data.columns import Columns
 from gradfleet.data.preparation import Preparation
-from gradfleet.data.prepared import DataFacts, DataRef, Kind, PreparedData, remember
+from gradfleet.data.prepared import DataFacts, DataRef, Kind, Part, PreparedData, read_test, remember
 from gradfleet.data.source import Settings, Source
 from gradfleet.data.sources import open_source
+from gradfleet.data.targets import as_array
 from gradfleet.errors import DataError, unknown_name
 
 _ON_BAD_ROWS = ("raise", "skip")
@@ -39,6 +43,9 @@ class AutoDataset:
         inputs: of a table, the column or columns to learn from; guessed by name and content, and said, when not given.
         target: of a table, the column to be learned, or several.
         split: of a table, the column that says train, validation or test; one of that name is found by itself.
+        group: rows with the same value of this column stay in one part; for arrays a value a row.
+        weight: how often a training row is drawn against others: a column, or for arrays a number a row.
+        balance: whether training draws every class as often as any other.
         kind: of problem, where the rule of `gradfleet.data.targets` would say another; "text" for texts to be written.
 
     Raises:
@@ -64,12 +71,20 @@ class AutoDataset:
         inputs: str | Sequence[str] | None = None,
         target: str | Sequence[str] | None = None,
         split: str | None = None,
+        group: Any = None,
+        weight: Any = None,
+        balance: bool = False,
         kind: Kind | None = None,
     ) -> None:
         _check(validation_fraction, seed, on_bad_rows)
         parts = {name: part for name, part in (("validation", validation), ("test", test)) if part is not None}
-        columns = Columns.of(inputs, target, split, None, None)
-        settings = Settings(validation_fraction, seed, on_bad_rows, preparation, columns, kind)
+        group_column, groups = _column_or_values(group)
+        weight_column, weights = _column_or_values(weight)
+        columns = Columns.of(inputs, target, split, group_column, weight_column)
+        settings = Settings(
+            validation_fraction, seed, on_bad_rows, preparation, columns, kind, groups, weights, balance
+        )
+        self._given = source, parts, settings
         self._source: Source = open_source(source, parts, settings)
         self._facts: DataFacts | None = None
         self._opened: PreparedData | None = None
@@ -97,6 +112,28 @@ class AutoDataset:
         """What was chosen or left out, a sentence each; complete once the data is prepared."""
         return self._facts.notes if self._facts else tuple(self._source.notes)
 
+    def folds(self, number: int) -> tuple[AutoDataset, ...]:
+        """As many datasets of the same rows, each with another part of them for validation.
+
+        Folds are stratified by class, or by bins of amounts; whole groups stay together. Everything that is fitted,
+        such as encoders and tokenizers, is fitted anew on each fold's training rows.
+
+        Raises:
+            DataError: fewer than two folds, or the data has a validation part of its own.
+        """
+        if number < 2:
+            raise DataError(f"At least two folds are needed, got {number!r}.")
+        if not self._source.held_out:
+            raise DataError("Folds are made of training rows, but this data has a validation part of its own.")
+        return tuple(self._fold(one, number) for one in range(number))
+
+    def _fold(self, number: int, of: int) -> AutoDataset:
+        source, parts, settings = self._given
+        fold = copy.copy(self)
+        fold._given = source, parts, replace(settings, fold=(number, of))
+        fold._source, fold._facts, fold._opened = open_source(*fold._given), None, None
+        return fold
+
     def prepare(self, folder: str | os.PathLike[str]) -> DataRef:
         """Prepare the data once, in a subfolder of `folder` named after content and settings; later calls find it.
 
@@ -106,9 +143,11 @@ class AutoDataset:
         """
         place = prepare_once(Path(folder).absolute(), self._source.key, self._fill)
         ref = DataRef(self.fingerprint, str(place))
-        if self._source.original is not None:
-            remember(ref.place, self._source.original)
-        self._facts = ref.open().facts
+        opened = self._source.original or ref.open()
+        if self._source.has_test:
+            opened = replace(opened, hidden=self._read_test)
+        self._opened = remember(ref.place, opened)
+        self._facts = opened.facts
         return ref
 
     def open(self) -> PreparedData:
@@ -124,8 +163,25 @@ class AutoDataset:
         weakref.finalize(self, shutil.rmtree, folder, ignore_errors=True)
         return self.prepare(folder).open()
 
+    def _read_test(self) -> Part:
+        """The test part, prepared as the others were; nothing of it was read before."""
+        assert self._facts is not None, "the others are prepared first"
+        folder = tempfile.mkdtemp(prefix="gradfleet-test-")
+        weakref.finalize(self, shutil.rmtree, folder, ignore_errors=True)
+        return read_test(prepare_once(Path(folder), "test", partial(self._fill_test, self._facts)))
+
+    def _fill_test(self, facts: DataFacts, draft: Path) -> dict[str, Any]:
+        return {"facts": self._source.fill_test(draft, facts).to_json()}
+
     def _fill(self, draft: Path) -> dict[str, Any]:
         return {"fingerprint": self.fingerprint, "facts": self._source.fill(draft).to_json()}
+
+
+def _column_or_values(given: Any) -> tuple[str | None, Any]:
+    """The name of a column, or a value a row."""
+    if given is None or isinstance(given, str):
+        return given, None
+    return None, as_array(given, "values of group= and weight=")
 
 
 def _check(validation_fraction: float, seed: object, on_bad_rows: str) -> None:

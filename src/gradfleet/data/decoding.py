@@ -6,8 +6,10 @@ import os
 from collections import deque
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 
 from gradfleet.data.preparation import Preparation
@@ -30,6 +32,27 @@ def apply_each(preparation: Preparation, items: Sequence[Any]) -> Iterator[Appli
                 yield from waiting.popleft().result()
         while waiting:
             yield from waiting.popleft().result()
+
+
+def decode_to(path: Path, preparation: Preparation, items: Sequence[Any]) -> dict[int, str]:
+    """Write the tensor of each item to one array file; what is wrong with each that cannot be read, by its row.
+
+    Raises:
+        DataError: none can be read, or one has another shape than the first.
+    """
+    decoded, problems = None, {}
+    for row, applied in enumerate(apply_each(preparation, items)):
+        if isinstance(applied, DataError):
+            problems[row] = str(applied)
+            continue
+        pixels = applied.numpy()
+        if decoded is None:
+            decoded = np.lib.format.open_memmap(path, "w+", pixels.dtype, (len(items), *pixels.shape))
+        decoded[row] = pixels
+    if decoded is None:
+        raise DataError(shortened(list(problems.values()), "items cannot be read"))
+    decoded.flush()
+    return problems
 
 
 def apply_all(preparation: Preparation, items: Sequence[Any]) -> torch.Tensor:

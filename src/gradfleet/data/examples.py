@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -42,10 +42,13 @@ class ArrayExamples:
     Attributes:
         inputs: a tensor of shape (rows, ...), or rows that give a batch as a dict of tensors.
         targets: shape (rows,) class numbers, or (rows, outputs), or texts to be written.
+        weights: how often a row is drawn against others, when batches are shuffled; an epoch draws as many rows as
+            there are, with replacement. None takes every row once.
     """
 
     inputs: Inputs
     targets: Targets
+    weights: torch.Tensor | None = None
 
     def __post_init__(self) -> None:
         if len(self.inputs) != len(self.targets):
@@ -72,7 +75,7 @@ class ArrayExamples:
                 f"Only texts are seen through a tokenizer; these inputs are {type(self.inputs).__name__}."
             )
         targets = self.targets.seen_as(view) if isinstance(self.targets, TextTargets) else self.targets
-        return ArrayExamples(self.inputs.seen_as(view), targets)
+        return replace(self, inputs=self.inputs.seen_as(view), targets=targets)
 
 
 def as_inputs(values: Any) -> Inputs:

@@ -39,6 +39,14 @@ def of_files(paths: Sequence[Path]) -> list[str]:
         return list(pool.map(_of_file, paths))
 
 
+def of_items(items: Sequence[Any]) -> list[str]:
+    """Digits of each item: of a file its bytes, of anything else what it shows of itself."""
+    with ThreadPoolExecutor(min(8, os.cpu_count() or 1)) as pool:
+        return list(
+            pool.map(lambda item: _of_file(item) if isinstance(item, Path) else of_json(_of_value(item)), items)
+        )
+
+
 def of_array(values: npt.NDArray[Any]) -> str:
     """Digits of an array's type, shape and bytes."""
     digest = hashlib.blake2b(f"{values.dtype.str} {values.shape}".encode(), digest_size=_SIZE)
@@ -58,19 +66,17 @@ def of_column(values: pandas.Series) -> str:
     return digest.hexdigest()
 
 
-def of_dataset(data: Dataset[Any] | DataLoader[Any], *, read: bool) -> str:
+def of_dataset(data: Dataset[Any] | DataLoader[Any]) -> str:
     """Digits of what a Dataset or DataLoader shows of itself, because its whole content may be costly or endless.
 
-    That is: its type, its length, a loader's batch size and, when `read`, up to 64 examples spread evenly over it (the
-    first 64 where it can only be iterated). A change elsewhere is not seen. The random state is put back afterwards.
+    That is: its type, its length, a loader's batch size and up to 64 examples spread evenly over it (the first 64
+    where it can only be iterated). A change elsewhere is not seen. The random state is put back afterwards.
     """
     dataset = data.dataset if isinstance(data, DataLoader) else data
     length = len(dataset) if hasattr(dataset, "__len__") else -1
     batch_size = data.batch_size if isinstance(data, DataLoader) else None
-    content = []
-    if read:
-        with undisturbed_random():
-            content = [_of_value(example) for example in _sample(dataset, length)]
+    with undisturbed_random():
+        content = [_of_value(example) for example in _sample(dataset, length)]
     return of_json([type(dataset).__qualname__, length, batch_size, content])
 
 
@@ -92,6 +98,10 @@ def undisturbed_random() -> Iterator[None]:
 def _of_file(path: Path) -> str:
     with path.open("rb") as file:
         return hashlib.file_digest(file, lambda: hashlib.blake2b(digest_size=_SIZE)).hexdigest()
+
+
+def _of_item(item: Any) -> str:
+    return _of_file(item) if isinstance(item, Path) else of_json(_of_value(item))
 
 
 def _sample(dataset: Dataset[Any], length: int) -> Iterable[Any]:

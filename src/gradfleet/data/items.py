@@ -16,8 +16,9 @@ from gradfleet.data.language import TextInputs, TextPreparation
 from gradfleet.data.preparation import preparation_from_json
 from gradfleet.data.prepared import DataFacts
 from gradfleet.data.problems import listed
-from gradfleet.data.table_source import numbers_of
-from gradfleet.data.tables import is_table, is_table_file, missing, read_table
+from gradfleet.data.table_inputs import Images, numbers_of
+from gradfleet.data.tables import is_table, is_table_file, is_text, missing, read_table
+from gradfleet.data.tabular import TablePreparation
 from gradfleet.errors import DataError
 
 
@@ -34,7 +35,7 @@ def inputs_of(items: Any, facts: DataFacts) -> Inputs:
     if isinstance(items, TextInputs):
         return items
     if facts.columns and _is_table(items):
-        return table_inputs(read_table(items)[0], facts)
+        return table_inputs(read_table(items)[0], facts, folder_of(items))
     if isinstance(items, str | os.PathLike):
         raise DataError(f"predict takes a list of items, got the single {items!r}. Pass [{items!r}].")
     if facts.preparation is None or _is_batch(items, facts.input_shape):
@@ -45,20 +46,31 @@ def inputs_of(items: Any, facts: DataFacts) -> Inputs:
     return apply_all(preparation, list(items))
 
 
-def table_inputs(frame: pandas.DataFrame, facts: DataFacts) -> Inputs:
+def table_inputs(frame: pandas.DataFrame, facts: DataFacts, root: Path) -> Inputs:
     """The rows of a frame that has the columns of training; others are not used.
+
+    Args:
+        root: where the files lie that the frame names.
 
     Raises:
         DataError: a column is missing or of another type, or a cell is empty; it is named.
     """
     columns = facts.columns["inputs"]
+    preparation = None if facts.preparation is None else preparation_from_json(facts.preparation)
+    if isinstance(preparation, TablePreparation):
+        return torch.from_numpy(preparation.apply_frame(frame))
     _check_columns(frame, columns)
-    if facts.preparation is None:
+    if preparation is None:
+        _check_numbers(frame, columns)
         return _tensor(numbers_of(frame, columns), facts.input_shape)
-    preparation = preparation_from_json(facts.preparation)
     if isinstance(preparation, TextPreparation):
         return preparation.inputs(frame[columns[0]].tolist())
-    return apply_all(preparation, frame[columns[0]].tolist())
+    return apply_all(preparation, Images(columns, preparation, root).items(frame))
+
+
+def folder_of(items: Any) -> Path:
+    """The folder that a table's file lies in; of other tables the working folder."""
+    return Path(items).absolute().parent if isinstance(items, str | os.PathLike) else Path.cwd()
 
 
 def _check_columns(frame: pandas.DataFrame, columns: Sequence[str]) -> None:
@@ -74,6 +86,16 @@ def _check_columns(frame: pandas.DataFrame, columns: Sequence[str]) -> None:
         f"The column {name!r} has nothing in row {int(rows.argmax())} (the first row is 0)."
         for name, rows in empty.items()
         if rows.any()
+    ]
+    if problems:
+        raise DataError(problems)
+
+
+def _check_numbers(frame: pandas.DataFrame, columns: Sequence[str]) -> None:
+    problems = [
+        f"The column {name!r} holds numbers in training, got {frame[name].iloc[0]!r} in row 0."
+        for name in columns
+        if is_text(frame[name])
     ]
     if problems:
         raise DataError(problems)

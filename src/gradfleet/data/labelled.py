@@ -15,7 +15,7 @@ from gradfleet.data.decoding import apply_all
 from gradfleet.data.encoders import LabelEncoder
 from gradfleet.data.examples import ArrayExamples, Inputs
 from gradfleet.data.folder_scan import Ignored, scan_classes
-from gradfleet.data.items import inputs_of, table_inputs
+from gradfleet.data.items import folder_of, inputs_of, table_inputs
 from gradfleet.data.language import TextPreparation
 from gradfleet.data.preparation import preparation_from_json
 from gradfleet.data.prepared import DataFacts
@@ -50,7 +50,7 @@ def labelled_table(given: Any, facts: DataFacts) -> ArrayExamples:
     absent = [name for name in targets.columns if name not in frame.columns]
     if absent:
         raise DataError(f"To evaluate, the column {absent[0]!r} is needed; the columns are {listed(frame.columns)}.")
-    inputs = table_inputs(frame, facts)
+    inputs = table_inputs(frame, facts, folder_of(given))
     bad = bad_targets(frame, targets.columns)
     if bad.any() and targets.form != "labels":
         raise DataError(f"There is no target in row {int(bad.argmax())} (the first row is 0).")

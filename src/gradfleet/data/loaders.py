@@ -102,7 +102,8 @@ def make_batches(
         return _dataset_batches(source, batch_size, device, shuffle=shuffle)
     columns = _columns(source)
     kind = _ArrayBatches if all(isinstance(column, torch.Tensor) for column in columns) else _NamedBatches
-    return kind(columns, batch_size, device, shuffle=shuffle, seed=seed)
+    weights = source.weights if isinstance(source, ArrayExamples) else None
+    return kind(columns, batch_size, device, shuffle=shuffle, seed=seed, weights=weights)
 
 
 def move(batch: Batch, device: torch.device) -> Batch:
@@ -149,12 +150,20 @@ class _RowBatches(Batches):
     """Rows in memory, in the epoch's own order."""
 
     def __init__(
-        self, columns: Sequence[Any], batch_size: int, device: torch.device, *, shuffle: bool, seed: int
+        self,
+        columns: Sequence[Any],
+        batch_size: int,
+        device: torch.device,
+        *,
+        shuffle: bool,
+        seed: int,
+        weights: torch.Tensor | None = None,
     ) -> None:
         self._columns = columns
         self._rows = len(columns[0])
         self._shuffle = shuffle
         self._seed = seed
+        self._weights = weights
         self._device = device
         self._sizes = self._batch_sizes(batch_size)
 
@@ -174,16 +183,27 @@ class _RowBatches(Batches):
         return torch.Generator().manual_seed(int(state[0]) >> 1)
 
     def _order(self, generator: torch.Generator) -> torch.Tensor:
-        return torch.randperm(self._rows, generator=generator) if self._shuffle else torch.arange(self._rows)
+        if not self._shuffle:
+            return torch.arange(self._rows)
+        if self._weights is not None:
+            return torch.multinomial(self._weights, self._rows, replacement=True, generator=generator)
+        return torch.randperm(self._rows, generator=generator)
 
 
 class _ArrayBatches(_RowBatches):
     """Tensors: gathered in the epoch's order a chunk at a time, then sliced."""
 
     def __init__(
-        self, columns: Sequence[torch.Tensor], batch_size: int, device: torch.device, *, shuffle: bool, seed: int
+        self,
+        columns: Sequence[torch.Tensor],
+        batch_size: int,
+        device: torch.device,
+        *,
+        shuffle: bool,
+        seed: int,
+        weights: torch.Tensor | None = None,
     ) -> None:
-        super().__init__(columns, batch_size, device, shuffle=shuffle, seed=seed)
+        super().__init__(columns, batch_size, device, shuffle=shuffle, seed=seed, weights=weights)
         row_bytes = sum(tensor[:1].numel() * tensor.element_size() for tensor in columns)
         self._chunk = max(1, _CHUNK_BYTES // max(1, row_bytes * batch_size))
 

@@ -42,9 +42,10 @@ def preparation_from_json(settings: Mapping[str, Any]) -> Preparation:
         DataError: it was written by a preparation that this version does not have.
     """
     from gradfleet.data.language import TextPreparation
+    from gradfleet.data.tabular import TablePreparation
     from gradfleet.data.vision import ImagePreparation
 
-    known: dict[str, Any] = {kind.name: kind for kind in (ImagePreparation, TextPreparation)}
+    known: dict[str, Any] = {kind.name: kind for kind in (ImagePreparation, TablePreparation, TextPreparation)}
     if settings.get("preparation") not in known:
         raise DataError(unknown_name("preparation", settings.get("preparation"), known))
     made: Preparation = known[settings["preparation"]].from_json(settings)

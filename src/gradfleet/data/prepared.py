@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import threading
 from collections import OrderedDict
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, fields, replace
+from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal, TypeAlias
 
@@ -22,9 +23,11 @@ from gradfleet.errors import DataError, ExecutionError
 Kind = Literal["binary", "multiclass", "multilabel", "regression", "text"]
 Part: TypeAlias = "ArrayExamples | Dataset[Any] | DataLoader[Any]"
 
-PARTS = ("train", "validation", "test")
-INPUTS, TARGETS, OBJECTS = "inputs.npy", "targets.npy", "objects.pkl"
+LEARNED = ("train", "validation")
+PARTS = (*LEARNED, "test")
+INPUTS, TARGETS, WEIGHTS, OBJECTS = "inputs.npy", "targets.npy", "weights.npy", "objects.pkl"
 _KEEP_OPEN = 8
+_LABEL_TYPES: Mapping[str, Callable[[str], Any]] = {"str": str, "int": int, "bool": "True".__eq__}
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +43,7 @@ class DataFacts:
         labels: names in the order of class numbers or of the target's columns; None when the targets were numbers
             already.
         preparation: JSON of the fitted Preparation (see `preparation_from_json`); None when inputs come as they are.
+        label_type: what the labels are in the data: "str", "int" or "bool"; predictions come back as such.
         num_rows: rows of each part; -1 for a part that does not know its length.
         statistics: of the training rows only, in the units of the stored inputs (0-255 for images): "mean" and "std"
             with a value a channel or feature (a constant one has std 1), and "class_counts" for "multiclass".
@@ -59,6 +63,13 @@ class DataFacts:
     notes: tuple[str, ...] = ()
     columns: Mapping[str, list[str]] = field(default_factory=dict)
     tokens: Mapping[str, Mapping[str, int]] = field(default_factory=dict)
+    label_type: str = "str"
+
+    def label(self, number: int) -> Any:
+        """The label of a class or column number, as it is in the data."""
+        if self.labels is None:
+            return number
+        return _LABEL_TYPES[self.label_type](self.labels[number])
 
     @property
     def vocabulary_size(self) -> int:
@@ -102,19 +113,25 @@ class DataFacts:
         return cls(**values)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class PreparedData:
     """The parts of the data, open for reading.
 
     Attributes:
         fingerprint: of the content that the parts were made from.
+        hidden: reads the test part, where the data has one that this process may read.
     """
 
     facts: DataFacts
     fingerprint: str
     train: Part
     validation: Part
-    test: Part | None = None
+    hidden: Callable[[], Part] | None = None
+
+    @cached_property
+    def test(self) -> Part | None:
+        """The test part, read when it is asked for; workers have none."""
+        return None if self.hidden is None else self.hidden()
 
 
 @dataclass(frozen=True, slots=True)
@@ -176,25 +193,38 @@ def read_prepared(place: Path) -> PreparedData:
         parts = cloudpickle.loads((place / OBJECTS).read_bytes())
     else:
         parts = _mapped_parts(place, facts)
-    return PreparedData(facts, manifest["fingerprint"], **parts)
+    return PreparedData(facts, manifest["fingerprint"], parts["train"], parts["validation"])
+
+
+def read_test(place: Path) -> ArrayExamples:
+    """The test part, from a folder that holds nothing else."""
+    manifest = read_manifest(place)
+    assert manifest is not None, "it was written a moment ago"
+    return ArrayExamples(*_mapped(place, DataFacts.from_json(manifest["facts"])))
 
 
 def _mapped_parts(place: Path, facts: DataFacts) -> dict[str, ArrayExamples]:
     """The parts lie one after the other in the same files."""
-    inputs: Any = open_texts(place, facts.preparation or {}, "inputs") if facts.tokens else _mapped(place / INPUTS)
-    targets: Any = (
-        open_texts(place, facts.preparation or {}, "targets") if facts.kind == "text" else _mapped(place / TARGETS)
-    )
+    inputs, targets = _mapped(place, facts)
+    weights = torch.from_numpy(np.load(place / WEIGHTS)) if (place / WEIGHTS).exists() else None
     parts, start = {}, 0
-    for part in PARTS:
-        end = start + facts.num_rows.get(part, 0)
-        if end > start:
-            parts[part] = ArrayExamples(_rows(inputs, start, end), _rows(targets, start, end))
+    for part in LEARNED:
+        end = start + facts.num_rows[part]
+        drawn = weights if part == "train" else None
+        parts[part] = ArrayExamples(_rows(inputs, start, end), _rows(targets, start, end), drawn)
         start = end
     return parts
 
 
-def _mapped(path: Path) -> torch.Tensor:
+def _mapped(place: Path, facts: DataFacts) -> tuple[Any, Any]:
+    preparation = facts.preparation or {}
+    return (
+        open_texts(place, preparation, "inputs") if facts.tokens else _mapped_array(place / INPUTS),
+        open_texts(place, preparation, "targets") if facts.kind == "text" else _mapped_array(place / TARGETS),
+    )
+
+
+def _mapped_array(path: Path) -> torch.Tensor:
     # Copy-on-write: torch would write through a read-only map and die of it.
     return torch.from_numpy(np.load(path, mmap_mode="c"))
 

@@ -13,6 +13,11 @@ def listed(names: Iterable[object]) -> str:
     return ", ".join(quoted[:LIMIT]) + (f" and {len(quoted) - LIMIT:,} more" if len(quoted) > LIMIT else "")
 
 
+def numbered(rows: Sequence[int]) -> str:
+    """`3, 7 and 4 more`: rows by their numbers."""
+    return ", ".join(map(str, rows[:LIMIT])) + (f" and {len(rows) - LIMIT:,} more" if len(rows) > LIMIT else "")
+
+
 def shortened(problems: Sequence[str], what: str, advice: str = "") -> list[str]:
     """The first ten problems, then how many more `what` there are, then the advice once."""
     more = [f"{len(problems) - LIMIT:,} more {what}."] if len(problems) > LIMIT else []

@@ -24,6 +24,25 @@ def save_rows(folder: Path, inputs: Array, targets: Array, order: npt.NDArray[np
         kept.flush()
 
 
+def keep_rows(path: Path, kept: npt.NDArray[np.bool_]) -> None:
+    """Leave only these rows in an array file."""
+    whole, left = np.load(path, mmap_mode="r"), path.with_suffix(".kept")
+    rows = np.flatnonzero(kept)
+    with left.open("wb") as file:
+        header = {"descr": np.lib.format.dtype_to_descr(whole.dtype), "fortran_order": False}
+        np.lib.format.write_array_header_1_0(file, {**header, "shape": (len(rows), *whole.shape[1:])})
+        for part in _chunks(len(rows), whole):
+            file.write(np.ascontiguousarray(whole[rows[part]]).tobytes())
+    left.replace(path)
+
+
+def slim(inputs: Array) -> Array:
+    """Numbers in the type that training reads: uint8 as it is, other integers as int64, everything else as float32."""
+    if inputs.dtype == np.uint8 or inputs.dtype == np.float32:
+        return inputs
+    return inputs.astype(np.int64 if inputs.dtype.kind in "iu" else np.float32)
+
+
 def statistics(inputs: Array, targets: Array, facts: DataFacts) -> dict[str, list[float]]:
     """What presets need to know of the training rows; see `DataFacts.statistics`."""
     found: dict[str, list[float]] = {}

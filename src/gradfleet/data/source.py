@@ -23,7 +23,16 @@ Rows = npt.NDArray[np.int64]
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """How a source is to be split and read."""
+    """How a source is to be split and read.
+
+    Attributes:
+        columns: of a table.
+        kind: of problem, where it is told rather than found out.
+        groups: of arrays, a value a training row.
+        weights: of arrays, a number a training row.
+        balance: whether every class is drawn as often as any other.
+        fold: which of how many folds validates.
+    """
 
     validation_fraction: float
     seed: int
@@ -31,6 +40,10 @@ class Settings:
     preparation: Preparation | None
     columns: Columns = field(default_factory=Columns)
     kind: Kind | None = None
+    groups: npt.NDArray[Any] | None = None
+    weights: npt.NDArray[Any] | None = None
+    balance: bool = False
+    fold: tuple[int, int] | None = None
 
     @property
     def skips(self) -> bool:
@@ -64,10 +77,11 @@ class Source(ABC):
     def key(self) -> str:
         """Of everything that decides what the prepared folder holds."""
         preparation, settings = self.settings.preparation, self.settings
-        split = [settings.validation_fraction, settings.seed] if self.held_out else None
-        return fingerprint.of_json(
-            [FORMAT, self.fingerprint, preparation.key if preparation else None, split, settings.on_bad_rows]
-        )
+        split = [settings.validation_fraction, settings.seed, settings.fold] if self.held_out else None
+        drawn = [settings.columns.group, settings.columns.weight, settings.balance]
+        given = [None if one is None else fingerprint.of_array(one) for one in (settings.groups, settings.weights)]
+        prepared = preparation.key if preparation else None
+        return fingerprint.of_json([FORMAT, self.fingerprint, prepared, split, settings.on_bad_rows, *drawn, *given])
 
     @property
     def original(self) -> PreparedData | None:
@@ -76,25 +90,49 @@ class Source(ABC):
 
     @abstractmethod
     def fill(self, folder: Path) -> DataFacts:
-        """Write the prepared rows into an empty folder."""
+        """Write the prepared rows that train and validate into an empty folder."""
+
+    @property
+    def has_test(self) -> bool:
+        """Whether there is a test part; nothing of it is read before `fill_test`."""
+        return False
+
+    def fill_test(self, folder: Path, facts: DataFacts) -> DataFacts:
+        """Write the test rows, prepared as `facts` say the others were, into an empty folder."""
+        raise NotImplementedError(f"{type(self).__name__} has no test part to prepare.")
 
     @abstractmethod
     def _fingerprint(self) -> str: ...
 
 
-def split(classes: npt.NDArray[Any] | None, num_rows: int, settings: Settings) -> tuple[Rows, Rows, str]:
-    """Training rows, validation rows, and the sentence that says how they were chosen: stratified if there are classes.
+def split(targets: npt.NDArray[Any], kind: Kind, settings: Settings, groups: Any = None) -> tuple[Rows, Rows, str]:
+    """Training rows, validation rows, and the sentence that says how they were chosen.
+
+    Args:
+        targets: of the rows: classes by name or number are stratified, a single column of amounts in bins.
+        groups: a value a row; rows with the same one stay together.
 
     Raises:
-        DataError: too few rows, or a class with a single one.
+        DataError: too few rows or groups, or a class with a single row.
     """
-    fraction, seed = settings.validation_fraction, settings.seed
-    if classes is None:
-        train, held, how = *splits.shuffled(num_rows, fraction, seed), "drawn at random"
-    else:
+    fraction, seed, num_rows = settings.validation_fraction, settings.seed, len(targets)
+    classes = targets.reshape(-1) if kind in ("multiclass", "binary") and targets.size == num_rows else None
+    amounts = targets.reshape(-1).astype(float) if kind == "regression" and targets.size == num_rows else None
+    if settings.fold is not None:
+        number, of = settings.fold
+        bins = splits.bins_of(amounts) if amounts is not None else classes
+        train, held = splits.fold(number, of, num_rows, seed, bins, groups)
+        return train, held, f"Fold {number + 1} of {of}: {_told(train, held, num_rows)} (seed {seed})."
+    if groups is not None:
+        train, held, how = *splits.grouped(groups, fraction, seed), "whole groups"
+    elif classes is not None:
         train, held, how = *splits.stratified(classes, fraction, seed), "stratified by class"
-    said = (
-        f"No validation data was given, so {len(held):,} of {counted(num_rows, 'row')} validate and "
-        f"{len(train):,} train ({how}, seed {seed})."
-    )
-    return train, held, said
+    elif amounts is not None and splits.bins_of(amounts) is not None:
+        train, held, how = *splits.binned(amounts, fraction, seed), "stratified by bins of the target"
+    else:
+        train, held, how = *splits.shuffled(num_rows, fraction, seed), "drawn at random"
+    return train, held, f"No validation data was given, so {_told(train, held, num_rows)} ({how}, seed {seed})."
+
+
+def _told(train: Rows, held: Rows, num_rows: int) -> str:
+    return f"{len(held):,} of {counted(num_rows, 'row')} validate and {len(train):,} train"

@@ -12,6 +12,7 @@ from gradfleet.data.problems import listed
 from gradfleet.errors import DataError
 
 Rows = npt.NDArray[np.int64]
+_MOST_BINS, _LEAST_IN_BIN = 10, 5
 
 
 def stratified(classes: npt.NDArray[Any], fraction: float, seed: int) -> tuple[Rows, Rows]:
@@ -48,6 +49,95 @@ def shuffled(num_rows: int, fraction: float, seed: int) -> tuple[Rows, Rows]:
         raise DataError(f"Data needs at least two rows to be split, got {num_rows}.")
     share = min(max(round(num_rows * fraction), 1), num_rows - 1)
     return _both(num_rows, np.random.default_rng(seed).permutation(num_rows)[:share])
+
+
+def binned(amounts: npt.NDArray[Any], fraction: float, seed: int) -> tuple[Rows, Rows]:
+    """Training and validation rows, ascending, with small, middling and large amounts in both parts alike.
+
+    The rows are ranked and cut into up to ten bins of at least five rows each, which are then split like classes.
+    """
+    bins = bins_of(amounts)
+    return shuffled(len(amounts), fraction, seed) if bins is None else stratified(bins, fraction, seed)
+
+
+def bins_of(amounts: npt.NDArray[Any]) -> Rows | None:
+    """The bin of each row; None when there are too few rows for two bins."""
+    number = min(_MOST_BINS, len(amounts) // _LEAST_IN_BIN)
+    if number < 2:
+        return None
+    ranks = np.empty(len(amounts), np.int64)
+    ranks[np.argsort(amounts, kind="stable")] = np.arange(len(amounts))
+    return ranks * number // len(amounts)
+
+
+def grouped(groups: npt.NDArray[Any], fraction: float, seed: int) -> tuple[Rows, Rows]:
+    """Training and validation rows, ascending, such that no group is in both parts.
+
+    Whole groups are held out, in random order, as long as they fit into the `fraction` of the rows.
+
+    Raises:
+        DataError: there is one group only.
+    """
+    names, numbers, counts = np.unique(groups, return_inverse=True, return_counts=True)
+    if len(names) < 2:
+        raise DataError(f"A split by groups needs at least two groups, got only {listed(names.tolist())}.")
+    wanted = len(groups) * fraction
+    held, chosen = 0, list[int]()
+    order = np.random.default_rng(seed).permutation(len(names)).tolist()
+    for group in order:
+        if held + counts[group] <= wanted + 0.5 and len(chosen) < len(names) - 1:
+            chosen.append(group)
+            held += int(counts[group])
+    if not chosen:
+        chosen = [min(order, key=lambda group: counts[group])]
+    return _both(len(groups), np.flatnonzero(np.isin(numbers, chosen)))
+
+
+def fold(
+    number: int, of: int, num_rows: int, seed: int, classes: npt.NDArray[Any] | None, groups: npt.NDArray[Any] | None
+) -> tuple[Rows, Rows]:
+    """Training and validation rows of one of `of` folds; over all folds each row validates exactly once.
+
+    Folds are as large as each other within one row, and so is each class within them; whole groups stay together, and
+    then the folds are as alike as the groups allow.
+
+    Raises:
+        DataError: there are fewer rows or groups than folds, or a class has a single row.
+    """
+    random = np.random.default_rng(seed)
+    if groups is not None:
+        folds = _dealt_groups(groups, of, random)
+    elif num_rows < of:
+        raise DataError(f"{of} folds need at least {of} rows, got {num_rows}.")
+    else:
+        folds = _dealt_rows(np.zeros(num_rows) if classes is None else classes, of, random)
+    return _both(num_rows, np.flatnonzero(folds == number))
+
+
+def _dealt_rows(classes: npt.NDArray[Any], of: int, random: np.random.Generator) -> Rows:
+    """The fold of each row: the rows of one class after the other are dealt like cards."""
+    folds, dealt = np.empty(len(classes), np.int64), 0
+    for one in np.unique(classes):
+        rows = random.permutation(np.flatnonzero(classes == one))
+        if len(rows) < 2:
+            raise DataError(f"A class needs at least two rows to be in every fold's training rows; {one} has one.")
+        folds[rows] = (dealt + np.arange(len(rows))) % of
+        dealt += len(rows)
+    return folds
+
+
+def _dealt_groups(groups: npt.NDArray[Any], of: int, random: np.random.Generator) -> Rows:
+    """The fold of each row: the largest group first, each to the fold that is smallest by then."""
+    names, numbers, counts = np.unique(groups, return_inverse=True, return_counts=True)
+    if len(names) < of:
+        raise DataError(f"{of} folds need at least {of} groups, got {len(names)}.")
+    sizes, chosen = np.zeros(of, np.int64), np.empty(len(names), np.int64)
+    order = random.permutation(len(names))
+    for group in order[np.argsort(-counts[order], kind="stable")]:
+        chosen[group] = sizes.argmin()
+        sizes[chosen[group]] += counts[group]
+    folds: Rows = chosen[numbers]
+    return folds
 
 
 def _shares(counts: npt.NDArray[np.int64], fraction: float) -> list[int]:

@@ -1,10 +1,10 @@
-"""Tables as a source: files, frames, dicts and lists of dicts, with columns of texts or numbers."""
+"""Tables as a source: files, frames, dicts and lists of dicts, with columns of texts, images, numbers or categories."""
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -12,36 +12,38 @@ import numpy as np
 import numpy.typing as npt
 import pandas
 
-from gradfleet.data import fingerprint
+from gradfleet.data import fingerprint, table_inputs
 from gradfleet.data.column_targets import ColumnTargets, bad_targets
 from gradfleet.data.columns import Columns
 from gradfleet.data.language import TextPreparation
-from gradfleet.data.prepared import PARTS, TARGETS, DataFacts
-from gradfleet.data.problems import LIMIT, counted, listed
-from gradfleet.data.rows import save_rows, statistics
+from gradfleet.data.prepared import INPUTS, LEARNED, PARTS, TARGETS, WEIGHTS, DataFacts
+from gradfleet.data.problems import LIMIT, counted, listed, numbered, shortened
+from gradfleet.data.rows import keep_rows
 from gradfleet.data.source import Settings, Source, split
 from gradfleet.data.stored_texts import write_texts
-from gradfleet.data.tables import is_text, missing, read_table
-from gradfleet.errors import DataError, Problems
+from gradfleet.data.tables import read_table
+from gradfleet.data.weights import row_weights
+from gradfleet.errors import DataError
 
 Frames = dict[str, pandas.DataFrame]
 _PARTS = {"training": "train", "val": "validation", "valid": "validation", "dev": "validation", "testing": "test"}
 
 
 class TableSource(Source):
-    """Rows of a table, checked at birth. A test part is only read when it is asked for."""
+    """Rows of a table, checked at birth. A test part is read when it is asked for, and not before."""
 
     def __init__(self, given: Any, parts: Mapping[str, Any], settings: Settings) -> None:
         self.settings, self.notes = settings, []
+        self._root = Path(given).absolute().parent if isinstance(given, str | os.PathLike) else Path.cwd()
         self._hidden = parts.get("test")
-        frames, columns = self._read(given, {name: part for name, part in parts.items() if name != "test"})
-        self._columns = columns
+        frames, self._columns = self._read(given, {name: part for name, part in parts.items() if name != "test"})
+        self._inputs = table_inputs.choose(frames["train"], self._columns.inputs, settings.preparation, self._root)
         frames = self._usable(frames)
-        self._targets = self._fit_targets(frames)
+        self._targets = self._fit_targets(frames["train"])
         self.kind = self._targets.kind
         self.labels = self._targets.reader.labels if self._targets.reader else None
         self.held_out = "validation" not in frames
-        self._frames = self._split(frames)
+        self._frames = self._split(frames) if self.held_out else frames
         self._read_targets = {part: self._targets.read(frame, part) for part, frame in self._frames.items()}
         self.notes += self._said_of_parts()
 
@@ -53,17 +55,13 @@ class TableSource(Source):
         wants_text = isinstance(self.settings.preparation, TextPreparation)
         columns, said = self.settings.columns.settle(train, self.settings.kind, wants_text=wants_text)
         self.notes.append(said)
-        frames = self._own_parts(train, columns.split) if columns.split is not None else {"train": train}
-        for part, one in parts.items():
+        frames = _own_parts(train, columns.split) if columns.split is not None else {"train": train}
+        for part in [*parts, *(["test"] if self._hidden is not None else [])]:
             if part in frames:
                 raise DataError(f"The column {columns.split!r} names {part} rows already, so leave out {part}=.")
-            frames[part] = self._frame(one)
-        if "test" in frames:
-            if self._hidden is not None:
-                raise DataError(f"The column {columns.split!r} names test rows already, so leave out test=.")
-            self._hidden = frames.pop("test")
-        needed = [*columns.inputs, *columns.target]
-        _check_columns(frames, needed)
+        self._hidden = frames.pop("test", self._hidden)
+        frames |= {part: self._frame(one) for part, one in parts.items()}
+        _check_columns(frames, [*columns.inputs, *columns.target])
         return frames, columns
 
     def _frame(self, given: Any) -> pandas.DataFrame:
@@ -71,157 +69,184 @@ class TableSource(Source):
         self.notes += said
         return frame
 
-    def _own_parts(self, frame: pandas.DataFrame, column: str) -> Frames:
-        named = frame[column].astype(str).str.lower().map(lambda name: _PARTS.get(name, name))
-        unknown = sorted(set(named) - set(PARTS))
-        if unknown:
-            raise DataError(
-                f"The column {column!r} needs to say train, validation (or val, dev) or test in each row, got "
-                f"{listed(unknown)}."
-            )
-        frames = {part: frame[(named == part).to_numpy()] for part in PARTS if (named == part).any()}
-        if "train" not in frames:
-            raise DataError(
-                f"The column {column!r} needs rows that train, got only {listed(frames)}. Pass the training rows as "
-                "the source and these as validation= or test=."
-            )
-        return frames
-
     def _usable(self, frames: Frames) -> Frames:
         """The rows that have what is needed; else every problem of every part at once."""
         problems, usable = list[str](), {}
         for part, frame in frames.items():
-            bad = self._bad_rows(frame)
-            for reason, rows in bad.items():
-                problems.append(_told(part, reason, frame.index[rows].tolist()))
-            kept = ~np.any(list(bad.values()), axis=0) if bad else np.ones(len(frame), bool)
-            usable[part] = frame[kept]
+            bad = {reason: rows for reason, rows in self._bad_rows(frame).items() if rows.any()}
+            problems += [_told(part, reason, frame.index[rows].tolist()) for reason, rows in bad.items()]
+            usable[part] = frame[~np.any([np.zeros(len(frame), bool), *bad.values()], axis=0)]
         if problems and not self.settings.skips:
             raise DataError([*problems, 'Pass on_bad_rows="skip" to leave these rows out.'])
-        self.notes += [f"Left out: {one}" for one in problems]
         if empty := [part for part, frame in usable.items() if not len(frame)]:
             raise DataError([*problems, f"No row of the {' and '.join(empty)} data is left."])
+        self.notes += [f"Left out: {one}" for one in problems]
         return usable
 
     def _bad_rows(self, frame: pandas.DataFrame) -> dict[str, npt.NDArray[np.bool_]]:
-        found = {f"nothing in {name!r}": missing(frame[name]) for name in self._columns.inputs}
-        for name in self._columns.inputs:
-            if frame[name].dtype.kind == "f":
-                found[f"infinity in {name!r}"] = np.isinf(frame[name].to_numpy())
+        found = self._inputs.bad_rows(frame)
         if self.settings.kind != "multilabel":
             targets = ", ".join(map(repr, self._columns.target))
             found[f"no target in {targets}"] = bad_targets(frame, self._columns.target)
-        return {reason: rows for reason, rows in found.items() if rows.any()}
+        return found
 
-    def _fit_targets(self, frames: Frames) -> ColumnTargets:
-        """The reader of the target, fitted on training rows; a wrong one and a wrong input are told together."""
-        problems, targets = Problems(), None
-        with problems:
-            targets = ColumnTargets.fit(frames["train"], self._columns.target, self.settings.kind)
-        with problems:
-            self._check_inputs(frames["train"])
-        if problems or targets is None:
-            raise DataError(problems)
-        self.notes.append(targets.note(frames["train"]))
+    def _fit_targets(self, frame: pandas.DataFrame) -> ColumnTargets:
+        targets = ColumnTargets.fit(frame, self._columns.target, self.settings.kind)
+        if targets.kind == "text" and not isinstance(self._inputs, table_inputs.Texts):
+            raise DataError(f"Texts can only be written from texts; the inputs are {listed(self._columns.inputs)}.")
+        self.notes.append(targets.note(frame))
         return targets
-
-    def _check_inputs(self, frame: pandas.DataFrame) -> None:
-        if not self._reads_text(frame):
-            texts = [name for name in self._columns.inputs if frame[name].dtype.kind not in "biuf"]
-            if texts:
-                raise DataError(
-                    f"Inputs need to be one column of texts, or columns of numbers; other kinds have {listed(texts)}."
-                )
-
-    def _reads_text(self, frame: pandas.DataFrame) -> bool:
-        inputs = self._columns.inputs
-        return len(inputs) == 1 and is_text(frame[inputs[0]])
 
     # -- parts ---------------------------------------------------------------------------------------------------------
 
     def _split(self, frames: Frames) -> Frames:
-        if not self.held_out:
-            return frames
         train = frames["train"]
-        values = self._targets.read(train, "train")
-        stratify = self._targets.reader is not None and self._targets.reader.classes
-        if stratify and self._targets.form == "values":
-            values = train[self._columns.target[0]].to_numpy(dtype=str)
-        rows, held, said = split(values if stratify else None, len(train), self.settings)
+        targets, kind = self._targets.read(train, "train"), self.kind
+        if kind == "multiclass":  # by their names, so that a class with a single row is called by its own
+            targets = train[self._columns.target[0]].to_numpy(dtype=str)
+        groups = None if self._columns.group is None else train[self._columns.group].to_numpy(dtype=str)
+        rows, held, said = split(targets, kind, self.settings, groups)
         self.notes.append(said)
-        return {**frames, "train": train.iloc[rows], "validation": train.iloc[held]}
+        return {"train": train.iloc[rows], "validation": train.iloc[held]}
 
     def _said_of_parts(self) -> list[str]:
-        return []
+        """What is worth knowing of how the parts go together: rows in both, and labels that validation lacks."""
+        inputs = {part: self._identities(frame) for part, frame in self._frames.items()}
+        train = set(inputs["train"])
+        both = sum(one in train for one in inputs["validation"])
+        said = []
+        if both:
+            said.append(
+                f"{counted(both, 'row')} of the {len(inputs['validation']):,} that validate occur among the training "
+                "rows too, so validation looks better than it is."
+            )
+        if self.kind == "multiclass" and not self.held_out:
+            there = set(self._read_targets["validation"].tolist())
+            names = self.labels or tuple(map(str, range(self._targets.num_outputs)))
+            missing = [name for number, name in enumerate(names) if number not in there]
+            said += [f"The validation data has no row of {listed(missing)}."] if missing else []
+        return said
+
+    def _identities(self, frame: pandas.DataFrame) -> list[int]:
+        """A number a row that is the same for the same inputs."""
+        columns = frame[list(self._columns.inputs)]
+        plain = columns.map(lambda cell: cell if isinstance(cell, str | int | float) else repr(cell))
+        found: list[int] = pandas.util.hash_pandas_object(plain, index=False).tolist()
+        return found
 
     # -- what is kept --------------------------------------------------------------------------------------------------
 
     def _fingerprint(self) -> str:
-        # What is hidden for the final test stays unread. The split does not count, the order of the rows does.
-        parts = ["train", *(["validation"] if not self.held_out else [])]
-        frames = [pandas.concat(list(self._frames.values())).sort_index()] if self.held_out else self._frames.values()
-        inputs, target = list(self._columns.inputs), list(self._columns.target)
-        content = [[fingerprint.of_column(frame[name]) for name in [*inputs, *target]] for frame in frames]
-        return fingerprint.of_json([self.kind, inputs, target, dict(zip(parts, content, strict=True))])
+        # The split does not count, the order of the rows does. What is hidden for the final test stays unread.
+        whole = pandas.concat(list(self._frames.values())).sort_index()
+        frames = {"train": whole} if self.held_out else self._frames
+        chosen = (name for name in (self._columns.group, self._columns.weight) if name is not None)
+        names = [*self._columns.inputs, *self._columns.target, *chosen]
+        content = {part: [self._of_column(frame, name) for name in names] for part, frame in frames.items()}
+        return fingerprint.of_json([self.kind, names, content])
 
-    @cached_property
-    def _rows(self) -> pandas.DataFrame:
-        """The rows of every part that is not hidden, one part after the other."""
-        return pandas.concat([self._frames[part] for part in PARTS if part in self._frames])
+    def _of_column(self, frame: pandas.DataFrame, name: str) -> str:
+        if isinstance(self._inputs, table_inputs.Images) and name in self._columns.inputs:
+            return fingerprint.of_json(fingerprint.of_items(self._inputs.items(frame)))
+        return fingerprint.of_column(frame[name])
 
     def fill(self, folder: Path) -> DataFacts:
-        targets = np.concatenate([self._read_targets[part] for part in PARTS if part in self._frames])
-        facts = DataFacts(
-            self.kind,
-            (),
-            self._targets.reader.num_outputs if self._targets.reader else 0,
-            self.labels,
-            num_rows={part: len(self._frames[part]) for part in PARTS if part in self._frames},
-            columns={"inputs": list(self._columns.inputs), "target": list(self._columns.target)},
-        )
-        write = self._write_texts if self._reads_text(self._frames["train"]) else self._write_numbers
-        return replace(write(folder, targets, facts), notes=tuple(self.notes))
+        frames = [self._frames[part] for part in LEARNED]
+        targets = {part: self._read_targets[part] for part in LEARNED}
+        learned = targets["train"].tolist() if self.kind == "text" else []
+        self._inputs.fit(self._frames["train"], learned)
+        problems = self._inputs.write(folder, pandas.concat(frames))
+        notes = self._left_out(problems)
+        kept = {part: np.ones(len(self._frames[part]), bool) for part in LEARNED}
+        num_train = len(self._frames["train"])
+        for row in problems:
+            kept["train" if row < num_train else "validation"][row - (0 if row < num_train else num_train)] = False
+        targets = {part: targets[part][kept[part]] for part in LEARNED}
+        if problems:
+            keep_rows(folder / INPUTS, np.concatenate([kept[part] for part in LEARNED]))
+        facts = self._facts({part: len(targets[part]) for part in LEARNED}, notes)
+        self._write_targets(folder, np.concatenate([targets[part] for part in LEARNED]))
+        self._write_weights(folder, kept["train"], targets["train"])
+        return self._inputs.facts(folder, facts, targets["train"])
 
-    def _write_texts(self, folder: Path, targets: npt.NDArray[Any], facts: DataFacts) -> DataFacts:
-        given = self.settings.preparation
-        assert given is None or isinstance(given, TextPreparation)
-        texts = self._rows[self._columns.inputs[0]].tolist()
-        num_train = facts.num_rows["train"]
-        learned = texts[:num_train] + (targets[:num_train].tolist() if self.kind == "text" else [])
-        preparation = (given or TextPreparation()).fit(learned)
-        write_texts(folder, texts, preparation, "inputs")
+    @property
+    def has_test(self) -> bool:
+        return self._hidden is not None
+
+    def fill_test(self, folder: Path, facts: DataFacts) -> DataFacts:
+        frame = self._hidden if isinstance(self._hidden, pandas.DataFrame) else self._frame(self._hidden)
+        _check_columns({"test": frame}, [*self._columns.inputs, *self._columns.target])
+        frame = self._usable({"test": frame})["test"]
+        targets = self._targets.read(frame, "test")
+        inputs = table_inputs.of_facts(facts, self._root)
+        if problems := inputs.write(folder, frame):
+            self._left_out(problems)
+            kept = ~np.isin(np.arange(len(frame)), list(problems))
+            keep_rows(folder / INPUTS, kept)
+            targets = targets[kept]
         if self.kind == "text":
-            write_texts(folder, targets.tolist(), preparation, "targets")
+            write_texts(folder, targets.tolist(), inputs.preparation, "targets")
         else:
             np.save(folder / TARGETS, targets)
-        tokens = preparation.facts()
-        return replace(
-            facts,
-            input_shape=(preparation.max_length,),
-            num_outputs=tokens[preparation.view]["vocabulary_size"] if self.kind == "text" else facts.num_outputs,
-            preparation=preparation.to_json(),
-            tokens=tokens,
-            statistics=_class_counts(targets[:num_train], facts),
+        return replace(facts, num_rows={"test": len(targets)})
+
+    def _left_out(self, problems: Mapping[int, str]) -> list[str]:
+        """The note of rows that could not be read.
+
+        Raises:
+            DataError: they were not to be left out.
+        """
+        if not problems:
+            return []
+        told = list(problems.values())
+        if not self.settings.skips:
+            advice = 'Repair or remove them, or pass on_bad_rows="skip" to leave them out.'
+            raise DataError(shortened(told, "rows cannot be used", advice))
+        more = f" And {len(told) - LIMIT:,} more." if len(told) > LIMIT else ""
+        return [f"Left out {counted(len(told), 'row')}: {' '.join(told[:LIMIT])}{more}"]
+
+    def _facts(self, num_rows: Mapping[str, int], notes: Sequence[str]) -> DataFacts:
+        columns = {"inputs": list(self._columns.inputs), "target": list(self._columns.target)}
+        return DataFacts(
+            self.kind,
+            (),
+            self._targets.num_outputs,
+            self.labels,
+            num_rows=num_rows,
+            notes=(*self.notes, *notes),
+            columns=columns,
+            label_type=self._targets.reader.label_type if self._targets.reader else "str",
         )
 
-    def _write_numbers(self, folder: Path, targets: npt.NDArray[Any], facts: DataFacts) -> DataFacts:
-        inputs = numbers_of(self._rows, self._columns.inputs)
-        save_rows(folder, inputs, targets, np.arange(len(inputs)))
-        num_train = facts.num_rows["train"]
-        facts = replace(facts, input_shape=inputs.shape[1:])
-        return replace(facts, statistics=statistics(inputs[:num_train], targets[:num_train], facts))
+    def _write_targets(self, folder: Path, targets: npt.NDArray[Any]) -> None:
+        if self.kind == "text":
+            write_texts(folder, targets.tolist(), self._inputs.preparation, "targets")
+        else:
+            np.save(folder / TARGETS, targets)
+
+    def _write_weights(self, folder: Path, kept: npt.NDArray[np.bool_], targets: npt.NDArray[Any]) -> None:
+        name = self._columns.weight
+        given = None if name is None else self._frames["train"][name].to_numpy(dtype=np.float64)[kept]
+        weights = row_weights(given, targets, self.kind, balance=self.settings.balance)
+        if weights is not None:
+            np.save(folder / WEIGHTS, weights)
 
 
-def numbers_of(frame: pandas.DataFrame, columns: Sequence[str]) -> npt.NDArray[Any]:
-    """Columns of numbers as the inputs that an array of them would be: (rows, columns) of float32, or int64."""
-    kinds = {frame[name].dtype.kind for name in columns}
-    return frame[list(columns)].to_numpy(dtype=np.int64 if kinds <= set("iu") else np.float32)
-
-
-def _class_counts(targets: npt.NDArray[Any], facts: DataFacts) -> dict[str, list[float]]:
-    if facts.kind != "multiclass":
-        return {}
-    return {"class_counts": np.bincount(targets, minlength=facts.num_outputs).tolist()}
+def _own_parts(frame: pandas.DataFrame, column: str) -> Frames:
+    """The rows of each part that the split column names."""
+    named = frame[column].astype(str).str.lower().map(lambda name: _PARTS.get(name, name))
+    if unknown := sorted(set(named) - set(PARTS)):
+        raise DataError(
+            f"The column {column!r} needs to say train, validation (or val, dev) or test in each row, got "
+            f"{listed(unknown)}."
+        )
+    frames = {part: frame[(named == part).to_numpy()] for part in PARTS if (named == part).any()}
+    if "train" not in frames:
+        raise DataError(
+            f"The column {column!r} needs rows that train, got only {listed(frames)}. Pass the training rows as the "
+            "source and these as validation= or test=."
+        )
+    return frames
 
 
 def _check_columns(frames: Frames, needed: Sequence[str]) -> None:
@@ -236,5 +261,4 @@ def _check_columns(frames: Frames, needed: Sequence[str]) -> None:
 
 
 def _told(part: str, reason: str, rows: Sequence[int]) -> str:
-    named = ", ".join(map(str, rows[:LIMIT])) + (f" and {len(rows) - LIMIT:,} more" if len(rows) > LIMIT else "")
-    return f"The {part} data has {reason} in {counted(len(rows), 'row')} (the first row is 0): {named}."
+    return f"The {part} data has {reason} in {counted(len(rows), 'row')} (the first row is 0): {numbered(rows)}."

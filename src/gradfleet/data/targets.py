@@ -39,6 +39,7 @@ class TargetReader:
     kind: Kind
     num_outputs: int
     encoder: LabelEncoder | None = None
+    label_type: str = "str"
 
     @classmethod
     def fit(cls, targets: Array, kind: Kind | None = None) -> TargetReader:
@@ -70,7 +71,7 @@ class TargetReader:
     def of(cls, facts: DataFacts) -> TargetReader:
         """The reader that made `facts`."""
         encoder = LabelEncoder(facts.labels) if facts.labels else None
-        return cls(facts.kind, facts.num_outputs, encoder)
+        return cls(facts.kind, facts.num_outputs, encoder, facts.label_type)
 
     @classmethod
     def _fit_values(cls, values: Array) -> TargetReader:
@@ -79,7 +80,8 @@ class TargetReader:
         classes = np.unique(values)
         if values.dtype.kind in "iu" and np.array_equal(classes, np.arange(len(classes))):
             return cls("multiclass", len(classes))
-        return cls("multiclass", len(classes), LabelEncoder(tuple(str(one) for one in classes)))
+        label_type = {"b": "bool", "i": "int", "u": "int"}.get(values.dtype.kind, "str")
+        return cls("multiclass", len(classes), LabelEncoder(tuple(str(one) for one in classes)), label_type)
 
     @classmethod
     def _fit_columns(cls, values: Array) -> TargetReader:
@@ -158,6 +160,8 @@ def told(targets: Array, kind: Kind | None) -> Array:
     Raises:
         DataError: they cannot be of this kind.
     """
+    if targets.dtype.kind == "O":
+        targets = _flat(targets)
     if kind == "multiclass" and targets.dtype.kind == "f":
         if not np.array_equal(targets, np.round(targets)):
             odd = next(value for value in targets.ravel().tolist() if value != round(value))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +13,7 @@ from torch.utils.data import DataLoader, Dataset, IterableDataset, Subset
 from gradfleet.data import fingerprint
 from gradfleet.data.dataset_targets import first_example, known_classes, read_all_targets
 from gradfleet.data.pickling import by_value
-from gradfleet.data.prepared import OBJECTS, PARTS, DataFacts, PreparedData
+from gradfleet.data.prepared import LEARNED, OBJECTS, DataFacts, Part, PreparedData
 from gradfleet.data.problems import listed
 from gradfleet.data.source import Settings, Source, split
 from gradfleet.data.targets import TargetReader
@@ -25,11 +25,15 @@ class ObjectSource(Source):
 
     def __init__(self, train: Any, parts: Mapping[str, Any], settings: Settings) -> None:
         self.settings, self.notes = settings, []
-        self._parts = {part: _checked(given, part) for part, given in {"train": train, **parts}.items()}
+        checked = {part: _checked(given, part) for part, given in {"train": train, **parts}.items()}
+        self._hidden = checked.pop("test", None)
+        self._parts = checked
         if settings.preparation is not None:
             raise DataError("preparation= is for raw files; a Dataset prepares its own examples. Leave it out.")
+        if settings.weights is not None or settings.balance:
+            raise DataError("A Dataset is drawn as its own sampler says: weigh rows with a WeightedRandomSampler.")
         targets, num_read = read_all_targets(_dataset(self._parts["train"]))
-        self._reader = TargetReader.fit(targets)
+        self._reader = TargetReader.fit(targets, settings.kind)
         self.kind, self.labels = self._reader.kind, None
         self._num_outputs = self._reader.num_outputs
         if self.kind == "multiclass":
@@ -57,21 +61,22 @@ class ObjectSource(Source):
             raise DataError(
                 f"A {type(train).__name__} cannot be split, so pass validation= as well: a DataLoader or a Dataset."
             )
-        classes = targets.reshape(-1) if self._reader.classes else None
-        rows, held, said = split(classes, len(targets), self.settings)
+        rows, held, said = split(targets, self.kind, self.settings, self.settings.groups)
         self._parts["train"], self._parts["validation"] = Subset(train, rows.tolist()), Subset(train, held.tolist())
         self.notes.append(said)
 
     def _fingerprint(self) -> str:
         # What is hidden for the final test stays unread.
         return fingerprint.of_json(
-            [self.kind, {part: fingerprint.of_dataset(data, read=part != "test") for part, data in self._parts.items()}]
+            [self.kind, {part: fingerprint.of_dataset(data) for part, data in self._parts.items()}]
         )
 
     @cached_property
     def _facts(self) -> DataFacts:
         shape = getattr(first_example(_dataset(self._parts["train"]))[0], "shape", ())
-        num_rows = {part: _length(self._parts[part]) for part in PARTS if part in self._parts}
+        num_rows = {part: _length(self._parts[part]) for part in LEARNED}
+        if self._hidden is not None:
+            num_rows["test"] = _length(self._hidden)
         return DataFacts(
             self.kind, tuple(shape), self._num_outputs, self.labels, num_rows=num_rows, notes=tuple(self.notes)
         )
@@ -88,11 +93,17 @@ class ObjectSource(Source):
 
     @property
     def original(self) -> PreparedData:
-        return PreparedData(self._facts, self.fingerprint, **self._parts)
+        parts, hidden = self._parts, self._hidden
+        given = None if hidden is None else partial(_itself, hidden)
+        return PreparedData(self._facts, self.fingerprint, parts["train"], parts["validation"], given)
 
     def fill(self, folder: Path) -> DataFacts:
         (folder / OBJECTS).write_bytes(self._bytes)
         return self._facts
+
+
+def _itself(part: Part) -> Part:
+    return part
 
 
 def _checked(given: Any, part: str) -> Dataset[Any] | DataLoader[Any]:

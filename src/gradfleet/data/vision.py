@@ -24,6 +24,7 @@ SUFFIXES = frozenset(
 _GREY = ("1", "L", "LA", "La", "I", "F")
 _ORIENTATION, _QUARTER_TURNS = 0x0112, (5, 6, 7, 8)
 _SMALLEST = 2
+_ALMOST_GREY = 24  # of 255: JPEG's rounding colours a grey image by a few
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +39,8 @@ class ImagePreparation:
             widths; scaled down so that the longer side is at most `largest`.
         channels: 1 (grey) or 3 (RGB). Chosen: 1 when every training image is grey.
         largest: pixels of the longer side of a chosen size; 224 is what pretrained networks expect.
+        refuses_colour: whether an image with colours is an error where channels is 1; `fit` says so when it chooses
+            1 itself, because what the model knows of greys says nothing of colours.
 
     Example:
         >>> preparation = ImagePreparation(size=(2, 3), channels=1)
@@ -48,6 +51,7 @@ class ImagePreparation:
     size: tuple[int, int] | None = None
     channels: int | None = None
     largest: int = 224
+    refuses_colour: bool = False
 
     name: ClassVar[str] = "image"
 
@@ -78,7 +82,12 @@ class ImagePreparation:
             )
         sizes = [(height, width) for height, width, _ in headers]
         channels = 1 if all(grey for _, _, grey in headers) else 3
-        return replace(self, size=self.size or self._fitting(sizes), channels=self.channels or channels)
+        return replace(
+            self,
+            size=self.size or self._fitting(sizes),
+            channels=self.channels or channels,
+            refuses_colour=self.refuses_colour or (self.channels is None and channels == 1),
+        )
 
     def _fitting(self, sizes: Sequence[tuple[int, int]]) -> tuple[int, int]:
         height, width = (statistics.median_low(side) for side in zip(*sizes, strict=True))
@@ -101,6 +110,8 @@ class ImagePreparation:
                 # A large JPEG is decoded at a fraction of its size, never below twice what is needed.
                 image.draft(None, (2 * max(self.size), 2 * max(self.size)))
                 image.load()
+                if self.refuses_colour:
+                    _refuse_colour(image, example)
                 resized = _in_mode(_upright(image), mode).resize((width, height), Image.Resampling.BILINEAR)
         except DataError:
             raise
@@ -116,7 +127,8 @@ class ImagePreparation:
     @classmethod
     def from_json(cls, settings: Mapping[str, Any]) -> ImagePreparation:
         size = settings["size"]
-        return cls(size and (int(size[0]), int(size[1])), settings["channels"], settings["largest"])
+        colour = settings.get("refuses_colour", False)
+        return cls(size and (int(size[0]), int(size[1])), settings["channels"], settings["largest"], colour)
 
 
 def _headers(examples: Sequence[Any]) -> Iterator[tuple[int, int, bool]]:
@@ -158,6 +170,18 @@ def _refuse_size(image: Image.Image, example: Any) -> None:
         raise DataError(f"{pixels}; at most {limit:,} are decoded.")
     if min(image.size) < _SMALLEST:
         raise DataError(f"{pixels}; an image needs at least {_SMALLEST} x {_SMALLEST}.")
+
+
+def _refuse_colour(image: Image.Image, example: Any) -> None:
+    """Raise when an image is not grey; one of another mode may hold nothing but greys all the same."""
+    if image.mode in _GREY or image.mode.startswith("I;16"):
+        return
+    pixels = np.asarray(image.convert("RGB"), np.int16)
+    if np.abs(pixels - pixels[..., :1]).max() > _ALMOST_GREY:
+        raise DataError(
+            f"{_called(example)} has colours (mode {image.mode}), but every training image was grey. Convert it to "
+            'grey, image.convert("L"), or train on colours too: ImagePreparation(channels=3).'
+        )
 
 
 def _from_array(pixels: np.ndarray[Any, Any]) -> Image.Image:

@@ -47,9 +47,9 @@ class ModelPredictor:
         """
         outputs = self._outputs(items)
         if self.facts.kind == "multiclass":
-            return [self._label(number) for number in outputs.argmax(dim=1).tolist()]
+            return [self.facts.label(number) for number in outputs.argmax(dim=1).tolist()]
         if self.facts.kind == "multilabel":
-            return [[self._label(number) for number in row.nonzero().flatten().tolist()] for row in outputs > 0]
+            return [[self.facts.label(number) for number in row.nonzero().flatten().tolist()] for row in outputs > 0]
         if self.facts.kind == "binary":
             return (outputs.reshape(len(outputs)) > 0).long().tolist()
         return outputs.tolist()
@@ -90,6 +90,3 @@ class ModelPredictor:
 
     def _outputs(self, items: Any) -> torch.Tensor:
         return self.model.predict(inputs_of(items, self.facts), batch_size=self._batch_size)
-
-    def _label(self, number: int) -> Any:
-        return number if self.facts.labels is None else self.facts.labels[number]

@@ -1,0 +1,209 @@
+"""The inputs of a table in the form that they are kept in: texts, images, numbers as they are, or encoded columns."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pandas
+
+from gradfleet.data.columns import are_images
+from gradfleet.data.decoding import decode_to
+from gradfleet.data.language import TextPreparation
+from gradfleet.data.preparation import Preparation, preparation_from_json
+from gradfleet.data.prepared import INPUTS, DataFacts
+from gradfleet.data.problems import listed
+from gradfleet.data.rows import slim, statistics
+from gradfleet.data.stored_texts import write_texts
+from gradfleet.data.tables import is_text, missing
+from gradfleet.data.tabular import TablePreparation
+from gradfleet.data.vision import ImagePreparation
+from gradfleet.errors import DataError
+
+Problems = dict[int, str]
+
+
+class TableInputs(ABC):
+    """One form of inputs.
+
+    Attributes:
+        columns: that are read.
+        preparation: what is done to them; None for numbers that are taken as they are.
+    """
+
+    preparation: Any = None
+
+    def __init__(self, columns: Sequence[str]) -> None:
+        self.columns = list(columns)
+
+    def bad_rows(self, frame: pandas.DataFrame) -> dict[str, npt.NDArray[np.bool_]]:
+        """Rows that cannot be used, by the reason."""
+        return {f"nothing in {name!r}": missing(frame[name]) for name in self.columns}
+
+    @abstractmethod
+    def fit(self, frame: pandas.DataFrame, written: Sequence[str] = ()) -> None:
+        """Settle the preparation on the training rows, and on the texts that are to be written."""
+
+    @abstractmethod
+    def write(self, folder: Path, frame: pandas.DataFrame) -> Problems:
+        """Write all rows; what is wrong with each that could not be read."""
+
+    def facts(self, folder: Path, facts: DataFacts, targets: npt.NDArray[Any]) -> DataFacts:
+        """What there is to know, of the first `len(targets)` rows where it is learned."""
+        inputs = np.load(folder / INPUTS, mmap_mode="r")
+        facts = replace(facts, input_shape=tuple(inputs.shape[1:]))
+        if self.preparation is not None:
+            facts = replace(facts, preparation=self.preparation.to_json())
+        return replace(facts, statistics=statistics(inputs[: len(targets)], targets, facts))
+
+
+class Texts(TableInputs):
+    """One column of strings."""
+
+    def __init__(self, columns: Sequence[str], preparation: TextPreparation | None) -> None:
+        super().__init__(columns)
+        self.preparation: TextPreparation = preparation or TextPreparation()
+
+    def fit(self, frame: pandas.DataFrame, written: Sequence[str] = ()) -> None:
+        self.preparation = self.preparation.fit([*frame[self.columns[0]], *written])
+
+    def write(self, folder: Path, frame: pandas.DataFrame) -> Problems:
+        write_texts(folder, frame[self.columns[0]].tolist(), self.preparation, "inputs")
+        return {}
+
+    def facts(self, folder: Path, facts: DataFacts, targets: npt.NDArray[Any]) -> DataFacts:
+        tokens = self.preparation.facts()
+        vocabulary_size = tokens[self.preparation.view]["vocabulary_size"]
+        counts = np.bincount(targets, minlength=facts.num_outputs).tolist() if facts.kind == "multiclass" else None
+        return replace(
+            facts,
+            input_shape=(self.preparation.max_length,),
+            num_outputs=vocabulary_size if facts.kind == "text" else facts.num_outputs,
+            preparation=self.preparation.to_json(),
+            tokens=tokens,
+            statistics={} if counts is None else {"class_counts": counts},
+        )
+
+
+class Numbers(TableInputs):
+    """Columns of numbers, taken as an array of them would be."""
+
+    def bad_rows(self, frame: pandas.DataFrame) -> dict[str, npt.NDArray[np.bool_]]:
+        floats = [name for name in self.columns if frame[name].dtype.kind == "f"]
+        infinite = {f"infinity in {name!r}": np.isinf(frame[name].to_numpy()) for name in floats}
+        return super().bad_rows(frame) | infinite
+
+    def fit(self, frame: pandas.DataFrame, written: Sequence[str] = ()) -> None:
+        return
+
+    def write(self, folder: Path, frame: pandas.DataFrame) -> Problems:
+        np.save(folder / INPUTS, numbers_of(frame, self.columns))
+        return {}
+
+
+class Encoded(TableInputs):
+    """Columns of numbers and categories, through a TablePreparation, which knows what to do where there is nothing."""
+
+    def __init__(self, columns: Sequence[str], preparation: TablePreparation | None) -> None:
+        super().__init__(columns)
+        self.preparation: TablePreparation = preparation or TablePreparation()
+
+    def bad_rows(self, frame: pandas.DataFrame) -> dict[str, npt.NDArray[np.bool_]]:
+        floats = [name for name in self.columns if frame[name].dtype.kind == "f"]
+        return {f"infinity in {name!r}": np.isinf(frame[name].to_numpy()) for name in floats}
+
+    def fit(self, frame: pandas.DataFrame, written: Sequence[str] = ()) -> None:
+        self.preparation = self.preparation.fit(frame[self.columns])
+
+    def write(self, folder: Path, frame: pandas.DataFrame) -> Problems:
+        np.save(folder / INPUTS, self.preparation.apply_frame(frame[self.columns]))
+        return {}
+
+
+class Images(TableInputs):
+    """One column of image files, or of whatever else the preparation takes."""
+
+    def __init__(self, columns: Sequence[str], preparation: Preparation | None, root: Path) -> None:
+        super().__init__(columns)
+        self.preparation: Preparation = preparation or ImagePreparation()
+        self._root = root
+
+    def fit(self, frame: pandas.DataFrame, written: Sequence[str] = ()) -> None:
+        self.preparation = self.preparation.fit(self.items(frame))
+
+    def items(self, frame: pandas.DataFrame) -> list[Any]:
+        """Files as paths below the folder of their table."""
+        return [self._item(cell) for cell in frame[self.columns[0]]]
+
+    def _item(self, cell: Any) -> Any:
+        if isinstance(cell, Mapping):
+            return cell["bytes"] or self._root / cell["path"]
+        return self._root / cell if isinstance(cell, str) else cell
+
+    def write(self, folder: Path, frame: pandas.DataFrame) -> Problems:
+        return decode_to(folder / INPUTS, self.preparation, self.items(frame))
+
+
+def choose(frame: pandas.DataFrame, columns: Sequence[str], preparation: Preparation | None, root: Path) -> TableInputs:
+    """The form that fits the columns of the training rows and the preparation that was given.
+
+    Raises:
+        DataError: they do not fit together.
+    """
+    alone = frame[columns[0]] if len(columns) == 1 else None
+    if isinstance(preparation, TablePreparation):
+        return Encoded(columns, preparation)
+    if isinstance(preparation, TextPreparation) or (preparation is None and alone is not None and _is_language(alone)):
+        if alone is None or not is_text(alone):
+            raise DataError(f"Texts need to be one column of strings, got {listed(columns)}.")
+        return Texts(columns, preparation)
+    if preparation is not None or (alone is not None and are_images(alone)):
+        if alone is None:
+            raise DataError(f"A {type(preparation).__name__} takes one column, got {listed(columns)}.")
+        return Images(columns, preparation, root)
+    if all(frame[name].dtype.kind in "biuf" for name in columns) or (alone is not None and _are_arrays(alone)):
+        return Numbers(columns)
+    return Encoded(columns, None)
+
+
+def of_facts(facts: DataFacts, root: Path) -> TableInputs:
+    """The form that made `facts`, fitted."""
+    columns = facts.columns["inputs"]
+    if facts.preparation is None:
+        return Numbers(columns)
+    preparation = preparation_from_json(facts.preparation)
+    if isinstance(preparation, TextPreparation):
+        return Texts(columns, preparation)
+    if isinstance(preparation, TablePreparation):
+        return Encoded(columns, preparation)
+    return Images(columns, preparation, root)
+
+
+def numbers_of(frame: pandas.DataFrame, columns: Sequence[str]) -> npt.NDArray[Any]:
+    """Columns of numbers as the inputs that an array of them would be: (rows, columns) of float32, or int64."""
+    if len(columns) == 1 and frame[columns[0]].dtype == object:
+        return slim(np.stack([np.asarray(cell) for cell in frame[columns[0]]]))
+    kinds = {frame[name].dtype.kind for name in columns}
+    # A copy, because what pandas hands out may be its own memory.
+    return frame[list(columns)].to_numpy(dtype=np.int64 if kinds <= set("iu") else np.float32, copy=True)
+
+
+def _are_arrays(column: pandas.Series) -> bool:
+    """Whether the cells are arrays of numbers, of one shape."""
+    if column.dtype != object:
+        return False
+    found = {(np.shape(cell), np.asarray(cell).dtype.kind) for cell in column if isinstance(cell, np.ndarray | list)}
+    return (
+        len(found) == 1
+        and next(iter(found))[1] in "biuf"
+        and all(isinstance(cell, np.ndarray | list) for cell in column)
+    )
+
+
+def _is_language(column: pandas.Series) -> bool:
+    return is_text(column) and not are_images(column)
