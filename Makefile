@@ -5,7 +5,7 @@ STAMP := .venv/.installed
 PIP := $(BIN)/python -m pip --quiet --disable-pip-version-check
 
 .DEFAULT_GOAL := help
-.PHONY: help env system lint test demo soak rows bench clean
+.PHONY: help env system lint test demo soak rows peers bench clean
 
 help:  ## this list
 	@sed -n 's/^\([a-z]*\):.*## /  make \1	/p' $(MAKEFILE_LIST)
@@ -49,6 +49,13 @@ rows: env system  ## the feature table: ID, state, test
 	@mkdir -p build
 	@$(BIN)/pytest --rows=build/rows.txt > build/rows.log 2>&1; \
 	case $$? in 0|1|5) cat build/rows.txt ;; *) cat build/rows.log >&2; exit 1 ;; esac
+
+peers: env build/peers/.installed  ## other trainers, for benchmarks/loop.py to measure beside ours
+
+build/peers/.installed: benchmarks/peers/requirements.txt
+	@rm -rf build/peers
+	@$(PIP) install --no-deps --target build/peers --requirement benchmarks/peers/requirements.txt
+	@touch $@
 
 bench: env  ## every benchmark
 	@for file in benchmarks/[a-z]*.py; do echo "== $$file"; $(BIN)/python "$$file" || exit 1; done

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import itertools
 import math
+import re
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -371,14 +372,53 @@ def test_progress_prints_a_line_an_epoch_on_stderr(capsys: pytest.CaptureFixture
     assert second.startswith("epoch 2/2")
 
 
-def test_progress_draws_a_bar_on_a_terminal(
-    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    monkeypatch.setenv("FORCE_COLOR", "1")
-    monkeypatch.setenv("TERM", "xterm")
-    fit_losses([4.0, 1.0], Progress())
+@pytest.fixture
+def terminal(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name, value in {"FORCE_COLOR": "1", "TERM": "xterm", "COLUMNS": "100"}.items():
+        monkeypatch.setenv(name, value)
 
-    assert "epoch 2/2" in capsys.readouterr().err
+
+def on_screen(text: str) -> list[str]:
+    """The lines that stay on a terminal, without what colours them and moves its cursor."""
+    plain = re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", text)
+    lines = [line.split("\r")[-1].rstrip() for line in plain.split("\n")]
+    return [line for line in lines if line and "\u2501" not in line]
+
+
+@pytest.mark.row("UX3")
+@pytest.mark.usefixtures("terminal")
+def test_a_plain_fit_shows_a_table_that_grows_by_a_row_an_epoch_on_a_terminal(
+    pair: Pair, network: Make, capsys: pytest.CaptureFixture[str]
+) -> None:
+    model = Model(network()).compile(metrics=["accuracy"])
+    model.on("epoch_start", lambda context: context.log("late", 7.0), after=1)
+
+    model.fit(pair, pair, epochs=3)
+
+    out, err = capsys.readouterr()
+    assert out == ""
+    assert "epoch 2/3" in err, "the bar of an epoch"
+    first, one, second, two, three = on_screen(err)
+    assert first.split() == [
+        "epoch", "train_loss", "train_accuracy", "train_seconds", "val_loss", "val_accuracy"
+    ]  # fmt: skip
+    assert one.split()[0] == "1/3"
+    assert float(one.split()[5]) == pytest.approx(model.history[0]["val_accuracy"], rel=1e-3)
+    assert len(one) == len(first), "columns stand under their names"
+    assert second.split() == [*first.split(), "late"], "a new name gives the table a new head"
+    assert [line.split()[0] for line in (two, three)] == ["2/3", "3/3"]
+    assert two.split()[-1] == "7"
+    assert len(two) == len(second)
+
+
+@pytest.mark.row("UX3")
+def test_a_fit_that_is_told_to_be_quiet_is(pair: Pair, network: Make, capsys: pytest.CaptureFixture[str]) -> None:
+    model = Model(network()).compile()
+
+    model.fit(pair, epochs=1, progress=False)
+    assert capsys.readouterr() == ("", "")
+    model.fit(pair, epochs=1, callbacks=[Progress()])
+    assert len(capsys.readouterr().err.splitlines()) == 1, "one that is given is not shown twice"
 
 
 def test_progress_says_why_a_fit_was_stopped(capsys: pytest.CaptureFixture[str]) -> None:
@@ -387,13 +427,13 @@ def test_progress_says_why_a_fit_was_stopped(capsys: pytest.CaptureFixture[str])
     assert capsys.readouterr().err.splitlines()[-1].startswith("stopped: val_loss has not become better")
 
 
-@pytest.mark.row_part("UX3")
+@pytest.mark.row("UX3")
 def test_progress_prints_a_line_an_interval_in_a_log(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     seconds = itertools.count()
     clock = SimpleNamespace(monotonic=lambda: float(next(seconds)))
-    monkeypatch.setattr("gradfleet.training.callbacks.progress.time", clock)  # each event takes a second
+    monkeypatch.setattr("gradfleet.training.callbacks.faces.time", clock)  # each event takes a second
 
     fit_losses([4.0, 3.0, 2.0, 1.0, 0.5], Progress(seconds=3.0))
 
@@ -406,7 +446,7 @@ def test_progress_prints_a_line_an_interval_in_a_log(
     ]
 
 
-@pytest.mark.row_part("UX3")
+@pytest.mark.row("UX3")
 def test_progress_shows_a_table_in_a_notebook(capsys: pytest.CaptureFixture[str]) -> None:
     shown: list[str] = []
 

@@ -200,6 +200,18 @@ def test_a_loss_that_is_no_single_number_is_refused(pair: Pair, network: Make) -
         Model(network()).compile(nn.CrossEntropyLoss(reduction="none")).fit(pair, epochs=1)
 
 
+def test_what_a_network_raises_says_which_inputs_it_was_given(pair: Pair, network: Make) -> None:
+    with pytest.raises(RuntimeError, match="shapes cannot be multiplied") as caught:
+        Model(network()).compile().fit((torch.ones(70, 5), pair[1]), epochs=1)
+    assert caught.value.__notes__ == ["Raised by the network Sequential, given a tensor of shape (32, 5)."]
+
+
+def test_a_loss_that_no_weight_can_lower_is_refused(pair: Pair, network: Make) -> None:
+    frozen = network().requires_grad_(requires_grad=False)
+    with pytest.raises(SettingError, match="The loss depends on no weight that is trained: all of them are frozen"):
+        Model(frozen).compile().fit(pair, epochs=1)
+
+
 @pytest.mark.row("RP1")
 @pytest.mark.parametrize("persistent", [False, True])
 def test_the_same_seed_gives_the_same_weights_with_0_and_2_loader_workers(

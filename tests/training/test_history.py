@@ -147,7 +147,7 @@ def test_a_replay_without_a_model_says_who_needs_one(tmp_path: Path) -> None:
     assert replay(history, [Checkpoint(tmp_path)], model=Model(nn.Linear(1, 1))) is None
 
 
-@pytest.mark.row_part("UX6")
+@pytest.mark.row("UX6")
 def test_the_profile_adds_up_to_the_time_of_the_fit(pair: Pair, network: Make) -> None:
     profile = Profile()
     model = Model(network()).compile("cross_entropy", optimizer="sgd", learning_rate=0.1)

@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 import signal
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
@@ -292,7 +292,16 @@ def test_all_are_torn_down_even_when_one_fails_at_it(pair: Pair, network: Make) 
     assert len(model.fit(pair, epochs=1)) == 2
 
 
+@pytest.fixture
+def interruptible() -> Iterator[None]:
+    """Ctrl-C works, also where a shell has started the tests in the background, which ignores it."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
 @pytest.mark.row("CB6")
+@pytest.mark.usefixtures("interruptible")
 @pytest.mark.parametrize("event", ["step_end", "validation_batch_end"])
 def test_ctrl_c_leaves_a_usable_model_with_its_history(event: str, pair: Pair, network: Make) -> None:
     trace, model = Trace(), new(network)

@@ -11,6 +11,7 @@ import pytest
 import torch
 from torch import nn
 
+from gradfleet.data.loaders import make_batches
 from gradfleet.errors import SettingError
 from gradfleet.training.callbacks import (
     EMA,
@@ -129,6 +130,38 @@ def test_swa_is_the_mean_of_the_last_epochs(start: float, first: int, pair: Pair
     torch.testing.assert_close(weights(model), expected)
     torch.testing.assert_close(seen.validated[-1], expected)
     torch.testing.assert_close(seen.validated[0], seen.steps[3])
+
+
+@pytest.mark.row("TL12")
+def test_swa_computes_the_statistics_of_batch_norm_for_its_mean_weights(pair: Pair) -> None:
+    def network() -> nn.Module:
+        torch.manual_seed(0)
+        return nn.Sequential(nn.Linear(4, 8), nn.BatchNorm1d(8), nn.Dropout(0.3), nn.Linear(8, 2))
+
+    seen, callback = Snapshots(), SWA(3)
+    model = fit(pair, network, callback, seen, epochs=4)
+    plain = fit(pair, network, epochs=4)
+
+    hidden = model.network[0](pair[0])  # type: ignore[index]
+    batches = hidden.detach()[_order(model, pair)].split(30)
+    norm = model.network[1]  # type: ignore[index]
+    torch.testing.assert_close(norm.running_mean, torch.stack([one.mean(0) for one in batches]).mean(0))
+    torch.testing.assert_close(norm.running_var, torch.stack([one.var(0) for one in batches]).mean(0))
+    torch.testing.assert_close(seen.validated[-1]["1.running_mean"], norm.running_mean)
+    for key, value in weights(plain).items():  # the pass over the data has moved nothing that training depends on
+        torch.testing.assert_close(callback.average["network"].get(key, value), value, rtol=0, atol=0)
+    assert norm.momentum == 0.1
+    assert norm.num_batches_tracked == plain.network[1].num_batches_tracked  # type: ignore[index]
+
+    averaged = fit(pair, network, SWA(3, recompute_batch_norm=False), epochs=4)
+    assert not torch.allclose(averaged.network[1].running_var, norm.running_var)  # type: ignore[index]
+
+
+def _order(model: Model, pair: Pair) -> list[int]:
+    """The rows of epoch 4 as they were trained on."""
+    rows = (torch.arange(len(pair[0])).float()[:, None], pair[1])
+    batches = make_batches(rows, batch_size=30, shuffle=True, seed=0)
+    return [int(row) for batch in batches.epoch(4) for row in batch[0]]
 
 
 class Losses(Callback):

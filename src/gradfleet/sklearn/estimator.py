@@ -192,6 +192,7 @@ class Estimator(Parameters, ABC):
                 batch_size=int(self.batch_size),
                 callbacks=copy.deepcopy(list(self.callbacks or ())),
                 seed=int(self.seed),
+                progress=False,  # as everything that scikit-learn calls, it is quiet unless asked for more
             )
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from enum import IntEnum
 from typing import TYPE_CHECKING, Any
@@ -11,8 +11,10 @@ import torch
 
 from gradfleet.errors import SettingError, unknown_name
 from gradfleet.training.history import EpochRecord, History
+from gradfleet.training.seeding import untouched_generators
 
 if TYPE_CHECKING:
+    from gradfleet.data.loaders import Batches
     from gradfleet.training.meter import Meter
     from gradfleet.training.model import Model
 
@@ -37,6 +39,7 @@ class FitState:
     epoch: int = 0
     batch_number: int = 0
     num_batches: int | None = None
+    train: Batches | None = None
     batch: Any = None
     part: Any = None
     meter: Meter | None = None
@@ -113,6 +116,22 @@ class Context:
     def num_batches(self) -> int | None:
         """Batches of an epoch's training; None when the data does not know its length."""
         return self._state.num_batches
+
+    def training_batches(self) -> Iterator[Any]:
+        """The batches of this epoch's training once more, as they were before any callback; nothing else is moved.
+
+        Raises:
+            SettingError: a replay has none.
+        """
+        batches = self._state.train
+        if batches is None:
+            raise SettingError("This callback asks for training batches, which a replay has not.")
+        generators = batches.state()
+        try:
+            with untouched_generators():
+                yield from batches.epoch(self.epoch)
+        finally:
+            batches.load_state(generators)
 
     @property
     def batch(self) -> Any:

@@ -118,7 +118,7 @@ def find_learning_rate(
         with untouched(model):
             model._settings = replace(settings, schedule=None, metrics=[])
             train = Split(parts.train, facts=parts.facts)
-            model.fit(train, epochs=steps, batch_size=batch_size, seed=seed, callbacks=[climb])
+            model.fit(train, epochs=steps, batch_size=batch_size, seed=seed, callbacks=[climb], progress=False)
     finally:
         batches.load_state(generators)
     return climb.result()

@@ -89,7 +89,7 @@ def _measure_batch(
 
         seen = model.inference_batch.run(part, look, again=lambda: meter.logged.rewind(logged))
         state.part, state.meter = None, meter
-        state.outputs, state.loss = join([one.result for one in seen], [one.share for one in seen])
+        state.outputs, state.loss = join(seen)
         if rows:
             for one in seen:
                 meter.add(one.result, one.rows)

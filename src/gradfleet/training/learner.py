@@ -89,7 +89,7 @@ class Learner:
             self._combine()
         if state.cancel >= Cancel.BATCH:
             return
-        state.outputs, state.loss = parts.join([part.result for part in done], [part.share for part in done])
+        state.outputs, state.loss = parts.join(done)
         self._move()
         if counting:
             for part in done:

@@ -53,7 +53,7 @@ class Logged:
 
     def mark(self) -> dict[str, int]:
         """Where this is, for `rewind`."""
-        return {name: len(values) for name, values in self._values.items()}
+        return {name: len(values) for name, values in self._values.items()} if self._values else {}
 
     def rewind(self, mark: Mapping[str, int]) -> None:
         """Forget what was added since `mark` gave this."""

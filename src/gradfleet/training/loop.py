@@ -66,7 +66,7 @@ class Loop:
         self._validation = validation
         self._seed = seed
         self._first_epoch = first_epoch
-        self._state = FitState(model, total_epochs, epoch=model.epoch, num_batches=train.num_batches)
+        self._state = FitState(model, total_epochs, epoch=model.epoch, num_batches=train.num_batches, train=train)
         self._state.record = model.history[-1] if model.history else None
         listeners = model.listeners
         self._events = Events([*callbacks, *listeners.callbacks], Context(self._state), own=listeners.own)

@@ -15,6 +15,7 @@ from gradfleet.errors import SettingError
 from gradfleet.training import inference, saving
 from gradfleet.training.beginning import Beginning, require_new_optimizers
 from gradfleet.training.callbacks.callback import Callback
+from gradfleet.training.callbacks.progress import Progress
 from gradfleet.training.context import Context, FitState
 from gradfleet.training.dry_run import leaving_no_trace
 from gradfleet.training.evaluation import Evaluation, evaluate
@@ -177,13 +178,18 @@ class Model(Observed, Steps):
         limit_batches: int | None = None,
         overfit_batches: int | None = None,
         dry_run: bool = False,
+        progress: bool = True,
     ) -> History:
         """Train to the end; the model's whole history, earlier fits included. Other arguments are those of `epochs`.
 
         Args:
             dry_run: train and validate one batch, to see that everything works: nothing is saved, callbacks that write
                 (see `Callback.writes`) are left out, and the model is as it was afterwards. Its record is returned.
+            progress: whether to show the fit, as `callbacks.Progress` does, unless there is one among the callbacks.
         """
+        callbacks = list(callbacks)
+        if progress and not any(isinstance(one, Progress) for one in callbacks):
+            callbacks.append(Progress())
         if dry_run:
             quiet = [one for one in callbacks if not getattr(one, "writes", False)]
             with leaving_no_trace(self):

@@ -42,11 +42,14 @@ def _rows(batch: Any, start: int, end: int, of: int) -> Any:
     return batch
 
 
-def join(steps: Sequence[Step], shares: Sequence[float]) -> tuple[Any, torch.Tensor | None]:
-    """Outputs and loss of the whole batch; the last part's outputs where they are no tensors."""
-    if len(steps) == 1:
-        return steps[0].outputs, steps[0].loss
-    outputs = [step.outputs for step in steps]
+def join(done: Sequence[tuple[Any, float, Step]]) -> tuple[Any, torch.Tensor | None]:
+    """Outputs and loss of the whole batch, of its parts' rows, share and step each.
+
+    The outputs are the last part's where they are no tensors.
+    """
+    if len(done) == 1:
+        return done[0][2].outputs, done[0][2].loss
+    outputs = [step.outputs for _, _, step in done]
     together = torch.cat(outputs) if all(isinstance(one, torch.Tensor) for one in outputs) else outputs[-1]
-    losses = [step.loss.detach() * share for step, share in zip(steps, shares, strict=True) if step.loss is not None]
+    losses = [step.loss.detach() * share for _, share, step in done if step.loss is not None]
     return together, torch.stack(losses).sum() if losses else None

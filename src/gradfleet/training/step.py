@@ -76,14 +76,19 @@ def inputs_of(batch: Any) -> Any:
 def call(network: nn.Module, inputs: Any) -> Any:
     """The network's outputs: a tuple is passed as arguments, a dict by name; `.logits` is taken where there is one.
 
-    A uint8 tensor is an image's pixels 0..255, held small; the network gets floats 0..1.
+    A uint8 tensor is an image's pixels 0..255, held small; the network gets floats 0..1. What the network raises says
+    which inputs it was given.
     """
-    if isinstance(inputs, torch.Tensor):
-        outputs = network(inputs.float() / 255 if inputs.dtype == torch.uint8 else inputs)
-    elif isinstance(inputs, Mapping):
-        outputs = network(**inputs)
-    else:
-        outputs = network(*inputs) if isinstance(inputs, tuple) else network(inputs)
+    try:
+        if isinstance(inputs, torch.Tensor):
+            outputs = network(inputs.float() / 255 if inputs.dtype == torch.uint8 else inputs)
+        elif isinstance(inputs, Mapping):
+            outputs = network(**inputs)
+        else:
+            outputs = network(*inputs) if isinstance(inputs, tuple) else network(inputs)
+    except Exception as error:
+        error.add_note(f"Raised by the network {type(network).__name__}, given {_describe(inputs)}.")
+        raise
     return outputs if isinstance(outputs, torch.Tensor) else getattr(outputs, "logits", outputs)
 
 

@@ -164,6 +164,11 @@ class Steps:
         """
         if self._loop is not None:
             loss = self._loop.learner.begin_backward(loss)
+        if not loss.requires_grad:
+            raise SettingError(
+                "The loss depends on no weight that is trained: all of them are frozen, or it was computed under "
+                "no_grad or from a detached tensor."
+            )
         wanted = None if network is None else [one for one in self._named(network).parameters() if one.requires_grad]
         self.precision.scale(loss).backward(inputs=wanted)  # type: ignore[no-untyped-call]
 
