@@ -64,7 +64,11 @@ def open_ledger(
     """An opened ledger over the lease's study, as a sweep makes it."""
     study = lease.study
     generation = Generation(
-        store, study, lambda number: make_sampler(sampler, seed=study.seed, number=number), portfolio=portfolio
+        store,
+        study,
+        lambda number: make_sampler(sampler, seed=study.seed, number=number),
+        portfolio=portfolio,
+        lease=lease,
     )
     ledger = StudyLedger(
         store,

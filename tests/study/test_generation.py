@@ -5,12 +5,13 @@ from __future__ import annotations
 import contextlib
 import math
 import sqlite3
+from collections.abc import Callable
 from pathlib import Path
 
 import optuna
 import pytest
 
-from gradfleet.errors import SpaceError, StoreError
+from gradfleet.errors import LeaseLostError, SpaceError, StoreError
 from gradfleet.search.space import Choice, Entry, SearchSpace
 from gradfleet.study.generation import Generation
 from gradfleet.study.lease import Lease
@@ -213,6 +214,47 @@ def test_a_study_deleted_by_another_program_is_an_error(store: Store, lease: Lea
     optuna.delete_study(study_name="digits-generation-0", storage=optuna_study(store)._storage)
     with pytest.raises(StoreError, match="lacks trial 0, which the store has"):
         start(store, lease.study)
+
+
+def test_a_driver_that_was_taken_over_writes_nothing_to_optuna(
+    store: Store, study: StudyRow, space: SearchSpace
+) -> None:
+    late = Lease.acquire(store, study)
+    generation = Generation(store, study, sampler, lease=late)
+    generation.ask(space, 0)
+    late.release()
+    with Lease.acquire(store, study):
+        before = optuna_study(store).trials
+        writes: list[Callable[[], object]] = [
+            lambda: generation.tell(0, "COMPLETE", {"val_accuracy": 0.5}),
+            lambda: generation.ask(space, 1),
+        ]
+        for write in writes:
+            with pytest.raises(LeaseLostError):
+                write()
+        assert optuna_study(store).trials == before
+
+
+@pytest.mark.parametrize("value", [0.5, math.inf, -math.inf, math.nan])
+def test_a_trial_reads_back_as_it_is_in_memory(store: Store, lease: Lease, space: SearchSpace, value: float) -> None:
+    def make(number: int) -> optuna.samplers.BaseSampler:
+        return optuna.samplers.NSGAIISampler(seed=number, population_size=2)
+
+    generation = Generation(store, lease.study, make, lease=lease)
+    for number in range(4):
+        generation.ask(space, number)
+        generation.report(number, 1, value)
+        generation.tell(number, ("COMPLETE", "PRUNED", "FAIL", "COMPLETE")[number], {"val_accuracy": value})  # type: ignore[arg-type]
+    theirs = optuna_study(store).trials
+    assert len(theirs) == 4
+    for trial in theirs:
+        ours = generation._mirror.trial(trial.number)
+        assert repr(replace_id(trial)) == repr(replace_id(ours))
+
+
+def replace_id(trial: optuna.trial.FrozenTrial) -> optuna.trial.FrozenTrial:
+    trial._trial_id = 0
+    return trial
 
 
 def test_another_writer_is_noticed(store: Store, study: StudyRow, space: SearchSpace) -> None:

@@ -104,7 +104,7 @@ def test_four_drivers_and_a_watcher_on_one_store_lose_nothing(
     asked = 0
     while any(driver.poll() is None for driver in drivers):
         for study in studies:
-            requests.add(store, study, "star")
+            requests.add(store, study, "resume")
             store.standings(study.id)
         asked += 1
         time.sleep(0.05)

@@ -197,7 +197,7 @@ def _open_ledger(
         store,
         lease,
         space=space,
-        generation=Generation(store, lease.study, settings.sampler_for, portfolio=settings.portfolio),
+        generation=Generation(store, lease.study, settings.sampler_for, portfolio=settings.portfolio, lease=lease),
         scheduler=settings.new_scheduler(space),
         budget=settings.budget,
         plan=plan,

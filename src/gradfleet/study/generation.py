@@ -12,6 +12,7 @@ from optuna.trial import TrialState as OptunaState
 
 from gradfleet.errors import StoreError
 from gradfleet.search.space import SearchSpace
+from gradfleet.study.lease import Lease
 from gradfleet.study.mirror import Direction, Mirror
 from gradfleet.study.rows import RecordRow, StudyRow, TrialRow, TrialState
 from gradfleet.study.store import Store
@@ -29,6 +30,7 @@ class Generation:
         sampler_factory: makes the sampler for one trial number, so that a study that was interrupted goes on as it
             would have gone without.
         portfolio: configurations to try after the default one, before the sampler's.
+        lease: that of the driver; None where only one program can write.
     """
 
     def __init__(
@@ -38,6 +40,7 @@ class Generation:
         sampler_factory: Callable[[int], BaseSampler],
         *,
         portfolio: Sequence[Config] = (),
+        lease: Lease | None = None,
     ) -> None:
         row = store.generations(study.id)[-1]
         self.number = row.number
@@ -48,7 +51,7 @@ class Generation:
         directions: list[Direction] = [
             "maximize" if objective.mode == "max" else "minimize" for objective in study.objective.objectives
         ]
-        self._mirror = Mirror(store.database, row.optuna_name, directions=directions)
+        self._mirror = Mirror(store.database, row.optuna_name, directions=directions, lease=lease)
         self._known: set[int] = set()
 
     def reconcile(self, rows: Sequence[TrialRow], records: Sequence[RecordRow] = ()) -> None:

@@ -1,7 +1,8 @@
 """An Optuna study twice: in the database, where dashboards look, and in memory, where samplers read it fast.
 
 A sampler draws in memory, and the trial reaches the database complete, in one transaction: a driver that is killed
-leaves no half-drawn trial there, and an ask costs one commit and not one for each dimension.
+leaves no half-drawn trial there, and an ask costs one commit and not one for each dimension. What a trial gains later
+is written together, when it ends. Every write holds only while the driver's lease does.
 """
 
 from __future__ import annotations
@@ -10,21 +11,29 @@ import random
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
-from functools import partial
-from typing import Any, Literal, TypeVar
+from copy import copy
+from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
 import optuna
-from optuna.exceptions import StorageInternalError, UpdateFinishedTrialError
+from optuna.exceptions import StorageInternalError
 from optuna.storages import InMemoryStorage, RDBStorage
 from optuna.trial import FrozenTrial, Trial
 from optuna.trial import TrialState as OptunaState
+from sqlalchemy import Connection
 from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 
 from gradfleet.errors import StoreError
+from gradfleet.study import optuna_rows
 from gradfleet.study.database import Database
+
+if TYPE_CHECKING:
+    from gradfleet.study.lease import Lease
 
 T = TypeVar("T")
 Direction = Literal["minimize", "maximize"]
+
+_SHOWN_EVERY = 1.0
+"""Seconds at most until a dashboard sees a report, while others come."""
 
 
 class Mirror:
@@ -32,12 +41,18 @@ class Mirror:
 
     Attributes:
         study: the copy in memory; its sampler may be set.
+
+    Args:
+        lease: that of the driver; None where only one program can write.
     """
 
     study: optuna.Study
 
-    def __init__(self, database: Database, name: str, *, directions: Sequence[Direction]) -> None:
+    def __init__(
+        self, database: Database, name: str, *, directions: Sequence[Direction], lease: Lease | None = None
+    ) -> None:
         self._database = database
+        self._lease = lease
         self._name = name
         self._directions = list(directions)
         self._storage = self._patiently(lambda: _open(database))
@@ -47,6 +62,8 @@ class Mirror:
 
     def load(self) -> None:
         """Copy the database's study into memory, trial by trial, with the same numbers."""
+        self._changed: dict[int, FrozenTrial] = {}
+        self._flushed = time.monotonic()
         trials = self._patiently(lambda: self._storage.get_all_trials(self._study_id))
         memory = InMemoryStorage()
         with _quiet():
@@ -74,6 +91,7 @@ class Mirror:
     @contextmanager
     def new_trial(self, given: dict[str, Any] | None) -> Iterator[Trial]:
         """A trial to suggest from, with the values of `given`; it is written to the database when the block ends."""
+        self.flush()
         if given is not None:
             self.study.enqueue_trial(given)
         trial = self.study.ask()
@@ -86,34 +104,50 @@ class Mirror:
 
     def finish_suggesting(self, orphan: FrozenTrial, suggest: Callable[[Trial], T]) -> T:
         """What `suggest` makes of a trial that the database has already; what it draws anew is written there."""
-        result = suggest(Trial(self.study, self._in_memory(orphan.number)))
-        drawn = self.trial(orphan.number)
-        for name in drawn.params.keys() - orphan.params.keys():
-            internal = drawn.distributions[name].to_internal_repr(drawn.params[name])
-            self._write(orphan.number, self._storage.set_trial_param, name, internal, drawn.distributions[name])
+        with self._changing(orphan.number):
+            result = suggest(Trial(self.study, self._in_memory(orphan.number)))
+        self.flush()
         return result
 
     def report(self, number: int, step: int, value: float) -> None:
-        self._memory.set_trial_intermediate_value(self._in_memory(number), step, value)
-        self._write(number, self._storage.set_trial_intermediate_value, step, value)
+        with self._changing(number):
+            self._memory.set_trial_intermediate_value(self._in_memory(number), step, value)
+        if time.monotonic() - self._flushed > _SHOWN_EVERY:
+            self.flush()
 
     def constrain(self, number: int, excesses: Mapping[str, float]) -> None:
         """Hand over by how much a running trial breaks each constraint; zero or less keeps it."""
         present = self.trial(number).constraints
         trial = Trial(self.study, self._in_memory(number))
-        for name in excesses.keys() - present.keys():
-            trial.set_constraint(name, excesses[name])
-        for key, value in self.trial(number).system_attrs.items():
-            if key.startswith("constraints"):
-                self._write(number, self._storage.set_trial_system_attr, key, value)
+        with self._changing(number):
+            for name in excesses.keys() - present.keys():
+                trial.set_constraint(name, excesses[name])
 
     def tell(self, number: int, state: OptunaState, values: list[float] | None) -> None:
-        before = self.trial(number).system_attrs
-        told = self.study.tell(number, values, state)
-        for key, value in told.system_attrs.items():
-            if before.get(key) != value:  # what a sampler noted for its next draw
-                self._write(number, self._storage.set_trial_system_attr, key, value)
-        self._write(number, self._storage.set_trial_state_values, told.state, told.values)
+        with self._changing(number):
+            self.study.tell(number, values, state)
+        self.flush()
+
+    def flush(self) -> None:
+        """Write what the trials have gained."""
+        changed, self._changed = self._changed, {}
+        self._flushed = time.monotonic()
+        changes = [(self._ids[number], before, self.trial(number)) for number, before in changed.items()]
+
+        def work(connection: Connection) -> None:
+            for change in changes:
+                optuna_rows.change_trial(connection, *change)
+
+        if changes:
+            self._write(work)
+
+    @contextmanager
+    def _changing(self, number: int) -> Iterator[None]:
+        """Remember the trial as the database has it."""
+        if number not in self._changed:
+            trial = self._changed[number] = copy(self.trial(number))
+            trial.params = dict(trial.params)  # Optuna adds to these in place
+        yield
 
     def _create(self) -> None:
         with _quiet():
@@ -122,20 +156,29 @@ class Mirror:
             )
 
     def _insert(self, number: int) -> None:
-        complete = self.trial(number)
-        trial_id = self._patiently(lambda: self._storage.create_new_trial(self._study_id, template_trial=complete))
-        by_number = partial(self._storage.get_trial_id_from_study_id_trial_number, self._study_id, number)
-        if self._patiently(by_number) != trial_id:
-            raise StoreError(f"Another program writes to the Optuna study {self._name!r}; end it and resume.")
-        self._ids[number] = trial_id
-        for key, value in self._memory.get_study_system_attrs(self._memory_id).items():
-            if self._noted.get(key) != value:  # what a sampler keeps for all of its trials
-                self._patiently(partial(self._storage.set_study_system_attr, self._study_id, key, value))
-                self._noted[key] = value
+        drawn = self.trial(number)
+        notes = self._memory.get_study_system_attrs(self._memory_id)
+        noted = {key: value for key, value in notes.items() if self._noted.get(key) != value}
 
-    def _write(self, number: int, write: Callable[..., object], *values: Any) -> None:
-        with suppress(UpdateFinishedTrialError):  # a retry of what had reached the database after all
-            self._patiently(lambda: write(self._ids[number], *values))
+        def work(connection: Connection) -> int:
+            last = optuna_rows.newest(connection, self._study_id)
+            if last is not None and optuna_rows.is_same(last, drawn):  # by a commit whose answer was lost
+                return int(last.trial_id)
+            if (-1 if last is None else last.number) != number - 1:
+                raise StoreError(f"Another program writes to the Optuna study {self._name!r}; end it and resume.")
+            optuna_rows.note_study(connection, self._study_id, noted)
+            return optuna_rows.add_trial(connection, self._study_id, drawn)
+
+        self._ids[number] = self._write(work)
+        self._noted |= noted
+
+    def _write(self, work: Callable[[Connection], T]) -> T:
+        def fenced(connection: Connection) -> T:
+            if self._lease is not None:
+                self._lease.check(connection)
+            return work(connection)
+
+        return self._database.write(fenced)
 
     def _in_memory(self, number: int) -> int:
         return self._memory.get_trial_id_from_study_id_trial_number(self._memory_id, number)
