@@ -21,12 +21,14 @@ $(STAMP): pyproject.toml constraints.txt
 	@touch $@
 
 # The one thing that tests use beside Python packages; without it those that need it are skipped.
-system:  ## PostgreSQL's server from Debian, where that can be installed
-	@if command -v apt-get >/dev/null && [ "$$(id -u)" = 0 ] && ! ls /usr/lib/postgresql/*/bin/initdb >/dev/null 2>&1; then \
-		echo "Installing PostgreSQL for the tests" >&2; \
+DEBIAN := postgresql slurmctld slurmd slurm-client munge
+
+system:  ## servers that the tests start themselves (PostgreSQL, Slurm) from Debian, where they can be installed
+	@if command -v apt-get >/dev/null && [ "$$(id -u)" = 0 ] && ! dpkg --status $(DEBIAN) >/dev/null 2>&1; then \
+		echo "Installing $(DEBIAN) for the tests" >&2; \
 		export DEBIAN_FRONTEND=noninteractive; \
-		{ apt-get update -qq && apt-get install -qq --no-install-recommends postgresql; } >/dev/null 2>&1 \
-			|| echo "PostgreSQL could not be installed: its tests are skipped." >&2; \
+		{ apt-get update -qq && apt-get install -qq --no-install-recommends $(DEBIAN); } >/dev/null 2>&1 \
+			|| echo "They could not be installed: their tests are skipped." >&2; \
 	fi
 
 lint: env  ## style, types and layers

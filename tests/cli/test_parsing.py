@@ -35,6 +35,7 @@ def test_the_verbs_are_these() -> None:
         "leaderboard",
         "note",
         "predict",
+        "render",
         "replay",
         "star",
         "sweep",

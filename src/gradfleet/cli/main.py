@@ -8,7 +8,7 @@ import typer
 from typer.core import TyperGroup
 
 import gradfleet
-from gradfleet.cli import doctor, exits, export, fit, leaderboard, predict, sweep, sweep_file, trials
+from gradfleet.cli import doctor, exits, export, fit, leaderboard, predict, render, sweep, sweep_file, trials
 from gradfleet.cli.options import examples
 
 
@@ -94,6 +94,15 @@ sweeps.command("stop", epilog=examples(*sweep.STOP_EXAMPLES))(sweep.stop)
 sweeps.command("cancel", epilog=examples(*sweep.CANCEL_EXAMPLES))(sweep.cancel)
 sweeps.command("delete", epilog=examples(*sweep.DELETE_EXAMPLES))(sweep.delete)
 app.add_typer(sweeps, name="sweep")
+
+renderers = typer.Typer(
+    rich_markup_mode=None,
+    no_args_is_help=True,
+    help="Print a sweep file as what another system runs.",
+    epilog=examples(*render.SLURM_EXAMPLES),
+)
+renderers.command("slurm", epilog=examples(*render.SLURM_EXAMPLES))(render.slurm)
+app.add_typer(renderers, name="render")
 
 
 def main() -> None:
