@@ -7,6 +7,7 @@ import inspect
 import secrets
 import time
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict
 from functools import partial
 from pathlib import Path
 from typing import Any, Self
@@ -42,6 +43,7 @@ from gradfleet.trials.model_recipe import ModelRecipe
 from gradfleet.trials.plan import Config
 from gradfleet.trials.recipe import Recipe
 from gradfleet.trials.recipes import TaskReference, by_value, pickle_reference, store_recipe
+from gradfleet.trials.repeated import names_of_means
 from gradfleet.trials.resources import Resources
 from gradfleet.trials.sources import sources_of
 
@@ -193,8 +195,11 @@ class AutoModel:
         store: str | Path | None = None,
         artifacts: str | None = None,
         resume: bool = False,
+        retry_failed: bool = False,
         seed: int = 0,
         keep: int = 5,
+        repeats: int = 1,
+        folds: int | None = None,
         stall: str | float | None = None,
         progress: bool = True,
     ) -> Study:
@@ -221,9 +226,14 @@ class AutoModel:
             store: a SQLite path or a database URL; `gradfleet.db` in the working folder when not given.
             artifacts: an fsspec URL for checkpoints; `gradfleet-artifacts/` beside the SQLite file when not given.
             resume: go on with the study of that name if it exists; without it an existing name is an error.
+                Trials that its end cut off before their first record run again.
+            retry_failed: let those that failed run again too, from their last checkpoint.
             keep: how many of the best trials keep their checkpoint, beside the default configuration's.
             stall: a trial on a cluster that reports no record for so long counts as hanging: it fails, and its worker
                 is replaced. When not given 20 times the longest wait that this sweep has seen, and 10 minutes at least.
+            repeats: train each configuration so often, with other seeds; the objective is the mean.
+            folds: train each configuration on so many folds of the data, each validated on the rows that the others
+                train on; the objective is the mean. A trial has `epochs` a run, and its model is that of its last run.
             progress: show the sweep on stderr.
 
         Raises:
@@ -240,9 +250,12 @@ class AutoModel:
             portfolio = Portfolio.of(self._whole_space, portfolio).within(self.space).configs
         with problems:
             limits = Budget.of(trials=trials, budget=budget, target=target, patience=patience)
+        objective = self.objective
+        with problems:
+            objective = self._repeated_objective(repeats, folds)
         with problems:
             settings = SweepSettings(
-                objective=self.objective,
+                objective=objective,
                 budget=limits,
                 epochs=epochs,
                 sampler=sampler,
@@ -252,6 +265,7 @@ class AutoModel:
                 cluster=cluster,
                 seed=seed,
                 keep=keep,
+                retry_failed=retry_failed,
                 stall=None if stall is None else seconds(stall, what="stall"),
             )
         with problems:
@@ -260,11 +274,13 @@ class AutoModel:
         view = SweepProgress(name, settings.objective, settings.budget, shown=progress)
         space = self.space
         where = artifacts_of(store, artifacts)
-        prepared = None if data is None else self._prepare(data, where, seed=seed, say=view.say)
+        parts = () if data is None else self._prepare(data, where, objective, seed=seed, folds=folds, say=view.say)
         executor = settings.executor()
         opened = Store.open(store)
         try:
-            study = self._study(opened, name, space, settings, where, prepared, resume=resume)
+            runs = {"repeats": repeats, "folds": [asdict(part) for part in parts] if folds else []}
+            prepared = parts[-1] if parts else None  # the data of the run whose model is kept
+            study = self._study(opened, name, space, settings, where, prepared, runs, resume=resume)
             opened.database.outage.say = view.say
             view.say(f"Study {name!r} in {opened.url}, until {settings.budget}.")
             return run_sweep(
@@ -293,15 +309,38 @@ class AutoModel:
         if missing:
             raise SettingError(missing)
 
-    def _prepare(self, data: Any, artifacts: str, *, seed: int, say: Callable[[str], None]) -> DataRef:
-        """Check, split and prepare the data, and the objective against what its records will hold."""
+    def _repeated_objective(self, repeats: int, folds: int | None) -> Aim:
+        """What the search is after, with as many runs a trial as repeats and folds make."""
+        problems = [f"repeats is at least 1, got {repeats}."] if repeats < 1 else []
+        if folds is not None and folds < 2:
+            problems.append(f"folds is at least 2, or None for the data's own validation part; got {folds}.")
+        if folds is not None and isinstance(self.recipe, FunctionRecipe):
+            problems.append("A training function brings its own data, so it makes its own folds; repeats= is for both.")
+        if problems:
+            raise SettingError(problems)
+        return aim(self.objective.objectives, self.objective.constraints, num_runs=repeats * (folds or 1))
+
+    def _prepare(
+        self,
+        data: Any,
+        artifacts: str,
+        objective: Aim,
+        *,
+        seed: int,
+        folds: int | None,
+        say: Callable[[str], None],
+    ) -> tuple[DataRef, ...]:
+        """Check, split and prepare the data, each fold of it; and the objective against what its records will hold."""
         dataset = data if isinstance(data, AutoDataset) else AutoDataset(data, seed=seed)
-        prepared = dataset.prepare(prepared_folder(artifacts))
-        for note in dataset.notes:
+        parts = (dataset,) if folds is None else dataset.folds(folds)
+        prepared = tuple(part.prepare(prepared_folder(artifacts)) for part in parts)
+        for note in parts[-1].notes:
             say(note)
         if isinstance(self.recipe, ModelRecipe):
-            names = self.recipe.record_names(prepared.open().facts)
-            missing = [] if names is None else [name for name in self.objective.metrics if name not in names]
+            names = self.recipe.record_names(prepared[-1].open().facts)
+            if names is not None and objective.num_runs > 1:
+                names = names_of_means(names, objective)
+            missing = [] if names is None else [name for name in objective.metrics if name not in names]
             if names is not None and missing:
                 raise SettingError([unknown_name("metric in the records", name, names) for name in missing])
         return prepared
@@ -329,13 +368,14 @@ class AutoModel:
         settings: SweepSettings,
         artifacts: str,
         prepared: DataRef | None,
+        runs: Mapping[str, Any],
         *,
         resume: bool,
     ) -> StudyRow:
         """The study of that name: the one that is there, when it may be resumed, else a new one."""
         place = f"{artifacts}/{name}"
-        spec = {
-            "objective": self.objective.to_json(),
+        spec: dict[str, Any] = {
+            "objective": settings.objective.to_json(),
             "space": space.to_json(),
             "search": settings.to_json(),
             "training": {"epochs": settings.epochs, **self._training()},
@@ -343,6 +383,8 @@ class AutoModel:
             "data": None if prepared is None else prepared.place,
             "facts": None if prepared is None else _facts(prepared),
         }
+        if settings.objective.num_runs > 1:
+            spec["runs"] = dict(runs)
         # The folder is named after content, split and preparation: the same rows split otherwise are other data.
         fingerprint = None if prepared is None else Path(prepared.place).name
         if resume and name in (study.name for study in store.studies()):

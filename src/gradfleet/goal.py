@@ -13,6 +13,9 @@ from gradfleet.objective import Mode, Objective
 SPREAD = ("std", "median", "min", "max")
 """What a repeated trial's record says of each metric beside its mean, as `val_accuracy_std` and so on."""
 
+OWN = "run_"
+"""Before the name of a metric: that of the last run of a repeated trial alone."""
+
 NUM_RUNS = "num_runs"
 """The metric that says how many runs of a trial a record is the mean of, where trials are repeated or folded."""
 

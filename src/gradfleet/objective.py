@@ -39,6 +39,16 @@ class Objective:
         return (self,)
 
     @property
+    def constraints(self) -> tuple[Any, ...]:
+        """None; a `Goal` may have some."""
+        return ()
+
+    @property
+    def num_runs(self) -> int:
+        """How many runs a trial has: one; a `Goal` may have more."""
+        return 1
+
+    @property
     def metrics(self) -> tuple[str, ...]:
         """Every metric that a record must have."""
         return (self.metric,)

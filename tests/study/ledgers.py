@@ -58,6 +58,7 @@ def open_ledger(
     sampler: str = "random",
     portfolio: Sequence[Config] = (),
     keep: int = 5,
+    retry_failed: bool = False,
     now: Callable[[], float] | None = None,
     watcher: Watcher | None = None,
 ) -> StudyLedger:
@@ -79,6 +80,7 @@ def open_ledger(
         budget=budget or Budget(trials=3),
         plan=TrialPlan(number=-1, config={}, objective=study.objective, epochs=epochs, deadline=deadline),
         keep=keep,
+        retry_failed=retry_failed,
         watcher=watcher,
         **({} if now is None else {"now": now}),
     )

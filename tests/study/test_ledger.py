@@ -356,7 +356,7 @@ def test_the_deadline_starts_nothing_more_and_a_second_later_ends_what_runs(
     ledger.close()
     assert [(row.state, row.reason) for row in store.trials(study.id)] == [
         ("PRUNED", "The time budget ended."),
-        ("FAIL", "The time budget ended."),
+        ("FAIL", "The time budget ended. It had 61 s; give it more time, at least as much again."),
     ]
 
 
@@ -404,7 +404,10 @@ def test_a_trial_that_the_time_budget_ends_is_pruned_or_failed_without_a_record(
     ledger.end(1)
     assert [(row.state, row.reason) for row in store.trials(study.id)] == [
         ("PRUNED", "The time budget ended."),
-        ("FAIL", "The time budget ended before its first record."),
+        (
+            "FAIL",
+            "The time budget ended before its first record. It had 60 s; give it more time, at least as much again.",
+        ),
     ]
 
 
@@ -693,3 +696,41 @@ def test_whoever_shows_the_sweep_hears_of_every_start_record_and_end(opened: Ope
     ledger = opened(watcher=Ear(), budget=Budget(trials=2), epochs=1)
     InlineExecutor().run(Curve(), ledger)
     assert heard == ["0 starts", "0 epoch 1", "0 COMPLETE", "1 starts", "1 epoch 1", "1 COMPLETE"]
+
+
+@pytest.mark.row_part("SE9")
+def test_a_trial_cut_off_before_its_first_record_runs_in_the_next_sweep_and_a_failed_one_when_asked(
+    store: Store, lease: Lease, study: StudyRow
+) -> None:
+    clock = Clock()
+    first = open_ledger(store, lease, deadline=1010.0, now=clock)
+    broken, cut = begun(first), begun(first)
+    first.record(broken.number, accuracy(0.5), None)
+    first.end(broken.number, error="Traceback\nValueError: it broke")
+    clock.time = 1012.0
+    first.end(cut.number)
+    first.close()
+    assert store.trial(study.id, cut.number).reason == (
+        "The time budget ended before its first record. It had 12 s; give it more time, at least as much again."
+    )
+    second = open_ledger(store, lease)
+    again = begun(second)
+    assert (again.number, again.config, again.seed) == (cut.number, cut.config, cut.seed)
+    second.record(again.number, accuracy(0.7), None)
+    second.record(again.number, accuracy(0.8, 2), None)
+    second.end(again.number)
+    assert store.trial(study.id, cut.number).state == "COMPLETE"
+    assert store.trial(study.id, broken.number).state == "FAIL"
+    second.close()
+    third = open_ledger(store, lease, retry_failed=True)
+    retried = begun(third)
+    assert (retried.number, retried.config, retried.recorded) == (broken.number, broken.config, 1)
+    third.record(retried.number, accuracy(0.9, 2), None)
+    third.end(retried.number)
+    rows = store.trials(study.id)
+    assert [(row.state, row.epochs, row.attempts, row.reason, row.traceback) for row in rows[:2]] == [
+        ("COMPLETE", 2, 2, None, None),
+        ("COMPLETE", 2, 2, None, None),
+    ]
+    third.close()
+    assert [theirs.value for theirs in optuna_trials(store)] == [None, None, 0.8, 0.9]

@@ -102,7 +102,7 @@ def fold(
     then the folds are as alike as the groups allow.
 
     Raises:
-        DataError: there are fewer rows or groups than folds, or a class has a single row.
+        DataError: there are fewer rows, rows of a class, or groups than folds.
     """
     random = np.random.default_rng(seed)
     if groups is not None:
@@ -119,8 +119,11 @@ def _dealt_rows(classes: npt.NDArray[Any], of: int, random: np.random.Generator)
     folds, dealt = np.empty(len(classes), np.int64), 0
     for one in np.unique(classes):
         rows = random.permutation(np.flatnonzero(classes == one))
-        if len(rows) < 2:
-            raise DataError(f"A class needs at least two rows to be in every fold's training rows; {one} has one.")
+        if len(rows) < of:
+            raise DataError(
+                f"{of} folds need at least {of} rows of each class, one to validate in each; {one} has {len(rows)}. "
+                "Take fewer folds, or add rows of it."
+            )
         folds[rows] = (dealt + np.arange(len(rows))) % of
         dealt += len(rows)
     return folds

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 from functools import partial
@@ -14,6 +15,7 @@ from gradfleet.search.samplers import make_sampler
 from gradfleet.search.space import SearchSpace
 from gradfleet.study.aimed_scheduler import AimedScheduler
 from gradfleet.study.budget import Budget
+from gradfleet.study.forecast import Forecaster, earlier_pace
 from gradfleet.study.generation import Generation
 from gradfleet.study.interrupt import two_stage_interrupt
 from gradfleet.study.lease import Lease
@@ -25,9 +27,12 @@ from gradfleet.study.schedulers.names import SchedulerChoice, scheduler_options
 from gradfleet.study.store import Store
 from gradfleet.study.study import Study
 from gradfleet.study.view import BestTrial
+from gradfleet.study.watcher import Watcher
 from gradfleet.trials.executor import Executor, InlineExecutor
+from gradfleet.trials.model_recipe import EPOCH_PART
 from gradfleet.trials.plan import Config, TrialPlan
 from gradfleet.trials.recipe import Recipe
+from gradfleet.trials.repeated import repeated
 from gradfleet.trials.resources import Resources
 
 TEARDOWN = 1.0
@@ -53,6 +58,7 @@ class SweepSettings:
     cluster: str | None = None
     seed: int = 0
     keep: int = 5
+    retry_failed: bool = False
     stall: float | None = None
     portfolio: Sequence[Config] = ()
 
@@ -84,13 +90,18 @@ class SweepSettings:
     def _counts(self) -> tuple[tuple[str, int], ...]:
         return ("epochs", self.epochs), ("keep", self.keep)
 
+    @property
+    def trial_epochs(self) -> int:
+        """Of all runs of one trial."""
+        return self.epochs * self.objective.num_runs
+
     def sampler_for(self, number: int = 0) -> Any:
         return make_sampler(self.sampler, seed=self.seed, number=number)
 
     def new_scheduler(self, space: SearchSpace) -> Scheduler:
         course = Course(
             objective=self.objective.objectives[0],
-            epochs=self.epochs,
+            epochs=self.trial_epochs,
             space=space,
             seed=self.seed,
             trials=self.budget.trials,
@@ -100,7 +111,7 @@ class SweepSettings:
 
     def _check_scheduler(self) -> None:
         options = scheduler_options(self.scheduler)
-        if found := options.problems(epochs=self.epochs, trials=self.budget.trials):
+        if found := options.problems(epochs=self.trial_epochs, trials=self.budget.trials):
             raise SettingError(found)
 
     def executor(self) -> Executor:
@@ -139,12 +150,14 @@ def run_sweep(
         NoUsableTrialError: every trial failed; the most frequent cause is in the message.
         KeyboardInterrupt: Ctrl-C came before any trial had a result.
     """
+    earlier = earlier_pace(store, study)
+    watcher = Forecaster(view, settings.budget, say=view.say, started=started, earlier=earlier)
     with Lease.acquire(store, study, say=view.say) as lease:
-        ledger = _open_ledger(space, settings, store=store, lease=lease, data=data, started=started, watcher=view)
+        ledger = _open_ledger(space, settings, store=store, lease=lease, data=data, started=started, watcher=watcher)
         with two_stage_interrupt(ledger, view.say) as interrupts:
             try:
                 with view:
-                    executor.run(recipe, ledger)
+                    executor.run(repeated(recipe, study.spec), ledger)
             except BaseException:
                 ledger.abandon()
                 raise
@@ -160,10 +173,20 @@ def run_sweep(
     return finished
 
 
+def _too_short(best: BestTrial) -> str:
+    """What a budget lacked that ended within the first epoch of the best trial; else nothing."""
+    part, took = best.metrics.get(EPOCH_PART, 1.0), best.metrics.get("train_seconds", 0.0)
+    if part >= 1:
+        return ""
+    lacking = max(1, math.ceil(took * (1 - part) / part))
+    return f"The budget was too short for one epoch, {part:.0%} of it were trained: give at least {lacking} s more. "
+
+
 def _found(study: Study, best: BestTrial) -> str:
     """What a search has found, in a sentence or two."""
     objective = study.objective
     found = f"Best: trial {best.number} with {objective.metric} {best.value:.4f} after epoch {best.epoch}."
+    found = _too_short(best) + found
     if not best.feasible:
         broken = [name for name, excess in objective.excesses(best.metrics).items() if excess > 0]
         return f"No trial keeps all constraints; this one, nearest to them, breaks {' and '.join(broken)}. {found}"
@@ -180,7 +203,7 @@ def _open_ledger(
     lease: Lease,
     data: DataRef | None,
     started: float,
-    watcher: SweepProgress,
+    watcher: Watcher,
 ) -> StudyLedger:
     seconds = settings.budget.seconds
     plan = TrialPlan(
@@ -188,7 +211,7 @@ def _open_ledger(
         config={},
         objective=settings.objective,
         data=data,
-        epochs=settings.epochs,
+        epochs=settings.trial_epochs,
         deadline=None if seconds is None else started + max(seconds - TEARDOWN, 0.5 * seconds),
         threads=settings.resources.threads,
         study=lease.study.name,
@@ -202,6 +225,7 @@ def _open_ledger(
         budget=settings.budget,
         plan=plan,
         keep=settings.keep,
+        retry_failed=settings.retry_failed,
         stall=settings.stall,
         watcher=watcher,
     )

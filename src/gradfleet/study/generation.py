@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from optuna.samplers import BaseSampler
 from optuna.trial import TrialState as OptunaState
 
-from gradfleet.errors import StoreError
+from gradfleet.errors import SpaceError, StoreError
 from gradfleet.search.space import SearchSpace
 from gradfleet.study.lease import Lease
 from gradfleet.study.mirror import Direction, Mirror
@@ -93,6 +93,17 @@ class Generation:
         self._mirror.study.sampler = self._make_sampler(number)
         asked = self._adopt(space, given) or self._new(space, given)
         self._known.add(asked[0])
+        return asked
+
+    def again(self, space: SearchSpace, number: int, config: Config) -> int | None:
+        """A new trial of Optuna's for one of ours that failed; None where its configuration is of another space."""
+        try:
+            given = space.validate(config)
+        except SpaceError:
+            return None
+        self._mirror.study.sampler = self._make_sampler(number)
+        asked, _ = self._new(space, given)
+        self._known.add(asked)
         return asked
 
     def report(self, optuna_number: int, epoch: int, value: float) -> None:

@@ -65,6 +65,14 @@ def note_stop(connection: Connection, study: StudyRow, number: int, state: Trial
     connection.execute(_running(study, number).values(stopping=state, reason=reason))
 
 
+def reopen(connection: Connection, study: StudyRow, number: int, *, optuna_number: int, generation: int) -> None:
+    """A failed trial runs again, under another number of Optuna's, with the records that it has."""
+    again: dict[str, Any] = {"optuna_number": optuna_number, "generation": generation, "state": "RUNNING"}
+    again |= dict.fromkeys(("stopping", "reason", "traceback", "ended"))
+    failed = (trials.c.study_id == study.id, trials.c.number == number, trials.c.state == "FAIL")
+    connection.execute(update(trials).where(*failed).values(again))
+
+
 def end_trial(
     connection: Connection,
     study: StudyRow,

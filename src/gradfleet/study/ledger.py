@@ -50,6 +50,7 @@ class StudyLedger:
             Its `deadline` is the sweep's.
         keep: how many of the best trials keep their checkpoint after the sweep.
         stall: seconds without a record after which a trial counts as hanging; None as `Vigil` has it.
+        retry_failed: let trials that failed in earlier sweeps run again, from their last checkpoint.
         now: the clock, in Unix seconds.
     """
 
@@ -66,6 +67,7 @@ class StudyLedger:
         keep: int = 5,
         watcher: Watcher | None = None,
         stall: float | None = None,
+        retry_failed: bool = False,
         now: Callable[[], float] = time.time,
     ) -> None:
         self._store = store
@@ -77,10 +79,12 @@ class StudyLedger:
         self._plan = plan
         self._keep = keep
         self._watcher = watcher
+        self._retry_failed = retry_failed
         self._vigil = Vigil(stall)
         self._spool = Spool(self._study, store=store.url)
         self._spending = Spending(budget, plan.objective)
         self._steering = Steering(store, lease, self._spending, deadline=plan.deadline, now=now)
+        self._now = now
         self._artifacts = Artifacts(self._study.artifacts)
         self._fatal: SettingError | None = None
         self._numbers: set[int] = set()
@@ -99,6 +103,8 @@ class StudyLedger:
         trials = self._store.trials(self._study.id)
         records = self._store.records(self._study.id)
         self._generation.reconcile(trials, records)
+        if self._reopen(trials):
+            trials = self._store.trials(self._study.id)
         self._numbers = {trial.number for trial in trials}
         histories: dict[int, list[RecordRow]] = {trial.number: [] for trial in trials}
         verdicts = dict.fromkeys(histories, Verdict.GO_ON)
@@ -118,6 +124,17 @@ class StudyLedger:
         self._store.set_state(self._lease, "running")
         if self._watcher:
             self._watcher.gone_on_with(*self._store.standings(self._study.id))
+
+    def _reopen(self, trials: Sequence[TrialRow]) -> bool:
+        """Let run again what a sweep's end cut off before its first record and, if asked to, all that failed."""
+        failed = [trial for trial in trials if trial.state == "FAIL"]
+        again = [trial for trial in failed if self._retry_failed or trial.stopping == "FAIL"]
+        for trial in again:
+            optuna_number = self._generation.again(self._space, trial.number, trial.config)
+            if optuna_number is not None:
+                generation = self._generation.number
+                self._store.reopen(self._lease, trial.number, optuna_number=optuna_number, generation=generation)
+        return bool(again)
 
     def _hand_in(self) -> None:
         """What an earlier driver could not write."""
@@ -170,6 +187,7 @@ class StudyLedger:
         self._handed_out.discard(number)
         self._free_workers = max(0, self._free_workers - 1)
         self._vigil.begins(number)
+        live.begun = self._now()
         if live.stored:
             self._store.note_attempt(self._lease, number)
         else:
@@ -209,10 +227,10 @@ class StudyLedger:
             self._settle(number, "FAIL", reason=live.problem)
         elif error is not None:
             self._settle(number, "FAIL", reason=_raised(error), traceback=error)
+        elif live.last is None and self._steering.out_of_time:
+            self._cut_off(number, "The time budget ended before its first record.")
         elif live.last is None:
-            out_of_time = "The time budget ended before its first record."
-            silent = "It ended without reporting a record."
-            self._settle(number, "FAIL", reason=out_of_time if self._steering.out_of_time else silent)
+            self._settle(number, "FAIL", reason="It ended without reporting a record.")
         elif live.stopped:
             self._settle(number, "PRUNED")
         elif not live.has_all_epochs and self._steering.out_of_time:
@@ -360,8 +378,18 @@ class StudyLedger:
             self._generation.tell(live.optuna_number, "FAIL")
         elif live.stopped or live.has_all_epochs:
             self.end(number)
+        elif live.last is None:
+            self._cut_off(number, self._steering.reason)
         else:
-            self._settle(number, "PRUNED" if live.last else "FAIL", reason=self._steering.reason)
+            self._settle(number, "PRUNED", reason=self._steering.reason)
+
+    def _cut_off(self, number: int, reason: str) -> None:
+        """The sweep ends before the trial's first record, by no fault of its own: the next sweep tries it again."""
+        if self._steering.out_of_time:
+            had = self._now() - self._live[number].begun
+            reason += f" It had {had:.0f} s; give it more time, at least as much again."
+        self._store.note_stop(self._lease, number, "FAIL", reason)
+        self._settle(number, "FAIL", reason=reason)
 
     def _settle(
         self, number: int, state: TrialState, *, reason: str | None = None, traceback: str | None = None

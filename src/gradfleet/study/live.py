@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 from gradfleet.study.rows import RecordRow, TrialRow
 from gradfleet.training.history import EpochRecord
@@ -26,6 +26,7 @@ class LiveTrial:
         best_checkpoint: of the best record that has one.
         stopped: it was told to end; it is PRUNED then.
         problem: why it fails whatever it does.
+        begun: when this attempt of it began, in Unix seconds.
         deaths: how many workers have died under it in this driver's time.
     """
 
@@ -40,12 +41,14 @@ class LiveTrial:
     _best_kept: Rank | None = None
     stopped: bool = False
     problem: str | None = None
+    begun: float = 0.0
     deaths: int = 0
+    _history: list[EpochRecord] = field(default_factory=list)
 
     @classmethod
     def of_row(cls, plan: TrialPlan, trial: TrialRow, history: Sequence[RecordRow]) -> LiveTrial:
         """A trial that an earlier driver left running."""
-        live = cls(plan, trial.optuna_number, stored=True, stopped=trial.stopping is not None)
+        live = cls(plan, trial.optuna_number, stored=True, stopped=trial.stopping == "PRUNED")
         for row in history:
             live.note(row.record, row.checkpoint)
         return live
@@ -61,6 +64,8 @@ class LiveTrial:
         """
         rank, value = self.plan.objective.rank(record.metrics), self.plan.objective.value(record.metrics)
         self.last = record
+        if self.plan.objective.num_runs > 1:
+            self._history.append(record)
         if not math.isnan(value) and (self.best is None or rank < self.best):
             self.best, self.best_metrics = rank, record.metrics
         if checkpoint is None:
@@ -77,5 +82,6 @@ class LiveTrial:
     def go_on(self) -> TrialPlan:
         """The plan of its next attempt: it resumes from its last checkpoint."""
         recorded = 0 if self.last is None else self.last.epoch
-        self.plan = replace(self.plan, resume=self.last_checkpoint, best=self.best, recorded=recorded)
+        history = tuple(self._history)
+        self.plan = replace(self.plan, resume=self.last_checkpoint, best=self.best, recorded=recorded, history=history)
         return self.plan

@@ -78,6 +78,7 @@ def replay(
     if trial.value is None:
         raise NotFoundError(f"Trial {trial.number} has no value that could come out again: {trial.state}.")
     from gradfleet.training.seeding import untouched_generators  # imports torch, which a leaderboard can do without
+    from gradfleet.trials.repeated import repeated
     from gradfleet.trials.run import run_trial
 
     artifacts = Artifacts(study.artifacts)
@@ -85,7 +86,7 @@ def replay(
     artifacts.delete(place)
     keeping = _Keeping(study.objective, artifacts, trial.epochs, say, History())
     with untouched_generators():
-        error = run_trial(recipe, _plan(study, trial, place), keeping)
+        error = run_trial(repeated(recipe, study.spec), _plan(study, trial, place), keeping)
     if error is not None or keeping.best is None:
         raise ExecutionError(f"Trial {trial.number} could not be trained again:\n{error or 'it reported no record.'}")
     metrics = keeping.best.metrics
@@ -111,7 +112,7 @@ def _plan(study: StudyRow, trial: TrialRow, place: str) -> TrialPlan:
         objective=study.objective,
         data=None if where is None else DataRef(read_prepared(Path(where)).fingerprint, where),
         seed=trial.seed,
-        epochs=study.spec["search"]["epochs"],
+        epochs=study.spec["search"]["epochs"] * study.objective.num_runs,
         threads=Resources(**study.spec["search"]["resources"]).threads,
         checkpoints=place,
         study=study.name,

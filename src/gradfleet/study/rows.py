@@ -61,7 +61,8 @@ class TrialRow:
     """A trial.
 
     Attributes:
-        stopping: the state that it will end with, noted before it ended; None while nobody has stopped it.
+        stopping: PRUNED where it was told to stop, noted before it ended; FAIL where the sweep ended before its first
+            record; None while neither has happened.
         attempts: how often it was started, the first time included.
         epochs: the last epoch that was recorded; 0 before the first.
         value: the objective in the best record; None while no record has a number there.

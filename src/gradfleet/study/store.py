@@ -205,6 +205,7 @@ class Store:
         # What a spec says of its training, where it says anything: other code or settings under one name would make
         # the checkpoints of one study mean two things.
         stored["training"], given["training"] = study.spec.get("training"), spec.get("training")
+        stored["runs"], given["runs"] = study.spec.get("runs"), spec.get("runs")
         check_match(name, stored, given)
         return study
 
@@ -255,6 +256,11 @@ class Store:
         """
         outcome = {"reason": reason, "traceback": traceback}
         return self.fenced(lease, lambda conn: journal.end_trial(conn, lease.study, number, state, **outcome))
+
+    def reopen(self, lease: Lease, number: int, *, optuna_number: int, generation: int) -> None:
+        """Let a failed trial run again; its records stay, and its Optuna trial is a new one."""
+        origin = {"optuna_number": optuna_number, "generation": generation}
+        self.fenced(lease, lambda connection: journal.reopen(connection, lease.study, number, **origin))
 
     def forget_checkpoints(self, lease: Lease, addresses: Iterable[str]) -> None:
         """Records whose checkpoint was deleted keep their numbers and lose its address."""

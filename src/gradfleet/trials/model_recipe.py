@@ -35,6 +35,10 @@ CHECKPOINT_EVERY = 10.0
 """Seconds after which a trial that does not improve writes a checkpoint all the same, to be resumed from."""
 
 
+EPOCH_PART = "epoch_part"
+"""The metric of a record whose epoch a time budget cut short: how much of its training was done, below 1."""
+
+
 @dataclass(frozen=True)
 class ModelRecipe:
     """Builds the network that a config names, compiles a Model with the rest of the config, and trains that.
@@ -58,12 +62,13 @@ class ModelRecipe:
         model = self.build(plan.config, data.facts)
         model.micro_batch.rows = plan.micro_batch
         keeper = _Keeper(plan, extra={"config": dict(plan.config), "facts": data.facts.to_json()})
+        limits = [] if plan.deadline is None else [TimeLimit(plan.deadline)]
         epochs = model.epochs(
             data.train,
             data.validation,
             epochs=plan.epochs,
             batch_size=self._batch_size(plan.config),
-            callbacks=self._callbacks(plan),
+            callbacks=[*self._callbacks(plan), *limits],
             seed=plan.seed,
             resume=None if plan.resume is None else checkpoints.fetch(plan.resume),
         )
@@ -71,7 +76,8 @@ class ModelRecipe:
         with closing(epochs):  # a trial that is stopped ends its fit too: trackers are closed, listeners told
             for record in epochs:
                 measured = measured or costs(model, data.validation)
-                metrics = {**measured, **record.metrics}
+                part = min((limit.part for limit in limits if limit.part is not None), default=1.0)
+                metrics = {**measured, **({EPOCH_PART: part} if part < 1 else {}), **record.metrics}
                 report(replace(record, metrics=metrics), keeper.keep(model, record.epoch, metrics))
 
     def load(self, checkpoint: Path) -> ModelPredictor:
@@ -116,11 +122,12 @@ class ModelRecipe:
         return int(self.tuner.setting(config, "batch_size", self.batch_size))
 
     def _callbacks(self, plan: TrialPlan) -> list[Callback]:
+        name = f"trial-{plan.number}" if plan.run is None else f"trial-{plan.number}-run-{plan.run}"
         callbacks = [*(make() for make in self.callbacks), *self.tuner.callbacks(plan.config)]
         for callback in callbacks:
             if isinstance(callback, Tracker):
-                callback.run = Run(group=plan.study, name=f"trial-{plan.number}", config=plan.config)
-        return callbacks if plan.deadline is None else [*callbacks, TimeLimit(plan.deadline)]
+                callback.run = Run(group=plan.study, name=name, config=plan.config)
+        return callbacks
 
 
 def _optimizers(choices: Sequence[OptimizerChoice]) -> dict[str, Any]:

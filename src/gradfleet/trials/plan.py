@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from gradfleet.data.prepared import DataRef
 from gradfleet.goal import Aim
+from gradfleet.training.history import EpochRecord
 
 Value = str | int | float | bool | None
 Config = Mapping[str, Value]
@@ -32,6 +33,8 @@ class TrialPlan:
         micro_batch: rows that go through the network at once, as trials before found out that ran out of memory; None
             for whole batches.
         recorded: the last epoch that they recorded; what is reported of it and of those before it is not kept again.
+        history: all that they recorded, where a trial has several runs; else empty.
+        run: which run of the trial this is, from 0; None where it has one.
     """
 
     number: int
@@ -48,3 +51,5 @@ class TrialPlan:
     recorded: int = 0
     study: str = "study"
     micro_batch: int | None = None
+    history: tuple[EpochRecord, ...] = ()
+    run: int | None = None

@@ -13,6 +13,10 @@ class TimeLimit(Callback):
 
     The epoch that is cut short gives no record, unless the model has none yet: then it is validated, so that there is
     something to use.
+
+    Attributes:
+        part: how much of the epoch's training was done when the limit came, from 0 to 1; None while it has not, or
+            where nobody knows how many batches an epoch has.
     """
 
     priority = 60
@@ -20,6 +24,7 @@ class TimeLimit(Callback):
 
     def __init__(self, deadline: float) -> None:
         self.deadline = deadline
+        self.part: float | None = None
 
     def on_epoch_start(self, context: Context) -> None:
         if len(context.history) > 0:  # a first epoch trains at least one batch
@@ -27,6 +32,8 @@ class TimeLimit(Callback):
 
     def on_batch_end(self, context: Context) -> None:
         self._check(context)
+        if context.stop_reason is not None and self.part is None and context.num_batches:
+            self.part = context.batch_number / context.num_batches
 
     def on_validation_batch_end(self, context: Context) -> None:
         self._check(context)

@@ -1,0 +1,197 @@
+"""What a sweep will come to: how many trials in its time, or how long its trials take, each as an interval."""
+
+from __future__ import annotations
+
+import math
+import statistics
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from gradfleet.study.budget import Budget
+from gradfleet.study.rows import RecordRow, StudyRow, TrialRow
+from gradfleet.study.store import Store
+from gradfleet.study.watcher import Watcher
+from gradfleet.training.history import EpochRecord
+from gradfleet.trials.plan import Config
+
+DRIFT = 0.15
+"""How far, of its mean, the pace of later trials wanders off that of the first: a search moves on to other sizes, and
+a scheduler has more to compare with."""
+
+_WIDTH = 1.7  # standard deviations to each side, for an interval that holds in 8 of 10 sweeps and more
+_FIRST = 5  # trials that a forecast takes, and twice as many as run side by side
+_ENOUGH = 3  # trials that do when much of the time is gone
+_LATE = 0.25  # of the time
+_UNITS = ((3600, "h"), (60, "min"), (1, "s"))
+
+
+@dataclass(frozen=True, slots=True)
+class Pace:
+    """So many trials in so many seconds.
+
+    Attributes:
+        trials: may be a fraction: one that runs counts half.
+        variation: the deviation of their durations as a part of the mean.
+        seen: how many durations that was computed from.
+    """
+
+    trials: float
+    seconds: float
+    variation: float
+    seen: int
+
+    @classmethod
+    def of(cls, durations: Sequence[float], *, trials: float, seconds: float) -> Pace:
+        mean = statistics.fmean(durations)
+        variation = statistics.pstdev(durations) / mean if mean > 0 else 0.0
+        return cls(trials, max(seconds, 1e-9), variation, len(durations))
+
+    def trials_in(self, seconds: float) -> tuple[int, int]:
+        """At least and at most so many trials in that time."""
+        expected = self.trials * seconds / self.seconds
+        spread = expected * self._spread(expected)
+        return math.floor(max(0.0, expected - spread)), math.ceil(expected + spread)
+
+    def seconds_for(self, trials: float) -> tuple[float, float]:
+        """At least and at most so much time for so many trials."""
+        expected = trials * self.seconds / self.trials
+        spread = expected * self._spread(trials)
+        return max(0.0, expected - spread), expected + spread
+
+    def _spread(self, trials: float) -> float:
+        """Of the mean of so many trials, as a part of it: what was seen varies, what comes varies, and it drifts."""
+        return _WIDTH * math.hypot(self.variation * math.sqrt(1 / self.seen + 1 / max(trials, 1.0)), DRIFT)
+
+
+@dataclass(frozen=True, slots=True)
+class Forecast:
+    """The sentence's parts: trials and seconds in all, each at least and at most, and from what they were told."""
+
+    trials: tuple[int, int]
+    seconds: tuple[float, float]
+    source: str
+
+    def __str__(self) -> str:
+        low, high = self.trials
+        trials = f"{low} trials" if low == high else f"{low}-{high} trials"
+        return f"Forecast: about {trials} in {_span(*self.seconds)}, told from {self.source}."
+
+    @classmethod
+    def of(cls, pace: Pace, budget: Budget, *, trials: int, running: int = 0, elapsed: float, source: str) -> Forecast:
+        """From `trials` that have begun after `elapsed` seconds, some of them `running`, and the pace of what comes."""
+        low, high = trials, trials
+        seconds = (elapsed, elapsed)
+        if budget.trials is not None:
+            low = high = max(trials, budget.trials)
+            more = pace.seconds_for(low - trials + running / 2)
+            seconds = elapsed + more[0], elapsed + more[1]
+        if budget.seconds is not None and (budget.trials is None or seconds[1] > budget.seconds):
+            more_trials = pace.trials_in(max(0.0, budget.seconds - elapsed))
+            most = math.inf if budget.trials is None else high
+            low, high = (int(min(trials + more, most)) for more in more_trials)
+            seconds = (min(seconds[0], budget.seconds) if budget.trials is not None else budget.seconds), budget.seconds
+        return cls((low, high), seconds, source)
+
+
+class Forecaster:
+    """A `Watcher` in front of another one: says what the sweep will come to, once its first trials have shown it.
+
+    Args:
+        say: takes the sentence.
+        started: when the sweep's time began, in Unix seconds.
+        earlier: the pace and the name of an earlier study of the same search; it is told from that before the start.
+        now: the clock, in Unix seconds.
+    """
+
+    def __init__(
+        self,
+        watcher: Watcher,
+        budget: Budget,
+        *,
+        say: Callable[[str], None],
+        started: float,
+        earlier: tuple[Pace, str] | None = None,
+        now: Callable[[], float] = time.time,
+    ) -> None:
+        self.forecast: Forecast | None = None
+        self._watcher = watcher
+        self._budget = budget
+        self._say = say
+        self._started = started
+        self._now = now
+        self._begun: dict[int, float] = {}
+        self._durations: list[float] = []
+        self._before = 0
+        self._first: float | None = None
+        self._side_by_side = 1
+        self._earlier = earlier
+
+    def gone_on_with(self, trials: Sequence[TrialRow], best: Mapping[int, RecordRow]) -> None:
+        self._watcher.gone_on_with(trials, best)
+        self._before = sum(trial.state != "RUNNING" for trial in trials)
+        if self._earlier is not None:
+            pace, name = self._earlier
+            self._tell(pace, self._before, 0, f"study {name!r}")
+
+    def started(self, number: int, config: Config) -> None:
+        self._begun[number] = now = self._now()
+        self._first = now if self._first is None else self._first
+        self._side_by_side = max(self._side_by_side, len(self._begun))
+        self._watcher.started(number, config)
+
+    def recorded(self, number: int, record: EpochRecord) -> None:
+        self._watcher.recorded(number, record)
+
+    def ended(self, trial: TrialRow) -> None:
+        self._watcher.ended(trial)
+        if trial.number in self._begun:
+            self._durations.append(self._now() - self._begun.pop(trial.number))
+        if self.forecast is None and self._is_enough():
+            assert self._first is not None, "a trial that ends has begun"
+            ended, running = len(self._durations), len(self._begun)
+            seconds = self._now() - self._first
+            pace = Pace.of(self._durations, trials=ended + running / 2, seconds=seconds)
+            self._tell(pace, self._before + ended + running, running, f"the first {ended} trials")
+
+    def _is_enough(self) -> bool:
+        if len(self._durations) >= max(_FIRST, 2 * self._side_by_side):
+            return True
+        limit = math.inf if self._budget.seconds is None else _LATE * self._budget.seconds
+        return len(self._durations) >= _ENOUGH and self._now() - self._started > limit
+
+    def _tell(self, pace: Pace, trials: int, running: int, source: str) -> None:
+        if self._budget.trials is None and self._budget.seconds is None:
+            return
+        elapsed = self._now() - self._started
+        counts = {"trials": trials, "running": running}
+        self.forecast = Forecast.of(pace, self._budget, **counts, elapsed=elapsed, source=source)
+        self._say(str(self.forecast))
+
+
+def earlier_pace(store: Store, study: StudyRow) -> tuple[Pace, str] | None:
+    """The pace and the name of the latest other study that searched the same in the same way; None without one."""
+    for other in reversed(store.studies()):
+        if other.id == study.id or _manner(other) != _manner(study):
+            continue
+        ended = [(trial.started, trial.ended) for trial in store.trials(other.id) if trial.ended is not None]
+        if len(ended) >= _FIRST:
+            seconds = max(end for _, end in ended) - min(start for start, _ in ended)
+            return Pace.of([end - start for start, end in ended], trials=len(ended), seconds=seconds), other.name
+    return None
+
+
+def _manner(study: StudyRow) -> list[Any]:
+    """What decides how long a study's trials take: data, space, training and what one may use of a machine."""
+    search = study.spec.get("search", {})
+    told = [study.spec.get(part) for part in ("space", "training", "runs")]
+    return [study.fingerprint, *told, search.get("scheduler"), search.get("resources"), search.get("cluster")]
+
+
+def _span(low: float, high: float) -> str:
+    """A time, or from one to another, in the unit that suits the longer."""
+    unit, name = next((unit, name) for unit, name in _UNITS if high >= 2 * unit or unit == 1)
+    digits = 0 if high >= 10 * unit or unit == 1 else 1
+    texts = [f"{value / unit:.{digits}f}".removesuffix(".0") for value in (low, high)]
+    return f"{texts[1]} {name}" if texts[0] == texts[1] else f"{texts[0]}-{texts[1]} {name}"

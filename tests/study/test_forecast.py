@@ -1,0 +1,125 @@
+"""The forecast: what it says, from what, and how often it is right."""
+
+from __future__ import annotations
+
+import heapq
+import random
+from collections.abc import Callable
+from dataclasses import replace
+
+import pytest
+
+from gradfleet.study.budget import Budget
+from gradfleet.study.forecast import Forecast, Forecaster, Pace
+from gradfleet.study.rows import TrialRow
+from tests.study.ledgers import Clock
+
+ENDED = TrialRow(
+    **dict.fromkeys(TrialRow.__dataclass_fields__),  # type: ignore[arg-type]
+)
+
+
+class Nobody:
+    """A watcher that looks away."""
+
+    def gone_on_with(self, trials: object, best: object) -> None: ...
+    def started(self, number: int, config: object) -> None: ...
+    def recorded(self, number: int, record: object) -> None: ...
+    def ended(self, trial: object) -> None: ...
+
+
+def sweep(budget: Budget, duration: Callable[[int], float], *, workers: int = 2) -> tuple[Forecast | None, int, float]:
+    """A simulated sweep: what was forecast, how many trials it had, and how long it took."""
+    clock = Clock(0.0)
+    forecaster = Forecaster(Nobody(), budget, say=lambda _: None, started=0.0, now=clock)
+    clock.time, begun = 3.0, 0
+    running: list[tuple[float, int]] = []
+    limit = budget.seconds or float("inf")
+    while True:
+        while len(running) < workers and clock.time < limit and begun < (budget.trials or 10**9):
+            forecaster.started(begun, {})
+            heapq.heappush(running, (clock.time + duration(begun), begun))
+            begun += 1
+        if not running:
+            return forecaster.forecast, begun, clock.time
+        end, number = heapq.heappop(running)
+        clock.time = min(end, limit)
+        forecaster.ended(replace(ENDED, number=number))
+
+
+def kinds(seed: int) -> Callable[[int], float]:
+    """Durations of a search: some all alike, some of very different sizes, some with most trials stopped early."""
+    draw = random.Random(seed)
+    mean, kind = draw.uniform(2.0, 20.0), seed % 3
+    drift = draw.uniform(0.85, 1.15)
+
+    def duration(number: int) -> float:
+        size = mean * (drift if number > 10 else 1.0)
+        if kind == 0:
+            return size * draw.uniform(0.9, 1.1)
+        if kind == 1:
+            return size * draw.lognormvariate(0.0, 0.6)
+        return size * (1.0 if draw.random() < 0.4 else draw.choice([0.11, 0.33]))
+
+    return duration
+
+
+@pytest.mark.soak
+@pytest.mark.row("SE17")
+def test_the_number_of_trials_lies_in_the_interval_in_eight_of_ten_sweeps(soak: bool) -> None:  # noqa: FBT001
+    sweeps = 3000 if soak else 300
+    right = told = wide = 0
+    for seed in range(sweeps):
+        forecast, trials, _ = sweep(Budget(seconds=300.0), kinds(seed), workers=1 + seed % 4)
+        if forecast is not None:
+            told += 1
+            low, high = forecast.trials
+            right += low <= trials <= high
+            wide += high > 4 * max(low, 1)
+    assert told > 0.9 * sweeps
+    assert right >= 0.8 * told
+    assert wide < 0.2 * told, "an interval that says nothing is no forecast"
+
+
+@pytest.mark.row_part("SE17")
+def test_the_time_lies_in_the_interval_in_eight_of_ten_sweeps() -> None:
+    outcomes = [sweep(Budget(trials=60), kinds(seed), workers=1 + seed % 4) for seed in range(300)]
+    right = [forecast.seconds[0] <= seconds <= forecast.seconds[1] for forecast, _, seconds in outcomes if forecast]
+    assert len(right) == 300
+    assert sum(right) >= 0.8 * len(right)
+
+
+def test_a_forecast_says_trials_time_and_from_what_it_was_told() -> None:
+    pace = Pace.of([10.0, 10.0, 10.0, 10.0], trials=4, seconds=20.0)
+    said = Forecast.of(pace, Budget(seconds=600.0), trials=5, elapsed=25.0, source="the first 4 trials")
+    assert str(said) == "Forecast: about 90-150 trials in 10 min, told from the first 4 trials."
+    said = Forecast.of(pace, Budget(trials=40), trials=5, elapsed=25.0, source="study 'digits'")
+    assert str(said) == "Forecast: about 40 trials in 2.6-4.1 min, told from study 'digits'."
+
+
+def test_what_comes_first_of_time_and_trials_is_what_is_said() -> None:
+    pace = Pace.of([10.0, 10.0, 10.0, 10.0], trials=4, seconds=20.0)
+    few = Forecast.of(pace, Budget(trials=20, seconds=600.0), trials=4, elapsed=20.0, source="x")
+    assert (few.trials, few.seconds[1] < 130) == ((20, 20), True)
+    many = Forecast.of(pace, Budget(trials=1000, seconds=600.0), trials=4, elapsed=20.0, source="x")
+    assert many.trials[1] < 200
+    assert many.seconds == (600.0, 600.0)
+
+
+def test_an_earlier_study_of_the_same_search_is_told_from_before_the_start() -> None:
+    said: list[str] = []
+    earlier = Pace.of([5.0] * 8, trials=8, seconds=20.0), "monday"
+    forecaster = Forecaster(
+        Nobody(), Budget(seconds=60.0), say=said.append, started=0.0, earlier=earlier, now=Clock(0.0)
+    )
+    forecaster.gone_on_with([], {})
+    assert said == ["Forecast: about 17-31 trials in 60 s, told from study 'monday'."]
+
+
+def test_a_search_without_trials_or_time_to_end_it_is_not_forecast() -> None:
+    said: list[str] = []
+    forecaster = Forecaster(Nobody(), Budget(target=0.9), say=said.append, started=0.0, now=Clock(1.0))
+    for number in range(20):
+        forecaster.started(number, {})
+        forecaster.ended(replace(ENDED, number=number))
+    assert said == []
