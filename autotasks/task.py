@@ -93,6 +93,10 @@ class AutoTask(ABC):
         artifacts: str | None = None,
         resume: bool = False,
         keep: int = 5,
+        repeats: int = 1,
+        folds: int | None = None,
+        retry_failed: bool = False,
+        warm_start: bool = True,
         progress: bool = True,
     ) -> Self:
         """Search for the best model; every argument is that of `AutoModel.fit`, and none is needed."""
@@ -114,6 +118,10 @@ class AutoTask(ABC):
             resume=resume,
             seed=self._seed,
             keep=keep,
+            repeats=repeats,
+            folds=folds,
+            retry_failed=retry_failed,
+            warm_start=warm_start,
             progress=progress,
         )
         return self

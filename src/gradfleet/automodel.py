@@ -32,6 +32,7 @@ from gradfleet.study.rows import StudyRow
 from gradfleet.study.schedulers.names import SchedulerChoice
 from gradfleet.study.store import Store
 from gradfleet.study.study import Study
+from gradfleet.study.warm_start import said, taken_over
 from gradfleet.training.callbacks.callback import Callback
 from gradfleet.training.losses import LossChoice
 from gradfleet.training.metrics import MetricChoices
@@ -189,6 +190,7 @@ class AutoModel:
         sampler: str = "tpe",
         scheduler: SchedulerChoice = "asha",
         portfolio: Sequence[Config] = (),
+        warm_start: bool = True,
         resources: Resources | None = None,
         cluster: str | None = None,
         name: str | None = None,
@@ -219,6 +221,9 @@ class AutoModel:
             scheduler: who is stopped early: "asha", "hyperband", "median" or "none"; or a value of
                 `gradfleet.study.schedulers` with its settings, such as `Asha(grace=2)`.
             portfolio: configurations to try after the default one.
+            warm_start: try after those the best configurations of earlier studies of the same store, after the same
+                objective on the same or similar data, or with the same training function; see
+                `gradfleet.study.warm_start`. What was taken is said, and kept with the study.
             resources: of one trial; when not given one CPU core, and one GPU where there is any.
             cluster: None runs on this machine; "auto" on the Ray cluster this machine is part of; "inline" in this
                 process, one trial after the other and without Ray.
@@ -280,9 +285,13 @@ class AutoModel:
         try:
             runs = {"repeats": repeats, "folds": [asdict(part) for part in parts] if folds else []}
             prepared = parts[-1] if parts else None  # the data of the run whose model is kept
-            study = self._study(opened, name, space, settings, where, prepared, runs, resume=resume)
+            study = self._study(
+                opened, name, space, settings, where, prepared, runs, resume=resume, warm_start=warm_start
+            )
             opened.database.outage.say = view.say
             view.say(f"Study {name!r} in {opened.url}, until {settings.budget}.")
+            if taken := study.spec["search"].get("warm_start"):
+                view.say(said(taken))
             return run_sweep(
                 self.recipe,
                 space,
@@ -371,6 +380,7 @@ class AutoModel:
         runs: Mapping[str, Any],
         *,
         resume: bool,
+        warm_start: bool,
     ) -> StudyRow:
         """The study of that name: the one that is there, when it may be resumed, else a new one."""
         place = f"{artifacts}/{name}"
@@ -385,10 +395,17 @@ class AutoModel:
         }
         if settings.objective.num_runs > 1:
             spec["runs"] = dict(runs)
+        if isinstance(self.recipe, FunctionRecipe):
+            spec["function"] = getattr(self.recipe.train, "__qualname__", type(self.recipe.train).__qualname__)
         # The folder is named after content, split and preparation: the same rows split otherwise are other data.
         fingerprint = None if prepared is None else Path(prepared.place).name
         if resume and name in (study.name for study in store.studies()):
             return store.open_study(name, spec, fingerprint=fingerprint)
+        if warm_start:
+            known = [space.default(), *settings.portfolio]
+            spec["search"]["warm_start"] = taken_over(
+                store, spec, fingerprint=fingerprint, known=known, trials=settings.budget.trials
+            )
         packed = None if self._reference else by_value(self.recipe)  # before the study is there
         study = store.create_study(
             name,

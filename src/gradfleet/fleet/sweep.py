@@ -27,6 +27,7 @@ from gradfleet.study.schedulers.names import SchedulerChoice, scheduler_options
 from gradfleet.study.store import Store
 from gradfleet.study.study import Study
 from gradfleet.study.view import BestTrial
+from gradfleet.study.warm_start import configs_of
 from gradfleet.study.watcher import Watcher
 from gradfleet.trials.executor import Executor, InlineExecutor
 from gradfleet.trials.model_recipe import EPOCH_PART
@@ -206,6 +207,7 @@ def _open_ledger(
     watcher: Watcher,
 ) -> StudyLedger:
     seconds = settings.budget.seconds
+    known_good = [*settings.portfolio, *configs_of(lease.study.spec)]
     plan = TrialPlan(
         number=-1,
         config={},
@@ -220,7 +222,7 @@ def _open_ledger(
         store,
         lease,
         space=space,
-        generation=Generation(store, lease.study, settings.sampler_for, portfolio=settings.portfolio, lease=lease),
+        generation=Generation(store, lease.study, settings.sampler_for, portfolio=known_good, lease=lease),
         scheduler=settings.new_scheduler(space),
         budget=settings.budget,
         plan=plan,
