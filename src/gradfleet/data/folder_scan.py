@@ -53,7 +53,7 @@ def scan(root: Path, parts: Mapping[str, Any]) -> tuple[dict[str, list[ImageFile
     Raises:
         DataError: a folder is missing or has not the layout of class folders.
     """
-    folders = _split_folders(root)
+    folders = split_folders(root)
     if twice := folders.keys() & parts.keys():
         raise DataError(f"{root} has its own {listed(sorted(twice))} folder, so leave out {', '.join(sorted(twice))}=.")
     for part, given in parts.items():
@@ -104,7 +104,7 @@ def _empty(folder: Path, num_nested: int) -> str:
     return f"The class folder {folder} has no image{deeper}. Add images of this class, or remove the folder."
 
 
-def _split_folders(root: Path) -> dict[str, Path]:
+def split_folders(root: Path) -> dict[str, Path]:
     """The folder of each part, where the root's folders are called train, val, test; else the root as training data."""
     _check_folder(root)
     folders, _ = _entries(root, Ignored())

@@ -15,12 +15,14 @@ from gradfleet.data.decoding import apply_all
 from gradfleet.data.encoders import LabelEncoder
 from gradfleet.data.examples import ArrayExamples, Inputs
 from gradfleet.data.folder_scan import Ignored, scan_classes
+from gradfleet.data.found_tables import one_table
 from gradfleet.data.items import folder_of, inputs_of, table_inputs
 from gradfleet.data.language import TextPreparation
+from gradfleet.data.places import located
 from gradfleet.data.preparation import preparation_from_json
 from gradfleet.data.prepared import DataFacts
 from gradfleet.data.problems import listed
-from gradfleet.data.tables import read_table
+from gradfleet.data.scratch import Scratch
 from gradfleet.data.targets import TargetReader, as_array, unusable_rows
 from gradfleet.errors import DataError
 
@@ -33,7 +35,8 @@ def labelled_folder(path: str | os.PathLike[str], facts: DataFacts) -> ArrayExam
     """
     if facts.labels is None or facts.preparation is None:
         raise DataError("The model was not trained on class folders, so it cannot be evaluated on one. Pass (x, y).")
-    files = scan_classes(Path(path), Ignored())
+    scratch = Scratch()  # holds what is unpacked until it is decoded
+    files = scan_classes(Path(located(path, scratch)), Ignored())
     targets = LabelEncoder(facts.labels).encode([file.label for file in files], str(path))
     inputs = apply_all(preparation_from_json(facts.preparation), [file.path for file in files])
     return ArrayExamples(inputs, torch.from_numpy(targets))
@@ -45,7 +48,7 @@ def labelled_table(given: Any, facts: DataFacts) -> ArrayExamples:
     Raises:
         DataError: a column is missing, a cell is empty, or a label is one that training never saw.
     """
-    frame, _ = read_table(given)
+    frame, _ = one_table(given, Scratch())
     targets = ColumnTargets.of(facts)
     absent = [name for name in targets.columns if name not in frame.columns]
     if absent:

@@ -17,6 +17,7 @@ from gradfleet.data.columns import Columns
 from gradfleet.data.preparation import Preparation
 from gradfleet.data.prepared import DataFacts, Kind, PreparedData
 from gradfleet.data.problems import counted
+from gradfleet.data.scratch import Scratch
 
 Rows = npt.NDArray[np.int64]
 
@@ -32,6 +33,7 @@ class Settings:
         weights: of arrays, a number a training row.
         balance: whether every class is drawn as often as any other.
         fold: which of how many folds validates.
+        scratch: where archives are unpacked and URLs fetched to.
     """
 
     validation_fraction: float
@@ -44,6 +46,7 @@ class Settings:
     weights: npt.NDArray[Any] | None = None
     balance: bool = False
     fold: tuple[int, int] | None = None
+    scratch: Scratch = field(default_factory=Scratch, compare=False)
 
     @property
     def skips(self) -> bool:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -11,14 +10,15 @@ from torch.utils.data import Dataset
 
 from gradfleet.data.arrays import ArraySource
 from gradfleet.data.class_folders import FolderSource
+from gradfleet.data.found_tables import as_tables
+from gradfleet.data.places import located
 from gradfleet.data.source import Settings, Source
 from gradfleet.data.table_source import TableSource
-from gradfleet.data.tables import is_table, is_table_file
 from gradfleet.data.torch_objects import ObjectSource
 from gradfleet.errors import DataError
 
 
-def open_source(train: Any, parts: Mapping[str, Any], settings: Settings) -> Source:
+def open_source(given: Any, parts: Mapping[str, Any], settings: Settings) -> Source:
     """The source that fits what was given.
 
     Args:
@@ -27,10 +27,13 @@ def open_source(train: Any, parts: Mapping[str, Any], settings: Settings) -> Sou
     Raises:
         DataError: nothing can be learned from it; every reason is listed.
     """
-    if is_table(train) or (isinstance(train, str | os.PathLike) and is_table_file(Path(train))):
-        return TableSource(train, parts, settings)
-    if isinstance(train, str | os.PathLike):
-        return FolderSource(train, parts, settings)
+    train = located(given, settings.scratch)
+    if (tables := as_tables(train)) is not None:
+        if twice := sorted(tables.keys() & parts.keys()):
+            raise DataError(f"The source has its own {twice[0]} part, so leave out {twice[0]}=.")
+        return TableSource(tables.pop("train"), {**tables, **parts}, settings)
+    if isinstance(train, Path):
+        return FolderSource(train, {part: located(one, settings.scratch) for part, one in parts.items()}, settings)
     arrays = ArraySource.pair(train)
     if arrays is not None and _are_texts(arrays[0]):
         return TableSource(

@@ -15,13 +15,13 @@ import pandas
 from gradfleet.data import fingerprint, table_inputs
 from gradfleet.data.column_targets import ColumnTargets, bad_targets
 from gradfleet.data.columns import Columns
+from gradfleet.data.found_tables import one_table
 from gradfleet.data.language import TextPreparation
 from gradfleet.data.prepared import INPUTS, LEARNED, PARTS, TARGETS, WEIGHTS, DataFacts
 from gradfleet.data.problems import LIMIT, counted, listed, numbered, shortened
 from gradfleet.data.rows import keep_rows
 from gradfleet.data.source import Settings, Source, split
 from gradfleet.data.stored_texts import write_texts
-from gradfleet.data.tables import read_table
 from gradfleet.data.weights import row_weights
 from gradfleet.errors import DataError
 
@@ -65,7 +65,7 @@ class TableSource(Source):
         return frames, columns
 
     def _frame(self, given: Any) -> pandas.DataFrame:
-        frame, said = read_table(given, skip_bad_lines=self.settings.skips)
+        frame, said = one_table(given, self.settings.scratch, skip_bad_lines=self.settings.skips)
         self.notes += said
         return frame
 

@@ -1,0 +1,115 @@
+"""Tables wherever they are: files, folders of them, class folders of texts, saved datasets, and objects in memory."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import pandas
+
+from gradfleet.data import saved_datasets
+from gradfleet.data.folder_scan import split_folders
+from gradfleet.data.places import located
+from gradfleet.data.prepared import PARTS
+from gradfleet.data.problems import listed
+from gradfleet.data.scratch import Scratch
+from gradfleet.data.tables import is_table, is_table_file, read_table
+from gradfleet.errors import DataError
+
+_PARTS = {
+    "train": "train", "training": "train", "val": "validation", "valid": "validation", "validation": "validation",
+    "dev": "validation", "test": "test", "testing": "test",
+}  # fmt: skip
+
+
+def as_tables(given: Any) -> dict[str, Any] | None:
+    """The table of each part, "train" among them, unread where it is a file; None when this is no table."""
+    if isinstance(given, Path):
+        return _tables_of_path(given)
+    if saved_datasets.is_dataset(given):
+        return _by_part(saved_datasets.frames(given))
+    if isinstance(given, Mapping) and given and set(given) <= set(PARTS) and all(map(is_table, given.values())):
+        return _by_part(given)
+    return {"train": given} if is_table(given) else None
+
+
+def one_table(given: Any, scratch: Scratch, *, skip_bad_lines: bool = False) -> tuple[pandas.DataFrame, list[str]]:
+    """The frame of a table that is no more than one part, and what is to be said of how it was read.
+
+    Raises:
+        DataError: it is no table, or one of several parts.
+    """
+    tables = as_tables(located(given, scratch))
+    if tables is None or set(tables) != {"train"}:
+        raise DataError(
+            f"One table is needed, such as a CSV file or a frame, got {given if tables is None else list(tables)!r}."
+        )
+    return read_table(tables["train"], skip_bad_lines=skip_bad_lines)
+
+
+def _tables_of_path(path: Path) -> dict[str, Any] | None:
+    if is_table_file(path):
+        return {"train": path}
+    if not path.is_dir():
+        return None
+    if saved_datasets.is_saved(path):
+        return _by_part(saved_datasets.frames(saved_datasets.opened(path)))
+    if found := _tables_in(path):
+        return dict(found)
+    folders = split_folders(path)
+    texts = {part: _text_classes(folder) for part, folder in folders.items() if part != "test"}
+    if any(table is None for table in texts.values()):
+        return None
+    # What is hidden for the final test is read when it is asked for.
+    return {**texts, **({"test": folders["test"]} if "test" in folders else {})}
+
+
+def _by_part(given: Mapping[str, Any]) -> dict[str, Any]:
+    if "train" not in given:
+        raise DataError(f"A dataset needs a train part, got {', '.join(given) or 'none'}.")
+    return {part: table for part, table in given.items() if part in PARTS}
+
+
+def _tables_in(folder: Path) -> dict[str, Path]:
+    """The table files directly in a folder by the part that their name says; a single one trains whatever its name.
+
+    Raises:
+        DataError: there are several, and it is not clear which is which.
+    """
+    files = (
+        sorted(path for path in folder.iterdir() if path.is_file() and is_table_file(path)) if folder.is_dir() else []
+    )
+    if sum(path.is_dir() for path in folder.iterdir()) > 1:
+        return {}  # a table beside class folders is a description of them
+    if len(files) == 1:
+        return {"train": files[0]}
+    named = {_PARTS.get(path.name.split(".")[0].lower(), path.name): path for path in files}
+    if files and (len(named) < len(files) or not set(named) <= set(_PARTS.values()) or "train" not in named):
+        raise DataError(
+            f"{folder} has the tables {listed(path.name for path in files)}. Call them train, validation and test, or "
+            "pass one of them."
+        )
+    return named
+
+
+def _text_classes(folder: Path) -> Any:
+    """Class folders of text files as a table with the columns text and label; None when these are none.
+
+    Raises:
+        DataError: a file is no UTF-8.
+    """
+    classes = sorted(entry for entry in folder.iterdir() if entry.is_dir() and not entry.name.startswith("."))
+    files = [(path, one.name) for one in classes for path in sorted(one.glob("*.txt"))]
+    if not files or len({label for _, label in files}) < len(classes):
+        return None
+    return pandas.DataFrame({"text": [_text(path) for path, _ in files], "label": [label for _, label in files]})
+
+
+def _text(path: Path) -> str:
+    try:
+        return path.read_text(encoding="utf-8")
+    except UnicodeDecodeError as problem:
+        raise DataError(
+            f"{path} is not UTF-8 (byte {problem.object[problem.start]:#04x}). Save it as UTF-8."
+        ) from problem

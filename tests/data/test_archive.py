@@ -1,0 +1,126 @@
+from __future__ import annotations
+
+import io
+import os
+import stat
+import tarfile
+import zipfile
+from pathlib import Path
+from typing import Any
+
+import fsspec
+import pytest
+
+from gradfleet.data.dataset import AutoDataset
+from gradfleet.data.labelled import labelled_folder
+from gradfleet.errors import DataError
+
+COUNTS = {"rose": 4, "tulip": 4}
+
+
+def zipped(folder: Path, target: Path, prefix: str = "") -> Path:
+    with zipfile.ZipFile(target, "w") as archive:
+        for path in sorted(folder.rglob("*")):
+            archive.write(path, f"{prefix}{path.relative_to(folder)}")
+    return target
+
+
+def tarred(folder: Path, target: Path, mode: str) -> Path:
+    with tarfile.open(target, mode) as archive:  # type: ignore[call-overload]
+        archive.add(folder, "flowers")
+    return target
+
+
+@pytest.mark.row_part("DA1")
+def test_an_archive_or_url_of_a_folder_is_the_same_data(class_folders: Any, tmp_path: Path) -> None:
+    folder = class_folders(COUNTS)
+    fsspec.filesystem("memory").put(f"{folder}/", "/flowers/", recursive=True)
+    sources = [
+        zipped(folder, tmp_path / "a.zip"),
+        zipped(folder, tmp_path / "b.zip", "flowers/"),
+        tarred(folder, tmp_path / "a.tar", "w"),
+        tarred(folder, tmp_path / "a.tar.gz", "w:gz"),
+        f"file://{folder}",
+        "memory://flowers",
+    ]
+    expected = AutoDataset(folder)
+    for source in sources:
+        assert AutoDataset(source).fingerprint == expected.fingerprint, source
+    facts = expected.open().facts
+    assert len(labelled_folder(sources[0], facts)) == 8
+
+
+def member(name: str, **settings: Any) -> tarfile.TarInfo:
+    info = tarfile.TarInfo(name)
+    for setting, value in settings.items():
+        setattr(info, setting, value)
+    return info
+
+
+@pytest.mark.row_part("DA10")
+@pytest.mark.parametrize(
+    ("info", "message"),
+    [
+        (member("../out.png"), "its member '../out.png' lies outside"),
+        (member("/etc/out.png"), "its member '/etc/out.png' lies outside"),
+        (member("a/link.png", type=tarfile.SYMTYPE, linkname="/etc/passwd"), "'a/link.png' is a link or a device"),
+        (member("a/hard.png", type=tarfile.LNKTYPE, linkname="/etc/passwd"), "'a/hard.png' is a link or a device"),
+    ],
+)
+def test_an_archive_that_climbs_out_or_links_is_refused(tmp_path: Path, info: tarfile.TarInfo, message: str) -> None:
+    with tarfile.open(tmp_path / "a.tar", "w") as archive:
+        archive.addfile(info, io.BytesIO())
+    with pytest.raises(DataError, match=message):
+        AutoDataset(tmp_path / "a.tar")
+    assert not (tmp_path.parent / "out.png").exists()
+
+
+@pytest.mark.row_part("DA10")
+def test_a_zip_that_climbs_out_or_links_is_refused(tmp_path: Path) -> None:
+    link = zipfile.ZipInfo("a/link.png")
+    link.external_attr = (stat.S_IFLNK | 0o777) << 16
+    for number, info in enumerate((zipfile.ZipInfo("../out.png"), link)):
+        path = tmp_path / f"{number}.zip"
+        with zipfile.ZipFile(path, "w") as archive:
+            archive.writestr(info, "x")
+        with pytest.raises(DataError, match="cannot be trusted: its member"):
+            AutoDataset(path)
+
+
+@pytest.mark.row_part("DA10")
+def test_a_zip_bomb_is_refused_before_it_fills_the_disk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("gradfleet.data.archive._ALWAYS_FINE", 2**20)
+    path = tmp_path / "bomb.zip"
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("a/1.png", bytes(20 * 2**20))
+    with pytest.raises(DataError, match="unpacks to more than .* MB, 100 times its own size"):
+        AutoDataset(path)
+
+
+def test_a_damaged_archive_and_a_missing_url_are_refused(class_folders: Any, tmp_path: Path) -> None:
+    whole = tarred(class_folders(COUNTS), tmp_path / "a.tar.gz", "w:gz")
+    whole.write_bytes(whole.read_bytes()[: whole.stat().st_size // 2])
+    with pytest.raises(DataError, match=r"a\.tar\.gz cannot be unpacked"):
+        AutoDataset(whole)
+    with pytest.raises(DataError, match=r"There is nothing at memory://nowhere/at-all"):
+        AutoDataset("memory://nowhere/at-all")
+    with pytest.raises(DataError, match=r"There is no file .*none\.zip"):
+        AutoDataset(tmp_path / "none.zip")
+
+
+def test_what_was_unpacked_goes_with_the_dataset(
+    class_folders: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    archive = zipped(class_folders(COUNTS), tmp_path / "a.zip")
+    (tmp_path / "temporary").mkdir()
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path / "temporary"))
+    data = AutoDataset(archive)
+    assert len(os.listdir(tmp_path / "temporary")) == 1
+    del data
+    assert os.listdir(tmp_path / "temporary") == []
+
+
+def test_a_hub_name_offline_is_refused_with_what_can_be_done(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
+    with pytest.raises(DataError, match=r"'ag_news' is on the .* hub, which cannot be reached\. Offline, pass"):
+        AutoDataset("hub:ag_news")
