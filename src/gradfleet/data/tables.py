@@ -136,7 +136,9 @@ def typed(column: pandas.Series) -> pandas.Series:
 def missing(column: pandas.Series) -> Any:
     """Which cells hold nothing: None, NaN, or an empty string."""
     empty = column.isna().to_numpy()
-    return empty | (column == "").to_numpy(dtype=bool) if column.dtype == object or is_text(column) else empty
+    if is_text(column) or column.dtype == object:
+        return empty | np.array([isinstance(cell, str) and not cell for cell in column], bool)
+    return empty
 
 
 def is_text(column: pandas.Series) -> bool:
