@@ -65,7 +65,7 @@ def kinds(seed: int) -> Callable[[int], float]:
 
 
 @pytest.mark.soak
-@pytest.mark.row("SE17")
+@pytest.mark.row_part("SE17")
 def test_the_number_of_trials_lies_in_the_interval_in_eight_of_ten_sweeps(soak: bool) -> None:  # noqa: FBT001
     sweeps = 3000 if soak else 300
     right = told = wide = 0
