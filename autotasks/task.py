@@ -98,6 +98,7 @@ class AutoTask(ABC):
         retry_failed: bool = False,
         warm_start: bool = True,
         progress: bool = True,
+        wait: bool = True,
     ) -> Self:
         """Search for the best model; every argument is that of `AutoModel.fit`, and none is needed."""
         self._study = self.model.fit(
@@ -123,6 +124,7 @@ class AutoTask(ABC):
             retry_failed=retry_failed,
             warm_start=warm_start,
             progress=progress,
+            wait=wait,
         )
         return self
 

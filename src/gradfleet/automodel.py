@@ -16,6 +16,7 @@ from gradfleet.constraint import Constraint
 from gradfleet.data.dataset import AutoDataset
 from gradfleet.data.prepared import DataRef, Kind
 from gradfleet.errors import Problems, SettingError, unknown_name
+from gradfleet.fleet.driver import Order, begin
 from gradfleet.fleet.sweep import SweepSettings, run_sweep
 from gradfleet.goal import Aim, aim
 from gradfleet.objective import Objective
@@ -204,6 +205,7 @@ class AutoModel:
         folds: int | None = None,
         stall: str | float | None = None,
         progress: bool = True,
+        wait: bool = True,
     ) -> Study:
         """Search until the first limit is reached; the study holds every trial and the best model.
 
@@ -240,6 +242,9 @@ class AutoModel:
             folds: train each configuration on so many folds of the data, each validated on the rows that the others
                 train on; the objective is the mean. A trial has `epochs` a run, and its model is that of its last run.
             progress: show the sweep on stderr.
+            wait: False returns at once, with the study as a handle: a process of its own drives the sweep, also when
+                this one has ended. `study.wait()`, `pause()`, `resume()`, `stop()`, `cancel()`; its budget counts
+                from this call.
 
         Raises:
             SettingError: with everything that cannot be; DataError for the data; nothing was started then.
@@ -280,7 +285,7 @@ class AutoModel:
         space = self.space
         where = artifacts_of(store, artifacts)
         parts = () if data is None else self._prepare(data, where, objective, seed=seed, folds=folds, say=view.say)
-        executor = settings.executor()
+        executor = settings.executor() if wait else None
         opened = Store.open(store)
         try:
             runs = {"repeats": repeats, "folds": [asdict(part) for part in parts] if folds else []}
@@ -289,6 +294,8 @@ class AutoModel:
                 opened, name, space, settings, where, prepared, runs, resume=resume, warm_start=warm_start
             )
             opened.database.outage.say = view.say
+            if executor is None:
+                return self._hand_over(opened, study, space, settings, prepared, started=started, say=view.say)
             view.say(f"Study {name!r} in {opened.url}, until {settings.budget}.")
             if taken := study.spec["search"].get("warm_start"):
                 view.say(said(taken))
@@ -306,6 +313,33 @@ class AutoModel:
         except BaseException:
             opened.close()
             raise
+
+    def _hand_over(
+        self,
+        store: Store,
+        study: StudyRow,
+        space: SearchSpace,
+        settings: SweepSettings,
+        data: DataRef | None,
+        *,
+        started: float,
+        say: Callable[[str], None],
+    ) -> Study:
+        """Have a process of its own drive the study."""
+        url = store.database.url.render_as_string(hide_password=False)
+        order = Order(
+            study=study.name,
+            store=url,
+            recipe=self.recipe,
+            space=space,
+            settings=settings,
+            data=data,
+            started=started,
+        )
+        handle = Study(store, study, recipe=self.recipe)
+        pid = begin(order, store, study, log=handle.log)
+        say(f"Study {study.name!r} in {store.url} is driven by process {pid}, until {settings.budget}.")
+        return handle
 
     def _refuse_what_is_missing(self, data: object) -> None:
         if not isinstance(self.recipe, ModelRecipe):

@@ -92,6 +92,7 @@ sweeps.command("pause", epilog=examples(*sweep.PAUSE_EXAMPLES))(sweep.pause)
 sweeps.command("resume", epilog=examples(*sweep.RESUME_EXAMPLES))(sweep.resume)
 sweeps.command("stop", epilog=examples(*sweep.STOP_EXAMPLES))(sweep.stop)
 sweeps.command("cancel", epilog=examples(*sweep.CANCEL_EXAMPLES))(sweep.cancel)
+sweeps.command("logs", epilog=examples(*sweep.LOGS_EXAMPLES))(sweep.logs)
 sweeps.command("delete", epilog=examples(*sweep.DELETE_EXAMPLES))(sweep.delete)
 app.add_typer(sweeps, name="sweep")
 

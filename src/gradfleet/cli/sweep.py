@@ -21,9 +21,9 @@ RESUME_EXAMPLES = ("gradfleet sweep resume flowers",)
 STOP_EXAMPLES = ("gradfleet sweep stop flowers",)
 CANCEL_EXAMPLES = ("gradfleet sweep cancel flowers",)
 WAIT_EXAMPLES = ("gradfleet sweep wait flowers", "gradfleet sweep wait flowers --timeout 1h")
+LOGS_EXAMPLES = ("gradfleet sweep logs flowers",)
 DELETE_EXAMPLES = ("gradfleet sweep delete flowers --yes",)
 
-ENDED = ("completed", "failed", "stopped")
 _ANSWER_WITHIN = 10.0  # seconds; a driver reads its requests every second
 _LOOK_EVERY = 0.5  # seconds
 
@@ -96,18 +96,28 @@ def wait(
     from gradfleet.study.study import Study
 
     study = Study.attach(name, store=store)
-    deadline = None if timeout is None else time.monotonic() + seconds(timeout)
-    while study.state not in ENDED:
-        if deadline is not None and time.monotonic() >= deadline:
-            note(f"{name} is still {study.state} after {timeout}.")
-            raise typer.Exit(exits.INTERRUPTED)
-        time.sleep(_LOOK_EVERY)
+    try:
+        study.wait(None if timeout is None else seconds(timeout))
+    except TimeoutError as error:
+        note(str(error))
+        raise typer.Exit(exits.INTERRUPTED) from error
     found = facts(study)
     if json:
         show_json(found)
     else:
         show(f"{name} is {found['state']}.")
     raise typer.Exit(exits.NO_RESULT if found["state"] == "failed" else exits.DONE)
+
+
+def logs(name: Name, *, store: StoreOption = None) -> None:
+    """Show what the driver of a sweep has said, when it has a process of its own."""
+    from gradfleet.errors import NotFoundError
+    from gradfleet.study.study import Study
+
+    log = Study.attach(name, store=store).log
+    if not log.is_file():
+        raise NotFoundError(f"{name} has no log here: it was driven by the process that began it, or on another host.")
+    show(log.read_text(encoding="utf-8", errors="replace").rstrip("\n"))
 
 
 def delete(
@@ -155,7 +165,7 @@ def _best(study: Study) -> float | None:
 def _ask(verb: str, name: str, store: str | None) -> None:
     """Put a request into the store and wait for the driver's answer."""
     from gradfleet.errors import SettingError
-    from gradfleet.study.study import Study
+    from gradfleet.study.study import ENDED, Study
 
     study = Study.attach(name, store=store)
     if study.state in ENDED:

@@ -11,6 +11,7 @@ import typer
 from gradfleet.cli.options import JsonOption
 from gradfleet.cli.outcome import end
 from gradfleet.cli.output import note, pairs, show, show_json
+from gradfleet.cli.sweep import facts
 from gradfleet.errors import SettingError
 
 INIT_EXAMPLES = (
@@ -91,6 +92,9 @@ def run(
     overrides: Overrides = None,
     *,
     resume: Annotated[bool, typer.Option("--resume", help="Go on with the study of that name if it exists.")] = False,
+    background: Annotated[
+        bool, typer.Option("--background", help="Return at once; `sweep wait` and `sweep logs` tell the rest.")
+    ] = False,
     quiet: Annotated[bool, typer.Option("--quiet", help="No progress on stderr.")] = False,
     json: JsonOption = False,
 ) -> None:
@@ -101,5 +105,8 @@ def run(
     from gradfleet.sweeps.sweep import Sweep
 
     sweep = Sweep.read(file, overrides or ())
-    study = sweep.fit(resume=resume, progress=not quiet)
+    study = sweep.fit(resume=resume, progress=not quiet, wait=not background)
+    if background:
+        show_json(facts(study)) if json else show(pairs({"sweep": study.name, "log": study.log}))
+        return
     end(study, target=sweep.spec.search.target, store=sweep.spec.store, json=json)

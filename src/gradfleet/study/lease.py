@@ -83,6 +83,14 @@ class Lease:
                     say(f"Study {study.name!r} was held by {_who(taken)}; taking over in {left} if it stays silent.")
             time.sleep(min(1.0, silence / 10))
 
+    @staticmethod
+    def is_held(store: Store, study: StudyRow, *, silence: float = 30.0) -> bool | None:
+        """Whether a driver works on the study, as far as can be seen from here; None when none ever did."""
+        row = store.database.read(lambda connection: connection.execute(_row(study)).first())
+        if row is None:
+            return None
+        return not row.released and not _holder(row).provably_dead() and _silent_for(row, None) < silence
+
     @property
     def lost(self) -> bool:
         """Whether another driver is known to have taken over."""

@@ -37,3 +37,11 @@ def prepared_folder(artifacts: str) -> Path:
     if isinstance(filesystem, LocalFileSystem):
         return Path(path, "prepared")
     return Path(tempfile.gettempdir(), "gradfleet-prepared")
+
+
+def driver_log(artifacts: str, study: str) -> Path:
+    """What a study's driver says, where it runs: beside local checkpoints, else in a temporary folder."""
+    filesystem, path = fsspec.core.url_to_fs(artifacts)
+    if isinstance(filesystem, LocalFileSystem):
+        return Path(path, study, "driver.log")
+    return Path(tempfile.gettempdir(), f"gradfleet-{study}-driver.log")

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable, Iterable, Mapping
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Self
 
-from gradfleet.errors import NotFoundError, NoUsableTrialError
+from gradfleet.errors import ExecutionError, NotFoundError, NoUsableTrialError
 from gradfleet.goal import Aim
 from gradfleet.study import marks, requests
 from gradfleet.study.artifacts import Artifacts
 from gradfleet.study.lease import Lease
+from gradfleet.study.places import driver_log
 from gradfleet.study.provenance import Provenance
 from gradfleet.study.ranking import front, leaderboard, most_frequent_cause, ranked
 from gradfleet.study.replay import Replay, replay
@@ -26,6 +28,12 @@ if TYPE_CHECKING:
     import pandas
 
     from gradfleet.trials.recipe import Recipe
+
+ENDED: tuple[StudyState, ...] = ("completed", "failed", "stopped")
+"""The states in which no sweep runs any more."""
+
+_DRIVER_STARTS_WITHIN = 120.0  # seconds; a machine under load takes its time to import torch and Ray
+_LOOK_EVERY = 0.5  # seconds
 
 
 class Study:
@@ -253,6 +261,53 @@ class Study:
         if found is None:
             raise NotFoundError(f"Study {self.name!r} has no request {request}.")
         return found.outcome
+
+    def pause(self) -> int:
+        """Ask for no new trials; those that run go on. The request's id, as of `request`."""
+        return self.request("pause")
+
+    def resume(self) -> int:
+        """Ask for new trials again after a pause."""
+        return self.request("resume")
+
+    def stop(self) -> int:
+        """Ask for no new trials and an end with those that run."""
+        return self.request("stop")
+
+    def cancel(self) -> int:
+        """Ask for an end now; running trials keep what they reported."""
+        return self.request("cancel")
+
+    def wait(self, timeout: float | None = None) -> Self:
+        """Return when the sweep has ended, however it did: `state` tells.
+
+        Args:
+            timeout: seconds; None waits as long as it takes.
+
+        Raises:
+            TimeoutError: it has not ended by then.
+            ExecutionError: its driver has died; how to go on is in the message.
+        """
+        deadline = math.inf if timeout is None else time.monotonic() + timeout
+        silent_since = time.monotonic()
+        while (state := self.state) not in ENDED:
+            now = time.monotonic()
+            if Lease.is_held(self._store, self.row):
+                silent_since = now
+            elif now - silent_since > _DRIVER_STARTS_WITHIN:
+                raise ExecutionError(
+                    f"Study {self.name!r} is {state}, but no driver works on it: it has died, or never began. Go on "
+                    f"with fit(name={self.name!r}, resume=True); what it said stands in {self.log}."
+                )
+            if now >= deadline:
+                raise TimeoutError(f"Study {self.name!r} is still {state} after {timeout:g} s.")
+            time.sleep(_LOOK_EVERY)
+        return self
+
+    @property
+    def log(self) -> Path:
+        """What the driver says when it has a process of its own, as with `fit(wait=False)`."""
+        return driver_log(self.artifacts.url, self.name)
 
     def delete(self) -> None:
         """Drop the study, its trials and its artifacts, for good.

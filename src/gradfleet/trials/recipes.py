@@ -79,8 +79,8 @@ def load_recipe(reference: Mapping[str, Any], *, trusted: bool) -> Recipe:
     return loaded
 
 
-def by_value(recipe: Recipe) -> bytes:
-    """The recipe as bytes, what was written in a notebook or a script included.
+def by_value(recipe: object) -> bytes:
+    """A recipe, or what holds one, as bytes: what was written in a notebook or a script included.
 
     Raises:
         ExecutionError: a part of it cannot be pickled; Python's own message names it.
