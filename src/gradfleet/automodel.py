@@ -21,11 +21,14 @@ from gradfleet.fleet.sweep import SweepSettings, run_sweep
 from gradfleet.goal import Aim, aim
 from gradfleet.objective import Objective
 from gradfleet.search.dimensions import Dimension
+from gradfleet.search.grid import Grid
 from gradfleet.search.narrowing import Narrowing, narrowed
 from gradfleet.search.portfolio import Portfolio
+from gradfleet.search.samplers import SamplerChoice
 from gradfleet.search.space import Entry, SearchSpace
 from gradfleet.search.tuner import Tuner
 from gradfleet.study.budget import Budget, seconds
+from gradfleet.study.lease import Lease
 from gradfleet.study.places import artifacts_of, prepared_folder
 from gradfleet.study.preflight import check_study
 from gradfleet.study.progress import SweepProgress
@@ -188,7 +191,7 @@ class AutoModel:
         target: float | None = None,
         patience: int | None = None,
         epochs: int = 10,
-        sampler: str = "tpe",
+        sampler: SamplerChoice = "tpe",
         scheduler: SchedulerChoice = "asha",
         portfolio: Sequence[Config] = (),
         warm_start: bool = True,
@@ -199,6 +202,7 @@ class AutoModel:
         artifacts: str | None = None,
         resume: bool = False,
         retry_failed: bool = False,
+        extend: bool = False,
         seed: int = 0,
         keep: int = 5,
         repeats: int = 1,
@@ -219,7 +223,8 @@ class AutoModel:
             target: stop when a record's objective is at least as good.
             patience: stop after so many trials without a better one.
             epochs: of one trial at most.
-            sampler: "tpe" or "random".
+            sampler: "tpe", "gp", "cmaes", "nsga2", "random"; "grid" tries everything there is and then ends; or a
+                sampler of Optuna's.
             scheduler: who is stopped early: "asha", "hyperband", "median" or "none"; or a value of
                 `gradfleet.study.schedulers` with its settings, such as `Asha(grace=2)`.
             portfolio: configurations to try after the default one.
@@ -235,6 +240,9 @@ class AutoModel:
             resume: go on with the study of that name if it exists; without it an existing name is an error.
                 Trials that its end cut off before their first record run again.
             retry_failed: let those that failed run again too, from their last checkpoint.
+            extend: go on with the study of that name under this space, which may be another: new dimensions, choices
+                and builders, ranges moved. Its trials stay and are learned from, with the new dimensions at their
+                defaults; those out of a narrowed range are left out of that.
             keep: how many of the best trials keep their checkpoint, beside the default configuration's.
             stall: a trial on a cluster that reports no record for so long counts as hanging: it fails, and its worker
                 is replaced. When not given 20 times the longest wait that this sweep has seen, and 10 minutes at least.
@@ -259,7 +267,8 @@ class AutoModel:
             self._refuse_what_is_missing(data)
             portfolio = Portfolio.of(self._whole_space, portfolio).within(self.space).configs
         with problems:
-            limits = Budget.of(trials=trials, budget=budget, target=target, patience=patience)
+            ends = sampler == "grid"  # by itself, so that no limit has to be made up
+            limits = Budget.of(trials=trials, budget=budget, target=target, patience=patience, endless=not ends)
         objective = self.objective
         with problems:
             objective = self._repeated_objective(repeats, folds)
@@ -279,7 +288,10 @@ class AutoModel:
                 stall=None if stall is None else seconds(stall, what="stall"),
             )
         with problems:
-            check_study(store, name, resume=resume)
+            check_study(store, name, resume=resume or extend)
+        with problems:
+            if sampler == "grid":
+                Grid(self.space)
         problems.refuse()
         view = SweepProgress(name, settings.objective, settings.budget, shown=progress)
         space = self.space
@@ -291,7 +303,16 @@ class AutoModel:
             runs = {"repeats": repeats, "folds": [asdict(part) for part in parts] if folds else []}
             prepared = parts[-1] if parts else None  # the data of the run whose model is kept
             study = self._study(
-                opened, name, space, settings, where, prepared, runs, resume=resume, warm_start=warm_start
+                opened,
+                name,
+                space,
+                settings,
+                where,
+                prepared,
+                runs,
+                resume=resume or extend,
+                extend=extend,
+                warm_start=warm_start,
             )
             opened.database.outage.say = view.say
             if executor is None:
@@ -415,6 +436,7 @@ class AutoModel:
         *,
         resume: bool,
         warm_start: bool,
+        extend: bool,
     ) -> StudyRow:
         """The study of that name: the one that is there, when it may be resumed, else a new one."""
         place = f"{artifacts}/{name}"
@@ -433,14 +455,21 @@ class AutoModel:
             spec["function"] = getattr(self.recipe.train, "__qualname__", type(self.recipe.train).__qualname__)
         # The folder is named after content, split and preparation: the same rows split otherwise are other data.
         fingerprint = None if prepared is None else Path(prepared.place).name
-        if resume and name in (study.name for study in store.studies()):
+        goes_on = resume and name in (study.name for study in store.studies())
+        if goes_on and not extend:
             return store.open_study(name, spec, fingerprint=fingerprint)
+        packed = None if self._reference else by_value(self.recipe)  # before anything is written
+        if goes_on:
+            study = store.open_study(name, spec, fingerprint=fingerprint, extend=True)
+            with Lease.acquire(store, study) as lease:
+                if packed is not None:
+                    store_recipe(packed, place)
+                return store.extend_study(lease, spec, sources_of(self._functions()))
         if warm_start:
             known = [space.default(), *settings.portfolio]
             spec["search"]["warm_start"] = taken_over(
                 store, spec, fingerprint=fingerprint, known=known, trials=settings.budget.trials
             )
-        packed = None if self._reference else by_value(self.recipe)  # before the study is there
         study = store.create_study(
             name,
             spec,

@@ -11,7 +11,7 @@ import pytest
 
 from gradfleet import Choice, Float, Int
 from gradfleet.errors import SettingError
-from gradfleet.search.samplers import make_sampler
+from gradfleet.search.samplers import check_objectives, make_sampler, sampler_name
 from gradfleet.search.space import Entry, SearchSpace, When
 
 SPACE = SearchSpace(
@@ -23,6 +23,9 @@ SPACE = SearchSpace(
         Entry("width", Int(8, 64, step=8)),
     )
 )
+
+
+NAMES = ["random", "tpe", "gp", "cmaes", "nsga2"]
 
 
 @pytest.fixture(autouse=True)
@@ -41,18 +44,20 @@ def search(study: optuna.Study, name: str, *, seed: int, until: int) -> list[dic
     return [trial.params for trial in study.trials]
 
 
-@pytest.mark.parametrize("name", ["random", "tpe"])
+@pytest.mark.row_part("SE13")
+@pytest.mark.parametrize("name", NAMES)
 def test_the_same_seed_gives_the_same_sequence_and_another_one_another(name: str) -> None:
-    first, again, other = (search(optuna.create_study(), name, seed=seed, until=25) for seed in (7, 7, 8))
+    first, again, other = (search(optuna.create_study(), name, seed=seed, until=13) for seed in (7, 7, 8))
     assert first == again
     assert all(one != two for one, two in zip(first, other, strict=True))
 
 
-@pytest.mark.parametrize("name", ["random", "tpe"])
+@pytest.mark.row_part("SE13")
+@pytest.mark.parametrize("name", NAMES)
 def test_a_study_that_goes_on_in_another_process_draws_what_it_would_have_drawn(name: str, tmp_path: Path) -> None:
-    straight = search(optuna.create_study(), name, seed=3, until=30)
+    straight = search(optuna.create_study(), name, seed=3, until=14)
     interrupted = optuna.create_study()
-    search(interrupted, name, seed=3, until=17)
+    search(interrupted, name, seed=3, until=12)
     (tmp_path / "trials").write_bytes(pickle.dumps(interrupted.trials))
     code = f"""
 import json, pickle, sys, optuna
@@ -60,34 +65,53 @@ sys.path.insert(0, {str(Path(__file__).parent)!r})
 from test_samplers import search
 study = optuna.create_study()
 study.add_trials(pickle.loads(open("trials", "rb").read()))
-print(json.dumps(search(study, {name!r}, seed=3, until=30)))
+print(json.dumps(search(study, {name!r}, seed=3, until=14)))
 """
     done = subprocess.run([sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True, check=True)
     assert json.loads(done.stdout) == straight
 
 
-@pytest.mark.parametrize("name", ["random", "tpe"])
+@pytest.mark.parametrize("name", NAMES)
 def test_a_configuration_holds_only_its_own_branch(name: str) -> None:
-    configs = search(optuna.create_study(), name, seed=0, until=30)
+    configs = search(optuna.create_study(), name, seed=0, until=13)
     assert {config["optimizer"] for config in configs} == {"sgd", "adam"}
     for config in configs:
         assert SPACE.validate(config) == config
 
 
+@pytest.mark.row_part("SE13")
 def test_tpe_learns_from_the_trials_it_sees() -> None:
     seeds = range(5)
-    best = {name: sum(_best(search_loss(name, seed=seed)) for seed in seeds) / len(seeds) for name in ("tpe", "random")}
+    best = {each: sum(best_loss(each, seed=seed) for seed in seeds) / len(seeds) for each in ("tpe", "random")}
     assert best["tpe"] < best["random"]
 
 
-def search_loss(name: str, *, seed: int) -> optuna.Study:
+@pytest.mark.row_part("SE13")
+def test_the_gaussian_process_goes_to_where_the_best_is() -> None:
+    study = optuna.create_study()
+    for number in range(14):
+        study.sampler = make_sampler("gp", seed=1, number=number)
+        trial = study.ask()
+        study.tell(trial, (trial.suggest_float("x", -5.0, 5.0) - 1.0) ** 2)
+    assert min(trial.value or 0.0 for trial in study.trials[10:]) < 0.01
+
+
+def best_loss(name: str, *, seed: int) -> float:
     study = optuna.create_study()
     search(study, name, seed=seed, until=40)
-    return study
-
-
-def _best(study: optuna.Study) -> float:
     return study.best_value
+
+
+@pytest.mark.row_part("SE13")
+@pytest.mark.parametrize("name", ["cmaes", "nsga2"])
+def test_what_evolves_draws_ever_nearer_to_the_best(name: str) -> None:
+    study = optuna.create_study()
+    for number in range(150):
+        study.sampler = make_sampler(name, seed=1, number=number)
+        trial = study.ask()
+        study.tell(trial, sum((trial.suggest_float(each, -5.0, 5.0) - 1.0) ** 2 for each in "xyz"))
+    losses = [trial.value or 0.0 for trial in study.trials]
+    assert sum(losses[-30:]) < 0.7 * sum(losses[:30])
 
 
 def test_trials_that_run_side_by_side_are_not_drawn_alike() -> None:
@@ -120,10 +144,27 @@ def test_an_optuna_sampler_is_used_as_it_is() -> None:
 @pytest.mark.parametrize(
     ("choice", "message"),
     [
-        ("tpee", r"No sampler is called 'tpee'. Did you mean 'tpe'\? Known: random, tpe."),
+        ("tpee", r"No sampler is called 'tpee'. Did you mean 'tpe'\? Known: cmaes, gp, grid, nsga2, random, tpe."),
         (3, "A sampler is a name, an Optuna sampler or a function of a seed, got 3."),
     ],
 )
 def test_what_is_no_sampler_is_refused(choice: object, message: str) -> None:
     with pytest.raises(SettingError, match=message):
         make_sampler(choice, seed=0, number=0)  # type: ignore[arg-type]
+
+
+def test_a_sampler_for_one_objective_is_refused_with_those_for_several() -> None:
+    message = "The sampler '{}' takes one objective, got 2. These take several: gp, grid, nsga2, random, tpe."
+    with pytest.raises(SettingError, match=message.format("cmaes")):
+        check_objectives("cmaes", 2)
+    with pytest.raises(SettingError, match=message.format("CmaEsSampler")):
+        check_objectives(optuna.samplers.CmaEsSampler(), 2)
+    check_objectives("cmaes", 1)
+    for name in ("gp", "nsga2", "random", "tpe", optuna.samplers.RandomSampler()):
+        check_objectives(name, 2)
+
+
+def test_a_sampler_has_a_name_in_the_spec() -> None:
+    assert sampler_name("gp") == "gp"
+    assert sampler_name(optuna.samplers.GPSampler()) == "GPSampler"
+    assert sampler_name(best_loss) == "best_loss"  # type: ignore[arg-type]

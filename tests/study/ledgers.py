@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import traceback
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
@@ -74,7 +75,7 @@ def open_ledger(
     ledger = StudyLedger(
         store,
         lease,
-        space=SearchSpace.from_json(study.spec["space"]),
+        space=SearchSpace.from_json(store.generations(study.id)[-1].space),
         generation=generation,
         scheduler=scheduler or NoScheduler(),
         budget=budget or Budget(trials=3),
@@ -135,6 +136,28 @@ class Curve:
 
     def load(self, checkpoint: Path) -> Predictor:
         raise ExecutionError("a curve predicts nothing")
+
+
+@dataclass
+class Walk(Curve):
+    """A curve whose trials go on from what their weights are: each epoch adds what the configuration's `x` is worth.
+
+    Attributes:
+        worth: what an epoch with this `x` adds.
+    """
+
+    worth: Callable[[float], float] = lambda x: 1.0 - abs(x - 0.7)
+
+    def epochs(self, plan: TrialPlan) -> Iterator[tuple[EpochRecord, str]]:
+        done, weight = (0, 0.0) if plan.resume is None else json.loads(Path(plan.resume, "state.json").read_text())
+        self.starts.append((plan.number, done))
+        for epoch in range(done + 1, plan.epochs + 1):
+            weight += self.worth(float(str(plan.config["x"])))
+            assert plan.checkpoints is not None
+            folder = Path(plan.checkpoints, f"epoch-{epoch:04d}")
+            folder.mkdir(parents=True, exist_ok=True)
+            (folder / "state.json").write_text(json.dumps([epoch, weight]))
+            yield accuracy(weight, epoch), str(folder)
 
 
 class TwoAtOnce:

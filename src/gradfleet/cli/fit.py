@@ -63,9 +63,11 @@ def fit(
         typer.Option(metavar="URL", help="Where checkpoints go; gradfleet-artifacts/ beside the store by default."),
     ] = None,
     seed: Annotated[int, typer.Option(metavar="N", help="Of the split, the search and every trial.")] = 0,
-    sampler: Annotated[str, typer.Option(metavar="tpe|random", help="How configurations are chosen.")] = "tpe",
+    sampler: Annotated[
+        str, typer.Option(metavar="tpe|gp|cmaes|nsga2|random", help="How configurations are chosen.")
+    ] = "tpe",
     scheduler: Annotated[
-        str, typer.Option(metavar="asha|none", help="Whether trials that are behind others end early.")
+        str, typer.Option(metavar="asha|hyperband|median|none", help="Whether trials that are behind others end early.")
     ] = "asha",
     cpu: Annotated[float, typer.Option(metavar="X", help="CPU cores of one trial.")] = 1.0,
     gpu: Annotated[

@@ -11,7 +11,8 @@ from typing import Any
 from gradfleet.data.prepared import DataRef
 from gradfleet.errors import NoUsableTrialError, SettingError, unknown_name
 from gradfleet.goal import Aim, Goal
-from gradfleet.search.samplers import make_sampler
+from gradfleet.search.grid import Grid
+from gradfleet.search.samplers import SamplerChoice, check_objectives, make_sampler, sampler_name
 from gradfleet.search.space import SearchSpace
 from gradfleet.study.aimed_scheduler import AimedScheduler
 from gradfleet.study.budget import Budget
@@ -23,7 +24,7 @@ from gradfleet.study.ledger import StudyLedger
 from gradfleet.study.progress import SweepProgress
 from gradfleet.study.rows import StudyRow
 from gradfleet.study.scheduler import Course, Scheduler
-from gradfleet.study.schedulers.names import SchedulerChoice, scheduler_options
+from gradfleet.study.schedulers.names import SCHEDULERS, SchedulerChoice, scheduler_options
 from gradfleet.study.store import Store
 from gradfleet.study.study import Study
 from gradfleet.study.view import BestTrial
@@ -53,7 +54,7 @@ class SweepSettings:
     objective: Aim
     budget: Budget
     epochs: int = 10
-    sampler: str = "tpe"
+    sampler: SamplerChoice = "tpe"
     scheduler: SchedulerChoice = "asha"
     resources: Resources = field(default_factory=Resources)
     cluster: str | None = None
@@ -65,7 +66,7 @@ class SweepSettings:
 
     def __post_init__(self) -> None:
         problems = [f"{name} is at least 1, got {value}." for name, value in self._counts() if value < 1]
-        for check in (self.sampler_for, self._check_scheduler):
+        for check in (self._check_sampler, self._check_scheduler):
             try:
                 check()
             except SettingError as error:
@@ -78,7 +79,7 @@ class SweepSettings:
     def to_json(self) -> dict[str, Any]:
         """What the study's spec keeps of it."""
         return {
-            "sampler": str(self.sampler),
+            "sampler": sampler_name(self.sampler),
             "scheduler": scheduler_options(self.scheduler).to_json(),
             "epochs": self.epochs,
             "seed": self.seed,
@@ -99,6 +100,18 @@ class SweepSettings:
     def sampler_for(self, number: int = 0) -> Any:
         return make_sampler(self.sampler, seed=self.seed, number=number)
 
+    def grid(self, space: SearchSpace) -> Grid | None:
+        """What is tried one by one, where the sampler is "grid".
+
+        Raises:
+            SpaceError: the space is not finite.
+        """
+        return Grid(space) if self.sampler == "grid" else None
+
+    def _check_sampler(self) -> None:
+        self.sampler_for()
+        check_objectives(self.sampler, len(self.objective.objectives))
+
     def new_scheduler(self, space: SearchSpace) -> Scheduler:
         course = Course(
             objective=self.objective.objectives[0],
@@ -107,12 +120,20 @@ class SweepSettings:
             seed=self.seed,
             trials=self.budget.trials,
         )
-        make = partial(scheduler_options(self.scheduler).build, course)
+        options = scheduler_options(self.scheduler)
+        make = partial(options.build, course)
         return AimedScheduler(self.objective, make) if isinstance(self.objective, Goal) else make()
 
     def _check_scheduler(self) -> None:
         options = scheduler_options(self.scheduler)
-        if found := options.problems(epochs=self.trial_epochs, trials=self.budget.trials):
+        found = options.problems(epochs=self.trial_epochs, trials=self.budget.trials)
+        if options.single and isinstance(self.objective, Goal):
+            able = ", ".join(name for name, make in SCHEDULERS.items() if not make().single)
+            found.append(
+                f"The scheduler {options.to_json()['name']!r} follows one objective without constraints. "
+                f"These take more: {able}."
+            )
+        if found:
             raise SettingError(found)
 
     def executor(self) -> Executor:
@@ -222,7 +243,14 @@ def _open_ledger(
         store,
         lease,
         space=space,
-        generation=Generation(store, lease.study, settings.sampler_for, portfolio=known_good, lease=lease),
+        generation=Generation(
+            store,
+            lease.study,
+            settings.sampler_for,
+            portfolio=known_good,
+            grid=settings.grid(space),
+            lease=lease,
+        ),
         scheduler=settings.new_scheduler(space),
         budget=settings.budget,
         plan=plan,

@@ -74,9 +74,14 @@ class Budget:
         budget: str | float | None = None,
         target: float | None = None,
         patience: int | None = None,
+        endless: bool = True,
     ) -> Budget:
-        """From what a user passes to `fit`; with neither trials nor time 10 minutes, 100 trials or 20 without gain."""
-        if trials is None and budget is None:
+        """From what a user passes to `fit`; with neither trials nor time 10 minutes, 100 trials or 20 without gain.
+
+        Args:
+            endless: whether the search would go on for ever; one that ends by itself needs no limit.
+        """
+        if trials is None and budget is None and endless:
             return cls(trials=100, seconds=600.0, target=target, patience=20 if patience is None else patience)
         return cls(trials=trials, seconds=None if budget is None else seconds(budget), target=target, patience=patience)
 
@@ -90,7 +95,7 @@ class Budget:
             parts.append(f"a target of {self.target:g}")
         if self.patience is not None:
             parts.append(f"{self.patience} trials without a gain")
-        return " or ".join(parts)
+        return " or ".join(parts) or "everything was tried"
 
 
 class Spending:

@@ -11,6 +11,8 @@ from optuna.samplers import BaseSampler
 from optuna.trial import TrialState as OptunaState
 
 from gradfleet.errors import SpaceError, StoreError
+from gradfleet.search.carrying import carried_over
+from gradfleet.search.grid import Grid, Remaining
 from gradfleet.search.space import SearchSpace
 from gradfleet.study.lease import Lease
 from gradfleet.study.mirror import Direction, Mirror
@@ -31,6 +33,7 @@ class Generation:
             would have gone without.
         portfolio: configurations to try after the default one, before the sampler's.
         lease: that of the driver; None where only one program can write.
+        grid: configurations to try instead of the sampler's, each once; the search ends with them.
     """
 
     def __init__(
@@ -41,58 +44,103 @@ class Generation:
         *,
         portfolio: Sequence[Config] = (),
         lease: Lease | None = None,
+        grid: Grid | None = None,
     ) -> None:
-        row = store.generations(study.id)[-1]
+        *_, row = generations = store.generations(study.id)
+        self._spaces = [SearchSpace.from_json(each.space) for each in generations]
         self.number = row.number
         self.optuna_name = row.optuna_name
         self._objective = study.objective
         self._make_sampler = sampler_factory
         self._portfolio = portfolio
+        self._remaining = None if grid is None else Remaining(grid)
         directions: list[Direction] = [
             "maximize" if objective.mode == "max" else "minimize" for objective in study.objective.objectives
         ]
         self._mirror = Mirror(store.database, row.optuna_name, directions=directions, lease=lease)
         self._known: set[int] = set()
+        self._places: dict[int, int | None] = {}
+
+    @property
+    def exhausted(self) -> bool:
+        """Whether there is nothing left to try: only a grid ends."""
+        return self._remaining is not None and self._remaining.done
+
+    def place(self, number: int) -> int | None:
+        """Optuna's number for one of the study's trials; None for one that is not of this generation's space."""
+        return self._places[number]
 
     def reconcile(self, rows: Sequence[TrialRow], records: Sequence[RecordRow] = ()) -> None:
-        """Report and tell what Optuna lacks of our trials. A trial that only Optuna has waits for the next `ask`.
+        """Report and tell what Optuna lacks of our trials, after copying in those of earlier generations.
+
+        A trial that only Optuna has waits for the next `ask`.
 
         Raises:
             StoreError: Optuna lacks one of our trials altogether.
         """
-        ours = {row.number: row for row in rows if row.generation == self.number}
-        self._known = {row.optuna_number for row in ours.values()}
-        missing = self._known - self._mirror.numbers()
+        own = {row.number: row.optuna_number for row in rows if row.generation == self.number}
+        missing = set(own.values()) - self._mirror.numbers()
         if missing:
             raise StoreError(
                 f"The Optuna study {self.optuna_name!r} lacks trial {min(missing)}, which the store has. "
                 "Was it deleted by another program? Start a new study, with the best configurations as its portfolio."
             )
+        self._places = {**own}
+        self._copy([row for row in rows if row.generation != self.number])
+        self._known = {place for place in self._places.values() if place is not None}
+        if self._remaining is not None:
+            self._take_from_grid(rows)
+        ours = {row.number: row for row in rows}
         best: dict[int, Mapping[str, float]] = {}
         for record in records:
-            if record.number in ours and set(self._objective.metrics) <= set(record.metrics):
+            if set(self._objective.metrics) <= set(record.metrics):
                 row = ours[record.number]
-                self.report(row.optuna_number, record.epoch, self._objective.value(record.metrics))
+                self.report(self.place(row.number), record.epoch, self._objective.value(record.metrics))
                 if record.epoch == row.best_epoch:
                     best[record.number] = record.metrics
-        for row in ours.values():
+        for row in rows:
             if row.state != "RUNNING":
-                self.tell(row.optuna_number, row.state, best.get(row.number))
+                self.tell(self.place(row.number), row.state, best.get(row.number))
 
-    def ask(self, space: SearchSpace, number: int) -> tuple[int, dict[str, Value]]:
+    def _take_from_grid(self, rows: Sequence[TrialRow]) -> None:
+        assert self._remaining is not None, "asked for with a grid only"
+        for row in rows:
+            config = carried_over(row.config, old=self._spaces[row.generation], new=self._spaces[-1])
+            if config is not None:
+                self._remaining.take(config)
+
+    def _copy(self, earlier: Sequence[TrialRow]) -> None:
+        """Earlier generations' trials as trials of this one, where its space has their configuration.
+
+        What a killed driver has copied is known by its mark.
+        """
+        there = self._mirror.copies()
+        for row in earlier:
+            config = carried_over(row.config, old=self._spaces[row.generation], new=self._spaces[-1])
+            if config is not None and row.number not in there:
+                there[row.number] = self._mirror.copy(row.number, self._spaces[-1], config)
+            self._places[row.number] = there.get(row.number)
+
+    def ask(
+        self, space: SearchSpace, number: int, given: dict[str, Value] | None = None
+    ) -> tuple[int, dict[str, Value]]:
         """The next trial, as Optuna's number and a configuration.
 
         Args:
             number: the study's own trial number; 0 gets the space's default configuration, those after it the
                 portfolio's.
+            given: the configuration, where somebody else has decided it.
 
         Raises:
             SpaceError: a configuration of the portfolio is not one of the space.
         """
-        given = self._given(space, number)
+        given = self._given(space, number) if given is None else given
         self._mirror.study.sampler = self._make_sampler(number)
         asked = self._adopt(space, given) or self._new(space, given)
         self._known.add(asked[0])
+        self._places[number] = asked[0]
+        if self._remaining is not None:
+            self._remaining.take(asked[1])
         return asked
 
     def again(self, space: SearchSpace, number: int, config: Config) -> int | None:
@@ -104,20 +152,21 @@ class Generation:
         self._mirror.study.sampler = self._make_sampler(number)
         asked, _ = self._new(space, given)
         self._known.add(asked)
+        self._places[number] = asked
         return asked
 
-    def report(self, optuna_number: int, epoch: int, value: float) -> None:
+    def report(self, optuna_number: int | None, epoch: int, value: float) -> None:
         """Hand Optuna the objective's value of one epoch; the same epoch again changes nothing.
 
         With several objectives it takes none.
         """
-        if len(self._objective.objectives) > 1:
+        if optuna_number is None or len(self._objective.objectives) > 1:
             return
         trial = self._mirror.trial(optuna_number)
         if trial.state is OptunaState.RUNNING and epoch not in trial.intermediate_values:
             self._mirror.report(optuna_number, epoch, value)
 
-    def tell(self, optuna_number: int, state: TrialState, metrics: Mapping[str, float] | None = None) -> None:
+    def tell(self, optuna_number: int | None, state: TrialState, metrics: Mapping[str, float] | None = None) -> None:
         """Hand Optuna a trial's end; again changes nothing.
 
         Optuna keeps the last reported value of a PRUNED trial and none of a FAIL one. It takes no COMPLETE without
@@ -127,7 +176,7 @@ class Generation:
         Args:
             metrics: of the trial's best record.
         """
-        if self._mirror.trial(optuna_number).state.is_finished():
+        if optuna_number is None or self._mirror.trial(optuna_number).state.is_finished():
             return
         if metrics is not None:
             self._mirror.constrain(optuna_number, self._objective.excesses(metrics))
@@ -143,7 +192,7 @@ class Generation:
         if number == 0:
             return space.default()
         if number > len(self._portfolio):
-            return None
+            return None if self._remaining is None else self._remaining.next()
         return space.validate(self._portfolio[number - 1])
 
     def _new(self, space: SearchSpace, given: dict[str, Value] | None) -> tuple[int, dict[str, Value]]:

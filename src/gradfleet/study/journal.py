@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from sqlalchemy import Connection, Row, Update, insert, select, update
 
 from gradfleet.errors import StoreError
+from gradfleet.study.origin import Origin
 from gradfleet.study.rows import StudyRow, TrialState
 from gradfleet.study.tables import records, trials
 from gradfleet.training.history import EpochRecord
@@ -28,6 +29,7 @@ def add_trial(
     seed: int,
     optuna_number: int,
     generation: int,
+    origin: Origin | None = None,
 ) -> None:
     """Begin a trial; once more with the same Optuna number changes nothing."""
     present = _trial(connection, study, number)
@@ -37,6 +39,8 @@ def add_trial(
         raise StoreError(f"Study {study.name!r} has a trial {number} already.")
     row = {"number": number, "generation": generation, "optuna_number": optuna_number, "config": dict(config)}
     row |= {"seed": seed, "state": "RUNNING", "attempts": 1, "epochs": 0, "started": time.time()}
+    if origin is not None:
+        row["origin"] = origin.to_json()
     connection.execute(insert(trials).values(study_id=study.id, **row))
 
 

@@ -27,9 +27,10 @@ from gradfleet.study.generation import Generation
 from gradfleet.study.lease import Lease
 from gradfleet.study.live import LiveTrial
 from gradfleet.study.micro_batches import MicroBatches
+from gradfleet.study.origin import Origin
 from gradfleet.study.retention import disposable
 from gradfleet.study.rows import RecordRow, StudyState, TrialRow, TrialState
-from gradfleet.study.scheduler import Scheduler, Verdict
+from gradfleet.study.scheduler import Drop, Fork, Scheduler, Verdict
 from gradfleet.study.spool import Spool
 from gradfleet.study.steering import Steering
 from gradfleet.study.store import Store
@@ -76,7 +77,7 @@ class StudyLedger:
         self._space = space
         self._generation = generation
         self._scheduler = scheduler
-        self._plan = plan
+        self._plan = replace(plan, milestones=scheduler.milestones)
         self._keep = keep
         self._watcher = watcher
         self._retry_failed = retry_failed
@@ -90,6 +91,7 @@ class StudyLedger:
         self._numbers: set[int] = set()
         self._live: dict[int, LiveTrial] = {}
         self._waiting: list[int] = []
+        self._paused: set[int] = set()
         self._handed_out: set[int] = set()
         self._free_workers = 0
         self._micro_batches = MicroBatches()
@@ -109,6 +111,8 @@ class StudyLedger:
         histories: dict[int, list[RecordRow]] = {trial.number: [] for trial in trials}
         verdicts = dict.fromkeys(histories, Verdict.GO_ON)
         configs = {trial.number: trial.config for trial in trials}
+        for trial in trials:
+            self._scheduler.began(trial.number, trial.config, trial.came_from)
         for event in chronicle(trials, records):
             history = histories[event.number]
             if isinstance(event, RecordRow):
@@ -145,7 +149,11 @@ class StudyLedger:
     def _take_up(self, trial: TrialRow, history: Sequence[RecordRow], verdict: Verdict) -> None:
         """A trial whose driver died: settle it when its end was already decided, else line it up."""
         plan = self._plan_of(trial.number, trial.config, trial.seed)
-        live = self._live[trial.number] = LiveTrial.of_row(plan, trial, history)
+        live = self._live[trial.number] = LiveTrial.of_row(
+            plan, trial, history, optuna_number=self._generation.place(trial.number)
+        )
+        live.paused = verdict is Verdict.PAUSE
+        self._inherit(live, trial.came_from)
         if verdict is Verdict.STOP and not (live.stopped or live.has_all_epochs):  # killed before it was written
             self._stop(live, _stopped(history[-1].record))
         self._again(trial.number)
@@ -155,7 +163,8 @@ class StudyLedger:
     @property
     def finished(self) -> bool:
         self._look_around()
-        return self._steering.ending or not (self._trials_left or self._live)
+        goes_on = self._may_ask or len(self._live) > len(self._paused) or self._scheduler.next_move() is not None
+        return self._steering.ending or not goes_on
 
     @property
     def aborted(self) -> bool:
@@ -176,10 +185,11 @@ class StudyLedger:
         return found
 
     def next_plan(self) -> TrialPlan | None:
-        if self.held or not (self._waiting or self._trials_left):
+        if self.held:
             return None
-        plan = self._live[self._waiting.pop(0)].go_on() if self._waiting else self._ask()
-        self._handed_out.add(plan.number)
+        plan = self._live[self._waiting.pop(0)].go_on() if self._waiting else self._move() or self._new()
+        if plan is not None:
+            self._handed_out.add(plan.number)
         return plan
 
     def begin(self, number: int) -> None:
@@ -202,6 +212,8 @@ class StudyLedger:
     def record(self, number: int, record: EpochRecord, checkpoint: str | None) -> bool:
         live = self._live[number]
         self._vigil.heard(number)
+        if record.epoch < live.first:  # of a function that starts anew where it could go on from its parent's weights
+            return self._may_go_on(live)
         try:
             value = self._plan.objective.value(record.metrics)
         except SettingError as error:
@@ -219,7 +231,8 @@ class StudyLedger:
         if self._watcher:
             self._watcher.recorded(number, record)
         verdict = self._scheduler.judge(number, record)
-        return self._may_go_on(live, _stopped(record) if verdict is Verdict.STOP else None)
+        live.paused = verdict is Verdict.PAUSE and not live.has_all_epochs
+        return self._may_go_on(live, _stopped(record) if verdict is Verdict.STOP else None) and not live.paused
 
     def end(self, number: int, error: str | None = None) -> None:
         live = self._live[number]
@@ -233,6 +246,8 @@ class StudyLedger:
             self._settle(number, "FAIL", reason="It ended without reporting a record.")
         elif live.stopped:
             self._settle(number, "PRUNED")
+        elif live.paused:
+            self._pause(number)
         elif not live.has_all_epochs and self._steering.out_of_time:
             self._settle(number, "PRUNED", reason="The time budget ended.")
         else:
@@ -295,21 +310,59 @@ class StudyLedger:
 
     @property
     def _trials_left(self) -> bool:
-        return self._spending.allows(len(self._numbers) + 1)
+        return self._spending.allows(len(self._numbers) + 1) and not self._generation.exhausted
 
-    def _ask(self) -> TrialPlan:
+    @property
+    def _may_ask(self) -> bool:
+        return self._trials_left and self._scheduler.takes_new
+
+    def _move(self) -> TrialPlan | None:
+        """What the scheduler wants before a new trial begins."""
+        while (move := self._scheduler.next_move()) is not None:
+            self._scheduler.made(move)
+            if isinstance(move, Fork):
+                return self._ask(move)
+            self._paused.discard(move.number)
+            live = self._live[move.number]
+            live.paused = False
+            if not isinstance(move, Drop):
+                return live.go_on()
+            self._stop(live, move.reason)
+            self._settle(move.number, "PRUNED")
+        return None
+
+    def _new(self) -> TrialPlan | None:
+        return self._ask() if self._may_ask else None
+
+    def _pause(self, number: int) -> None:
+        """Its worker is free, and the trial waits until the scheduler has it go on or ends it."""
+        self._vigil.ends(number)
+        self._free_workers += 1
+        self._paused.add(number)
+
+    def _ask(self, fork: Fork | None = None) -> TrialPlan:
         """A new trial, as yet known to Optuna only: the store has it when it begins.
 
         A driver that is killed before that leaves it to the next one, which asks for the same number.
         """
         self._catch_up()  # what the sampler must know
         number = next(number for number in itertools.count() if number not in self._numbers)
-        optuna_number, config = self._generation.ask(self._space, number)
+        given = None if fork is None else dict(fork.config)
+        optuna_number, config = self._generation.ask(self._space, number, given)
         seed = int(numpy.random.SeedSequence([self._study.seed, number]).generate_state(1)[0])
         plan = self._plan_of(number, config, seed)
         self._numbers.add(number)
-        self._live[number] = LiveTrial(plan, optuna_number)
-        return plan
+        live = self._live[number] = LiveTrial(plan, optuna_number)
+        self._inherit(live, None if fork is None else fork.origin)
+        self._scheduler.began(number, config, live.origin)
+        return live.go_on()
+
+    def _inherit(self, live: LiveTrial, origin: Origin | None) -> None:
+        """Have a trial go on from its parent's checkpoint, where the parent has one."""
+        live.origin = origin
+        if origin is not None:
+            records = self._store.records(self._study.id, origin.parent)
+            live.inherited = next((row.checkpoint for row in records if row.epoch == origin.epoch), None)
 
     def _plan_of(self, number: int, config: Config, seed: int) -> TrialPlan:
         place = self._artifacts.place(self._study.name, number)
@@ -318,6 +371,7 @@ class StudyLedger:
 
     def _store_trial(self, live: LiveTrial) -> None:
         plan, generation = live.plan, self._generation.number
+        assert live.optuna_number is not None, "asked of Optuna, in this generation"
         self._store.add_trial(
             self._lease,
             plan.number,
@@ -325,6 +379,7 @@ class StudyLedger:
             seed=plan.seed,
             optuna_number=live.optuna_number,
             generation=generation,
+            origin=live.origin,
         )
         live.stored = True
 
@@ -342,6 +397,8 @@ class StudyLedger:
         live = self._live[number]
         if live.stopped or live.has_all_epochs:
             self.end(number)
+        elif live.paused:
+            self._paused.add(number)
         else:
             insort(self._waiting, number)
 
@@ -381,7 +438,8 @@ class StudyLedger:
         elif live.last is None:
             self._cut_off(number, self._steering.reason)
         else:
-            self._settle(number, "PRUNED", reason=self._steering.reason)
+            why = self._scheduler.why_waiting(number) if live.paused else None
+            self._settle(number, "PRUNED", reason=why or self._steering.reason)
 
     def _cut_off(self, number: int, reason: str) -> None:
         """The sweep ends before the trial's first record, by no fault of its own: the next sweep tries it again."""
@@ -395,6 +453,7 @@ class StudyLedger:
         self, number: int, state: TrialState, *, reason: str | None = None, traceback: str | None = None
     ) -> None:
         live = self._live.pop(number)
+        self._paused.discard(number)
         self._vigil.ends(number)
         self._store.end_trial(self._lease, number, state, reason=reason, traceback=traceback)
         self._free_workers += 1
@@ -411,10 +470,11 @@ class StudyLedger:
 
     def _delete(self, addresses: list[str]) -> None:
         """The folders first: a driver that is killed in between leaves an address to look at again, and no orphan."""
-        if addresses:
-            for address in addresses:
+        needed = {live.inherited for live in self._live.values() if live.last_checkpoint is None}
+        if gone := [address for address in addresses if address not in needed]:
+            for address in gone:
                 self._artifacts.delete(address)
-            self._store.forget_checkpoints(self._lease, addresses)
+            self._store.forget_checkpoints(self._lease, gone)
 
     def _look_around(self) -> None:
         # A worker that has ended a trial waits for the next one, and what can be made again from the store can wait.

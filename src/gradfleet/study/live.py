@@ -6,6 +6,7 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
+from gradfleet.study.origin import Origin
 from gradfleet.study.rows import RecordRow, TrialRow
 from gradfleet.training.history import EpochRecord
 from gradfleet.trials.plan import TrialPlan
@@ -18,12 +19,16 @@ class LiveTrial:
     """What the driver must know of a trial between its plan and its end.
 
     Attributes:
+        optuna_number: None for a trial of an earlier space that the present one does not have.
         stored: whether the store has it; a plan that never begins leaves no trace there.
         last: its last record.
         best_metrics: all numbers of its best record.
         best: the rank of its best record.
         last_checkpoint: what it would go on from.
         best_checkpoint: of the best record that has one.
+        origin: where it comes from, when it did not start anew.
+        inherited: the checkpoint that it went on from then.
+        paused: it waits for others.
         stopped: it was told to end; it is PRUNED then.
         problem: why it fails whatever it does.
         begun: when this attempt of it began, in Unix seconds.
@@ -31,7 +36,7 @@ class LiveTrial:
     """
 
     plan: TrialPlan
-    optuna_number: int
+    optuna_number: int | None
     stored: bool = False
     last: EpochRecord | None = None
     best_metrics: Mapping[str, float] | None = None
@@ -39,6 +44,9 @@ class LiveTrial:
     last_checkpoint: str | None = None
     best_checkpoint: str | None = None
     _best_kept: Rank | None = None
+    origin: Origin | None = None
+    inherited: str | None = None
+    paused: bool = False
     stopped: bool = False
     problem: str | None = None
     begun: float = 0.0
@@ -46,9 +54,11 @@ class LiveTrial:
     _history: list[EpochRecord] = field(default_factory=list)
 
     @classmethod
-    def of_row(cls, plan: TrialPlan, trial: TrialRow, history: Sequence[RecordRow]) -> LiveTrial:
+    def of_row(
+        cls, plan: TrialPlan, trial: TrialRow, history: Sequence[RecordRow], *, optuna_number: int | None
+    ) -> LiveTrial:
         """A trial that an earlier driver left running."""
-        live = cls(plan, trial.optuna_number, stored=True, stopped=trial.stopping == "PRUNED")
+        live = cls(plan, optuna_number, stored=True, stopped=trial.stopping == "PRUNED")
         for row in history:
             live.note(row.record, row.checkpoint)
         return live
@@ -56,6 +66,11 @@ class LiveTrial:
     @property
     def has_all_epochs(self) -> bool:
         return self.last is not None and self.last.epoch >= self.plan.epochs
+
+    @property
+    def first(self) -> int:
+        """The first epoch of its own."""
+        return 1 if self.origin is None else self.origin.epoch + 1
 
     def note(self, record: EpochRecord, checkpoint: str | None) -> list[str]:
         """Take in a record; the addresses of the checkpoints that nobody needs any more.
@@ -81,7 +96,14 @@ class LiveTrial:
 
     def go_on(self) -> TrialPlan:
         """The plan of its next attempt: it resumes from its last checkpoint."""
-        recorded = 0 if self.last is None else self.last.epoch
-        history = tuple(self._history)
-        self.plan = replace(self.plan, resume=self.last_checkpoint, best=self.best, recorded=recorded, history=history)
+        recorded = self.first - 1 if self.last is None else self.last.epoch
+        resume = self.last_checkpoint or self.inherited
+        self.plan = replace(
+            self.plan,
+            resume=resume,
+            best=self.best,
+            recorded=recorded,
+            history=tuple(self._history),
+            inherits=resume is not None and resume == self.inherited,
+        )
         return self.plan

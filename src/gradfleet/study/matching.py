@@ -11,8 +11,11 @@ from gradfleet.errors import StudyMismatchError
 _SHOWN = 10
 
 
-def check_match(name: str, stored: Mapping[str, Any], given: Mapping[str, Any]) -> None:
+def check_match(name: str, stored: Mapping[str, Any], given: Mapping[str, Any], *, way_out: str | None = None) -> None:
     """Compare two JSON trees, part by part.
+
+    Args:
+        way_out: one more sentence of advice.
 
     Raises:
         StudyMismatchError: they differ; each difference is one line, what the store has against what came.
@@ -28,10 +31,15 @@ def check_match(name: str, stored: Mapping[str, Any], given: Mapping[str, Any]) 
             [
                 f"Study {name!r} exists and was made from something else:",
                 *shown,
-                "Pass what it was made from, or another name.",
+                " ".join(["Pass what it was made from, or another name.", *([way_out] if way_out else [])]),
             ]
         )
     )
+
+
+def matches(stored: Mapping[str, Any], given: Mapping[str, Any]) -> bool:
+    """Whether nothing differs."""
+    return next(_differences("", stored, given), None) is None
 
 
 def _differences(path: str, stored: Any, given: Any) -> Iterator[str]:

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
 import optuna
 from optuna.exceptions import StorageInternalError
+from optuna.samplers import RandomSampler
 from optuna.storages import InMemoryStorage, RDBStorage
 from optuna.trial import FrozenTrial, Trial
 from optuna.trial import TrialState as OptunaState
@@ -23,6 +24,7 @@ from sqlalchemy import Connection
 from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 
 from gradfleet.errors import StoreError
+from gradfleet.search.space import SearchSpace
 from gradfleet.study import optuna_rows
 from gradfleet.study.database import Database
 
@@ -30,6 +32,7 @@ if TYPE_CHECKING:
     from gradfleet.study.lease import Lease
 
 T = TypeVar("T")
+_COPY_OF = "gradfleet:copy_of"
 Direction = Literal["minimize", "maximize"]
 
 _SHOWN_EVERY = 1.0
@@ -87,6 +90,19 @@ class Mirror:
     def running(self) -> list[FrozenTrial]:
         """The trials that have not ended, oldest first."""
         return self._memory.get_all_trials(self._memory_id, states=(OptunaState.RUNNING,))
+
+    def copies(self) -> dict[int, int]:
+        """The study's number of each trial that is a copy, with its number here."""
+        trials = self._memory.get_all_trials(self._memory_id, deepcopy=False)
+        return {trial.user_attrs[_COPY_OF]: trial.number for trial in trials if _COPY_OF in trial.user_attrs}
+
+    def copy(self, number: int, space: SearchSpace, config: dict[str, Any]) -> int:
+        """Add the study's trial `number` of an earlier generation, running until it is told; its number here."""
+        self.study.sampler = RandomSampler()  # draws nothing, and costs nothing
+        with self.new_trial(config) as trial:
+            trial.set_user_attr(_COPY_OF, number)
+            space(trial)
+        return trial.number
 
     @contextmanager
     def new_trial(self, given: dict[str, Any] | None) -> Iterator[Trial]:

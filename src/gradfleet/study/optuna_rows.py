@@ -22,6 +22,7 @@ _params: Table = models.TrialParamModel.__table__
 _values: Table = models.TrialValueModel.__table__
 _steps: Table = models.TrialIntermediateValueModel.__table__
 _trial_notes: Table = models.TrialSystemAttributeModel.__table__
+_trial_marks: Table = models.TrialUserAttributeModel.__table__
 _study_notes: Table = models.StudySystemAttributeModel.__table__
 
 
@@ -45,6 +46,7 @@ def add_trial(connection: Connection, study_id: int, trial: FrozenTrial) -> int:
     trial_id = int(added.inserted_primary_key[0])
     _add_params(connection, trial_id, trial, trial.params)
     _note(connection, _trial_notes, {"trial_id": trial_id}, trial.system_attrs)
+    _note(connection, _trial_marks, {"trial_id": trial_id}, trial.user_attrs)
     return trial_id
 
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
 from gradfleet.goal import Aim, aim_from_json
+from gradfleet.study.origin import Origin
 from gradfleet.training.history import EpochRecord
 
 if TYPE_CHECKING:
@@ -90,6 +91,12 @@ class TrialRow:
     checkpoint: str | None
     starred: bool = False
     note: str | None = None
+    origin: dict[str, int] | None = None
+
+    @property
+    def came_from(self) -> Origin | None:
+        """The trial whose weights it went on from; None where it started anew."""
+        return None if self.origin is None else Origin(**self.origin)
 
 
 @dataclass(frozen=True, slots=True)

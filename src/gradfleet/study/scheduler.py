@@ -6,11 +6,15 @@ from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import Enum
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
 
 from gradfleet.objective import Objective
 from gradfleet.search.space import SearchSpace
+from gradfleet.study.origin import Origin
 from gradfleet.training.history import EpochRecord
+
+if TYPE_CHECKING:
+    from gradfleet.trials.plan import Config
 
 
 class Verdict(Enum):
@@ -21,8 +25,34 @@ class Verdict(Enum):
     STOP = "stop"
 
 
+@dataclass(frozen=True, slots=True)
+class Resume:
+    """A trial that waited trains on."""
+
+    number: int
+
+
+@dataclass(frozen=True, slots=True)
+class Drop:
+    """A trial that waited has ended, for this reason."""
+
+    number: int
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Fork:
+    """A new trial goes on from another's weights, with another configuration."""
+
+    origin: Origin
+    config: Config
+
+
+Move: TypeAlias = Resume | Drop | Fork
+
+
 class Scheduler(ABC):
-    """Decides, record by record, which trials may train on.
+    """Decides, record by record, which trials may train on, and what happens before a new trial begins.
 
     A resumed sweep hands it every record and end of the study again, in the order in which they happened, so what it
     decides may depend on nothing else.
@@ -35,6 +65,34 @@ class Scheduler(ABC):
     @abstractmethod
     def ended(self, number: int, last: EpochRecord | None) -> None:
         """The trial has ended; `last` is its last record, None when it has none."""
+
+    # What a scheduler that lets trials wait has to say beside; the others need none of it.
+
+    @property
+    def milestones(self) -> tuple[int, ...]:
+        """The epochs at which a trial may have to wait: it writes a checkpoint there."""
+        return ()
+
+    @property
+    def takes_new(self) -> bool:
+        """Whether new trials may begin."""
+        return True
+
+    def began(self, number: int, config: Config, origin: Origin | None) -> None:
+        """A trial is there; a resumed sweep says so of all its trials before the first record."""
+        return
+
+    def next_move(self) -> Move | None:
+        """What is to happen before any new trial begins; the same until it is made."""
+        return None
+
+    def made(self, move: Move) -> None:
+        """The move is made; a Fork is made by its trial, see `began`."""
+        return
+
+    def why_waiting(self, number: int) -> str | None:
+        """Why a trial waits, for when the search ends and it still does."""
+        return None
 
 
 class NoScheduler(Scheduler):
@@ -71,6 +129,11 @@ class Course:
 
 class SchedulerOptions(Protocol):
     """A scheduler's settings: a frozen value that checks itself and builds it."""
+
+    @property
+    def single(self) -> bool:
+        """Whether it follows one objective only."""
+        ...
 
     def problems(self, *, epochs: int, trials: int | None) -> list[str]:
         """Why it cannot be for trials of so many epochs, and so many trials."""

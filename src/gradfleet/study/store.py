@@ -5,16 +5,18 @@ from __future__ import annotations
 import re
 import time
 from collections.abc import Callable, Iterable, Mapping
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from sqlalchemy import Connection, Select, Table, and_, delete, insert, select, update
 
 from gradfleet.errors import NotFoundError, SettingError, unknown_name
-from gradfleet.study import journal, schema
+from gradfleet.study import extension, journal, schema
 from gradfleet.study.artifacts import absolute
 from gradfleet.study.database import Database, check_file, one_at_a_time, parse_url, sqlite_file
-from gradfleet.study.matching import check_match
+from gradfleet.study.matching import check_match, matches
+from gradfleet.study.origin import Origin
 from gradfleet.study.provenance import clipped, git_commit, package_versions
 from gradfleet.study.rows import GenerationRow, RecordRow, StudyRow, StudyState, TrialRow, TrialState
 from gradfleet.study.tables import generations, records, sources, studies, trials
@@ -104,7 +106,7 @@ class Store:
 
     def generations(self, study_id: int) -> list[GenerationRow]:
         """The study's generations by number; the last one is searched."""
-        return self._rows(GenerationRow, _of(generations, study_id).order_by(generations.c.number))
+        return self._rows(GenerationRow, _newest_last(study_id))
 
     def sources(self, study_id: int) -> dict[str, str]:
         """The texts that were kept with a study, by file name."""
@@ -191,8 +193,13 @@ class Store:
         self.database.write(lambda connection: _insert_study(connection, values, kept, store=self.url))
         return self.study(name)
 
-    def open_study(self, name: str, spec: Mapping[str, Any], *, fingerprint: str | None = None) -> StudyRow:
+    def open_study(
+        self, name: str, spec: Mapping[str, Any], *, fingerprint: str | None = None, extend: bool = False
+    ) -> StudyRow:
         """The study of that name, to go on with.
+
+        Args:
+            extend: its space may be another one, and with it the code of its builders.
 
         Raises:
             NotFoundError: there is none.
@@ -206,8 +213,27 @@ class Store:
         # the checkpoints of one study mean two things.
         stored["training"], given["training"] = study.spec.get("training"), spec.get("training")
         stored["runs"], given["runs"] = study.spec.get("runs"), spec.get("runs")
-        check_match(name, stored, given)
+        changed = stored["space"] != given["space"]
+        grown = extension.extended(stored, given) if changed else stored
+        way_out = extension.SENTENCE if changed and not extend and matches(grown, given) else None
+        check_match(name, grown if extend else stored, given, way_out=way_out)
         return study
+
+    def extend_study(self, lease: Lease, spec: Mapping[str, Any], texts: Mapping[str, str] | None = None) -> StudyRow:
+        """Search the spec's space from now on; see `extension`. Nothing happens when it is searched already.
+
+        Args:
+            texts: as for `create_study`.
+        """
+        kept = clipped(texts or {}, git_commit())
+
+        def work(connection: Connection) -> None:
+            newest = _rows(connection, GenerationRow, _newest_last(lease.study.id))[-1]
+            if newest.space != spec["space"]:
+                extension.add_generation(connection, lease.study, spec, kept)
+
+        self.fenced(lease, work)
+        return self.study(lease.study.name)
 
     def set_state(self, lease: Lease, state: StudyState) -> None:
         changed = update(studies).where(studies.c.id == lease.study.id).values(state=state)
@@ -221,15 +247,23 @@ class Store:
     # Trials
 
     def add_trial(
-        self, lease: Lease, number: int, config: Config, *, seed: int, optuna_number: int, generation: int = 0
+        self,
+        lease: Lease,
+        number: int,
+        config: Config,
+        *,
+        seed: int,
+        optuna_number: int,
+        generation: int = 0,
+        origin: Origin | None = None,
     ) -> None:
         """Begin a trial. Adding it again, with the same Optuna number, changes nothing.
 
         Raises:
             StoreError: another trial has that number.
         """
-        origin = {"seed": seed, "optuna_number": optuna_number, "generation": generation}
-        self.fenced(lease, lambda connection: journal.add_trial(connection, lease.study, number, config, **origin))
+        work = partial(journal.add_trial, seed=seed, optuna_number=optuna_number, generation=generation, origin=origin)
+        self.fenced(lease, lambda connection: work(connection, lease.study, number, config))
 
     def note_attempt(self, lease: Lease, number: int) -> None:
         """Count one more start of a running trial."""
@@ -293,6 +327,10 @@ def _rows(connection: Connection, kind: Callable[..., T], query: Select[Any]) ->
 
 def _of(table: Table, study_id: int) -> Select[Any]:
     return select(table).where(table.c.study_id == study_id)
+
+
+def _newest_last(study_id: int) -> Select[Any]:
+    return _of(generations, study_id).order_by(generations.c.number)
 
 
 def check_name(name: str) -> None:

@@ -23,7 +23,7 @@ from sqlalchemy import (
     false,
 )
 
-SCHEMA_VERSION = 2
+SCHEMA_VERSION = 3
 """Raised with every change of a table; a store of a newer version is refused, and an older one is brought up to date.
 
 So a new version only adds: tables, and columns that may be empty or have a server default.
@@ -109,6 +109,7 @@ trials = Table(
     Column("generation", Integer, nullable=False),
     Column("optuna_number", Integer, nullable=False),
     Column("config", Json, nullable=False),
+    Column("origin", Json),
     Column("seed", BigInteger, nullable=False),
     Column("state", String(20), nullable=False),
     Column("stopping", String(20)),

@@ -90,6 +90,7 @@ class Model(Observed, Steps):
         callbacks: Iterable[Callback] = (),
         seed: int | None = None,
         resume: Path | str | None = None,
+        inherit: Path | str | None = None,
         reset: bool = False,
         steps_per_epoch: int | None = None,
         limit_batches: int | None = None,
@@ -100,12 +101,14 @@ class Model(Observed, Steps):
         Args:
             data: a DataLoader, a torch Dataset, ArrayExamples, a tuple (inputs, targets), or data with parts of its
                 own, such as an AutoDataset. None for a training step that needs none; its batches are None then.
-            epochs: how many more; with `resume`, how many in total.
+            epochs: how many more; with `resume` or `inherit`, how many in total.
             batch_size: of everything but DataLoaders.
             seed: of everything random, anew in each epoch; 0, or with `resume` that of the fit that is resumed.
             resume: a checkpoint folder to go on from exactly; in the middle of an epoch, when it was written at
                 `batch_end`. That epoch has begun already, so its `epoch_start` does not come again. Of one that is
                 damaged the latest intact one before it is taken, when there is one beside it, with a warning.
+            inherit: in place of `resume`, the checkpoint of a fit with other settings: what it has learned is gone on
+                from, with this model's own learning rate, other values of the optimizer, and batch size.
             reset: whether to begin anew, with weights and history as they were before this model's first fit and with
                 new optimizers; otherwise a further fit goes on where the last one ended.
             steps_per_epoch: so many training batches in every epoch, each of which begins the data anew and goes
@@ -125,11 +128,14 @@ class Model(Observed, Steps):
         found = _fit_problems(epochs, batch_size, seed, limits)
         if self._settings is None:
             found.append("This model is not compiled: call compile(...) before fit.")
-        found += _contradictions(data, steps_per_epoch, resume, reset=reset)
+        found += _contradictions(data, steps_per_epoch, resume or inherit, reset=reset)
+        if resume is not None and inherit is not None:
+            found.append("resume= goes on exactly and inherit= with other settings: give one of them.")
         if found:
             raise SettingError(found)
         self._begin(reset=reset)
-        resumed = saving.resume(self, Path(resume)) if resume is not None else None
+        start = resume if inherit is None else inherit
+        resumed = saving.resume(self, Path(start)) if start is not None else None
         fit_state = {**NO_FIT, **(resumed.fit if resumed is not None else {"first_epoch": self.epoch})}
         seed = int(fit_state["seed"] if seed is None else seed)
         parts = split_of(data, validation)
@@ -158,8 +164,8 @@ class Model(Observed, Steps):
             callbacks=callbacks,
         )
         if resumed is not None:
-            resumed.restore_optimizers(self)
-            loop.load_state(fit_state)
+            resumed.restore_optimizers(self, own_values=inherit is not None)
+            loop.load_state(fit_state if inherit is None else saving.without_values(fit_state))
         self._loop = loop
         return loop.run()
 

@@ -58,21 +58,37 @@ class Resumption:
     scaler: Mapping[str, Any]
     fit: Mapping[str, Any]
 
-    def restore_optimizers(self, model: Model) -> None:
+    def restore_optimizers(self, model: Model, *, own_values: bool = False) -> None:
         """Put the optimizers' state back. The schedules must be made before: making one changes its optimizer.
+
+        Args:
+            own_values: what the optimizers have gathered only; learning rate and other values stay the model's own.
 
         Raises:
             CheckpointError: the model has other optimizers.
         """
         for name, optimizer in model.optimizers.items():
+            own = [{key: group[key] for key in group if key != "params"} for group in optimizer.param_groups]
             try:
                 optimizer.load_state_dict(self.optimizers[name])
             except (KeyError, ValueError) as error:
                 raise CheckpointError(
                     f"The checkpoint {self.folder} was made with another optimizer: {error}"
                 ) from error
+            if own_values:
+                for group, values in zip(optimizer.param_groups, own, strict=True):
+                    group.update(values)
         if model.precision.scaler is not None and self.scaler:
             model.precision.scaler.load_state_dict(dict(self.scaler))
+
+
+def without_values(fit: Mapping[str, Any]) -> dict[str, Any]:
+    """What a fit needs to go on from another's, with its own learning rates: how far the schedules are, not where."""
+    schedules = {
+        name: {key: value for key, value in state.items() if key not in ("base_lrs", "_last_lr")}
+        for name, state in fit["schedules"].items()
+    }
+    return {**fit, "schedules": schedules}
 
 
 def resume(model: Model, folder: Path) -> Resumption:

@@ -15,6 +15,11 @@ def epoch_address(checkpoints: str, epoch: int) -> str:
     return f"{checkpoints.rstrip('/')}/epoch-{epoch:04d}"
 
 
+def epoch_of(address: str) -> int:
+    """The epoch of a checkpoint's address."""
+    return int(address.rstrip("/").rpartition("-")[2])
+
+
 def write(address: str, save: Callable[[Path], object]) -> str:
     """Have `save` write a folder, and return its address once all of it is there.
 

@@ -11,7 +11,6 @@ from typing import Protocol
 
 from gradfleet.errors import ExecutionError, TrialStopped
 from gradfleet.training.history import EpochRecord
-from gradfleet.training.seeding import seed_everything
 from gradfleet.trials import checkpoints
 from gradfleet.trials.plan import TrialPlan, Value
 from gradfleet.trials.recipe import Predictor, Report
@@ -33,6 +32,14 @@ class Tell(Protocol):
         self, metrics: Mapping[str, float], epoch: int | None = None, checkpoint: str | Path | None = None
     ) -> None: ...
 
+    def resume(self) -> Path | None:
+        """The folder that this trial, or the one it is a copy of, reported last as its checkpoint; None for a start.
+
+        Epochs are counted on from there. A function that does not ask begins anew, and what it reports of epochs that
+        are known is not kept again.
+        """
+        ...
+
 
 class TrainFunction(Protocol):
     """`train(config, report)`: trains with the flat `config` and calls `report(metrics)` after each epoch."""
@@ -50,22 +57,7 @@ class FunctionRecipe:
     train: TrainFunction
 
     def run(self, plan: TrialPlan, report: Report) -> None:
-        last = 0
-
-        def tell(metrics: Mapping[str, float], epoch: int | None = None, checkpoint: str | Path | None = None) -> None:
-            nonlocal last
-            last = last + 1 if epoch is None else epoch
-            if last > plan.epochs:
-                raise TrialStopped
-            address = None
-            # An epoch that was recorded keeps the checkpoint that was measured then.
-            if checkpoint is not None and plan.checkpoints is not None and last > plan.recorded:
-                place = checkpoints.epoch_address(plan.checkpoints, last)
-                address = checkpoints.write(place, partial(_copy, Path(checkpoint)))
-            report(EpochRecord(last, {name: float(value) for name, value in metrics.items()}), address)
-
-        seed_everything(plan.seed)
-        self.train(dict(plan.config), tell)
+        self.train(dict(plan.config), _Teller(plan, report))
 
     def load(self, checkpoint: Path) -> Predictor:
         """A function's checkpoint is a folder that only its author can read.
@@ -74,6 +66,34 @@ class FunctionRecipe:
             ExecutionError: always; the folder is named.
         """
         raise ExecutionError(f"This study was trained by a function: load its checkpoint yourself from {checkpoint}.")
+
+
+class _Teller:
+    """What a training function gets as its `report`."""
+
+    def __init__(self, plan: TrialPlan, report: Report) -> None:
+        self._plan = plan
+        self._report = report
+        self._last = 0
+
+    def __call__(
+        self, metrics: Mapping[str, float], epoch: int | None = None, checkpoint: str | Path | None = None
+    ) -> None:
+        self._last = self._last + 1 if epoch is None else epoch
+        if self._last > self._plan.epochs:
+            raise TrialStopped
+        address = None
+        # An epoch that was recorded keeps the checkpoint that was measured then.
+        if checkpoint is not None and self._plan.checkpoints is not None and self._last > self._plan.recorded:
+            place = checkpoints.epoch_address(self._plan.checkpoints, self._last)
+            address = checkpoints.write(place, partial(_copy, Path(checkpoint)))
+        self._report(EpochRecord(self._last, {name: float(value) for name, value in metrics.items()}), address)
+
+    def resume(self) -> Path | None:
+        if self._plan.resume is None:
+            return None
+        self._last = checkpoints.epoch_of(self._plan.resume)
+        return checkpoints.fetch(self._plan.resume)
 
 
 def _copy(folder: Path, place: Path) -> None:

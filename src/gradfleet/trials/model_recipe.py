@@ -63,6 +63,7 @@ class ModelRecipe:
         model.micro_batch.rows = plan.micro_batch
         keeper = _Keeper(plan, extra={"config": dict(plan.config), "facts": data.facts.to_json()})
         limits = [] if plan.deadline is None else [TimeLimit(plan.deadline)]
+        start = None if plan.resume is None else checkpoints.fetch(plan.resume)
         epochs = model.epochs(
             data.train,
             data.validation,
@@ -70,7 +71,8 @@ class ModelRecipe:
             batch_size=self._batch_size(plan.config),
             callbacks=[*self._callbacks(plan), *limits],
             seed=plan.seed,
-            resume=None if plan.resume is None else checkpoints.fetch(plan.resume),
+            resume=None if plan.inherits else start,
+            inherit=start if plan.inherits else None,
         )
         measured: dict[str, float] = {}
         with closing(epochs):  # a trial that is stopped ends its fit too: trackers are closed, listeners told
@@ -156,7 +158,8 @@ class _Keeper:
             return None
         rank = self._plan.objective.rank(metrics)
         is_best = self._best is None or rank < self._best
-        if not is_best and time.monotonic() - self._written < CHECKPOINT_EVERY:
+        is_due = epoch in self._plan.milestones or time.monotonic() - self._written >= CHECKPOINT_EVERY
+        if not (is_best or is_due):
             return None
         if is_best:
             self._best = rank

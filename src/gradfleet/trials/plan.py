@@ -29,6 +29,9 @@ class TrialPlan:
         threads: how many CPU threads torch may use.
         checkpoints: URL of the folder that this trial writes its checkpoints to; None writes none.
         resume: address of the checkpoint to go on from; None starts anew.
+        inherits: whether that is another trial's: its weights and what its optimizers have gathered are gone on from,
+            with this configuration's values.
+        milestones: epochs that get a checkpoint in any case.
         best: the best rank (`Objective.rank`) that earlier attempts of this trial recorded.
         micro_batch: rows that go through the network at once, as trials before found out that ran out of memory; None
             for whole batches.
@@ -53,3 +56,5 @@ class TrialPlan:
     micro_batch: int | None = None
     history: tuple[EpochRecord, ...] = ()
     run: int | None = None
+    inherits: bool = False
+    milestones: tuple[int, ...] = ()

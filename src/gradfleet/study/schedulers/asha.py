@@ -35,6 +35,10 @@ class Asha:
         if found := [*grace_problems("Asha", self.grace), *factor_problems("Asha", self.reduction_factor)]:
             raise SettingError(found)
 
+    @property
+    def single(self) -> bool:
+        return False
+
     def problems(self, *, epochs: int, trials: int | None) -> list[str]:
         return too_late("Asha", self.grace, epochs)
 

@@ -36,6 +36,10 @@ class Hyperband:
         if found := [*grace_problems("Hyperband", self.grace), *factor_problems("Hyperband", self.reduction_factor)]:
             raise SettingError(found)
 
+    @property
+    def single(self) -> bool:
+        return False
+
     def problems(self, *, epochs: int, trials: int | None) -> list[str]:
         return too_late("Hyperband", self.grace, epochs)
 

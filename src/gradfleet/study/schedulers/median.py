@@ -36,6 +36,10 @@ class Median:
         if found:
             raise SettingError(found)
 
+    @property
+    def single(self) -> bool:
+        return False
+
     def problems(self, *, epochs: int, trials: int | None) -> list[str]:
         return too_late("Median", self.grace, epochs)
 

@@ -11,6 +11,8 @@ from gradfleet.study.scheduler import Course, NoScheduler, Scheduler, SchedulerO
 from gradfleet.study.schedulers.asha import Asha
 from gradfleet.study.schedulers.hyperband import Hyperband
 from gradfleet.study.schedulers.median import Median
+from gradfleet.study.schedulers.pasha import Pasha
+from gradfleet.study.schedulers.population import Population
 
 SchedulerChoice = str | SchedulerOptions | None
 
@@ -18,6 +20,10 @@ SchedulerChoice = str | SchedulerOptions | None
 @dataclass(frozen=True, slots=True)
 class Alone:
     """No scheduler: every trial has all its epochs."""
+
+    @property
+    def single(self) -> bool:
+        return False
 
     def problems(self, *, epochs: int, trials: int | None) -> list[str]:
         return []
@@ -34,6 +40,8 @@ SCHEDULERS: Mapping[str, Callable[[], SchedulerOptions]] = {
     "hyperband": Hyperband,
     "median": Median,
     "none": Alone,
+    "pasha": Pasha,
+    "pbt": Population,
 }
 
 
