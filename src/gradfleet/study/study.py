@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 import math
+import os
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
 from gradfleet.errors import ExecutionError, NotFoundError, NoUsableTrialError
 from gradfleet.goal import Aim
+from gradfleet.search.space import SearchSpace
 from gradfleet.study import marks, requests
 from gradfleet.study.artifacts import Artifacts
 from gradfleet.study.lease import Lease
 from gradfleet.study.places import driver_log
+from gradfleet.study.plots.facts import PlotFacts
 from gradfleet.study.provenance import Provenance
 from gradfleet.study.ranking import front, leaderboard, most_frequent_cause, ranked
 from gradfleet.study.replay import Replay, replay
@@ -224,6 +227,44 @@ class Study:
         """
         self._store.trial(self._id, number)
         return History(row.record for row in self._records(number))
+
+    def plot(
+        self,
+        kind: str,
+        *,
+        to: str | os.PathLike[str] | None = None,
+        metrics: Sequence[str] = (),
+        dimensions: Sequence[str] = (),
+        theme: str = "light",
+    ) -> Any:
+        """Draw the study as it is in the store: a matplotlib figure, or the plotly figure of a page.
+
+        Kinds: "history" (every trial and the best so far), "curves" (a metric over epochs), "importance",
+        "parallel", "slice", "contour", "pareto" (two metrics against each other) and "timeline".
+
+        Args:
+            to: a file to write: `.png`, `.svg` and `.pdf` are drawn by matplotlib; `.html` is an interactive page that
+                needs no network.
+            metrics: what "curves" shows, the objective when not given; the two of "pareto", of which the objective has
+                its mode, and any other is the better the lower, or the higher with a minus before it.
+            dimensions: what "parallel", "slice" and "contour" show; the most important ones when not given.
+            theme: "light" or "dark".
+
+        Raises:
+            SettingError: no such plot, format, metric or dimension; or the extra "plots" is not installed.
+            NoUsableTrialError: no trial has a result to draw.
+        """
+        from gradfleet.study.plots import draw
+
+        facts = self.plot_facts()
+        options: dict[str, Any] = {"metrics": metrics, "of": dimensions, "look": theme}
+        return draw.draw(kind, facts, **options) if to is None else draw.save(kind, facts, to, **options)
+
+    def plot_facts(self) -> PlotFacts:
+        """What every plot of the study is drawn from, read at one moment."""
+        space = SearchSpace.from_json(self._store.generations(self._id)[-1].space)
+        trials, records = self.trials, self._store.records(self._id)
+        return PlotFacts(self.name, self.objective, trials, records, space, time.time())
 
     def replay(self, number: int, *, say: Callable[[EpochRecord], object] | None = None) -> Replay:
         """Train a trial again from what the study keeps, in this process, for as many epochs as it had.
