@@ -80,6 +80,12 @@ def test_everything_that_cannot_be_asked_is_said_at_once(found: Study) -> None:
     assert "No column of the leaderboard is called 'second'. Did you mean 'seconds'?" in str(e.value)
 
 
+def test_a_condition_that_nothing_meets_leaves_an_empty_table(found: Study) -> None:
+    table = found.leaderboard(where="value > 2", sort="-value")
+    assert (len(table), "value" in table.columns) == (0, True)
+    assert found.standings().select("value > 2").top(3).to_json()["trials"] == []
+
+
 def test_a_condition_is_never_run_as_code() -> None:
     condition = Condition.parse("note = __import__('os').abort()")
     assert condition == Condition("note", "=", "__import__('os').abort()")

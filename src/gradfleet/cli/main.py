@@ -8,7 +8,19 @@ import typer
 from typer.core import TyperGroup
 
 import gradfleet
-from gradfleet.cli import doctor, exits, export, fit, leaderboard, predict, render, sweep, sweep_file, trials
+from gradfleet.cli import (
+    doctor,
+    exits,
+    export,
+    fit,
+    leaderboard,
+    pictures,
+    predict,
+    render,
+    sweep,
+    sweep_file,
+    trials,
+)
 from gradfleet.cli.options import examples
 
 
@@ -72,6 +84,8 @@ app.command(epilog=examples(*leaderboard.EXAMPLES))(leaderboard.leaderboard)
 app.command(epilog=examples(*leaderboard.STAR_EXAMPLES))(leaderboard.star)
 app.command(epilog=examples(*leaderboard.NOTE_EXAMPLES))(leaderboard.note)
 app.command(epilog=examples(*trials.BEST_EXAMPLES))(trials.best)
+app.command(epilog=examples(*pictures.PLOT_EXAMPLES))(pictures.plot)
+app.command(epilog=examples(*pictures.REPORT_EXAMPLES))(pictures.report)
 app.command(epilog=examples(*predict.PREDICT_EXAMPLES))(predict.predict)
 app.command(epilog=examples(*predict.EVALUATE_EXAMPLES))(predict.evaluate)
 app.command(epilog=examples(*trials.REPLAY_EXAMPLES))(trials.replay)

@@ -92,7 +92,8 @@ def select(frame: pandas.DataFrame, where: str | Iterable[str], sort: str | Iter
             _check_column(frame, name)
     problems.refuse()
     for condition in conditions:
-        frame = frame[[condition.holds(cell) for cell in frame[condition.column].tolist()]]
+        cells = enumerate(frame[condition.column].tolist())
+        frame = frame.iloc[[place for place, cell in cells if condition.holds(cell)]]
     for name, descending in reversed(keys):
         frame = frame.sort_values(name, ascending=not descending, kind="stable", key=_comparable)
     return frame.reset_index(drop=True)

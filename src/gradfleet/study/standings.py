@@ -66,8 +66,9 @@ class Standings:
         """The first `count`; with the default configuration's trial, 0, wherever it stands."""
         if count is None:
             return self
-        shown = [place < count or (with_default and number == 0) for place, number in enumerate(self.numbers)]
-        return replace(self, frame=self.frame[shown].reset_index(drop=True))
+        numbers = enumerate(self.numbers)
+        shown = [place for place, number in numbers if place < count or (with_default and number == 0)]
+        return replace(self, frame=self.frame.iloc[shown].reset_index(drop=True))
 
     def to_json(self) -> dict[str, Any]:
         """One object: the study, its objective, and every trial with its whole configuration and numbers."""

@@ -21,6 +21,7 @@ from gradfleet.study.plots.facts import PlotFacts
 from gradfleet.study.provenance import Provenance
 from gradfleet.study.ranking import front, leaderboard, most_frequent_cause, ranked
 from gradfleet.study.replay import Replay, replay
+from gradfleet.study.report.facts import report_facts
 from gradfleet.study.rows import RecordRow, StudyRow, StudyState, TrialRow
 from gradfleet.study.standings import Standings
 from gradfleet.study.store import Store
@@ -258,13 +259,41 @@ class Study:
 
         facts = self.plot_facts()
         options: dict[str, Any] = {"metrics": metrics, "of": dimensions, "look": theme}
-        return draw.draw(kind, facts, **options) if to is None else draw.save(kind, facts, to, **options)
+        if to is not None:
+            return draw.save(kind, facts, to, **options)
+        return draw.settled(draw.draw(kind, facts, **options), look=theme)
 
     def plot_facts(self) -> PlotFacts:
         """What every plot of the study is drawn from, read at one moment."""
         space = SearchSpace.from_json(self._store.generations(self._id)[-1].space)
         trials, records = self.trials, self._store.records(self._id)
         return PlotFacts(self.name, self.objective, trials, records, space, time.time())
+
+    def report(self, to: str | os.PathLike[str], *, top: int = 20) -> Path:
+        """Write the study as one HTML page that needs no network, and return its path.
+
+        It has the best configuration, the contract and what was used of it, the leaderboard, plots, failures by cause,
+        and where all of it comes from; see `report_facts` for the same as values.
+
+        Args:
+            top: how many trials of the leaderboard are shown, beside the default configuration's.
+
+        Raises:
+            SettingError: the extra "plots" is not installed.
+        """
+        from gradfleet.study.report.page import render  # imports Jinja and matplotlib
+
+        plots = self.plot_facts()
+        page = Path(to)
+        page.write_text(render(self._report_facts(plots, top=top), plots), encoding="utf-8")
+        return page
+
+    def report_facts(self, *, top: int = 20) -> dict[str, Any]:
+        """What the report says, as JSON values."""
+        return self._report_facts(self.plot_facts(), top=top)
+
+    def _report_facts(self, plots: PlotFacts, *, top: int) -> dict[str, Any]:
+        return report_facts(self.row, self.standings(), plots, self.provenance, top=top)
 
     def replay(self, number: int, *, say: Callable[[EpochRecord], object] | None = None) -> Replay:
         """Train a trial again from what the study keeps, in this process, for as many epochs as it had.

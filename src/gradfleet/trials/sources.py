@@ -10,7 +10,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-_INSTALLED = tuple({sysconfig.get_path(name) for name in ("stdlib", "purelib", "platlib")})
+_STANDARD = sysconfig.get_path("stdlib")
 
 
 def sources_of(functions: Iterable[Callable[..., Any]]) -> dict[str, str]:
@@ -24,9 +24,13 @@ def sources_of(functions: Iterable[Callable[..., Any]]) -> dict[str, str]:
         place = _file(made)
         if place is None:
             found |= _own_text(made)
-        elif not str(place).startswith(_INSTALLED):
+        elif not _is_installed(place):
             found[_name(place)] = place.read_text(encoding="utf-8", errors="replace")
     return found
+
+
+def _is_installed(place: Path) -> bool:
+    return str(place).startswith(_STANDARD) or not {"site-packages", "dist-packages"}.isdisjoint(place.parts)
 
 
 def _file(made: Any) -> Path | None:

@@ -25,9 +25,7 @@ _SHOWN = 12
 
 def importance(figure: Figure, facts: PlotFacts, look: Theme) -> None:
     """How much of the variation of the objective each dimension explains."""
-    from gradfleet.study.plots.importance import importances
-
-    shares = dict(list(importances(facts).items())[:_SHOWN])
+    shares = dict(list(facts.importances.items())[:_SHOWN])
     names, values = [short(name) for name in shares], list(shares.values())
     axes = figure.add_subplot()
     bars = axes.barh(names, values, height=0.62, color=look.accent)
@@ -94,12 +92,20 @@ def parallel(figure: Figure, facts: PlotFacts, look: Theme, dimensions: Sequence
             range(len(chosen) + 1), [*heights, norm(value)], color=shades(norm(value)), linewidth=1.1,
             alpha=0.35 + 0.6 * place / max(1, len(better_last) - 1), rasterized=len(values) > _MANY,
         )  # fmt: skip
+    room = 12 * figure.get_figwidth() / (len(chosen) + 1)
     for place, (name, dimension) in enumerate(chosen.items()):
         _axis(axes, place, _ticks(dimension), look)
-        axes.text(place, 1.05, _wrapped(short(name)), ha="center", va="bottom", fontsize=8.5, color=look.ink)
+        axes.text(place, 1.05, _wrapped(short(name), room), ha="center", va="bottom", fontsize=8.5, color=look.ink)
     _axis(axes, len(chosen), [(norm(tick), f"{tick:.4g}") for tick in numpy.linspace(low, high, 5)], look)
     axes.text(
-        len(chosen), 1.05, facts.objective.metric, ha="center", va="bottom", fontsize=8.5, weight="bold", color=look.ink
+        len(chosen),
+        1.05,
+        _wrapped(facts.objective.metric, room),
+        ha="center",
+        va="bottom",
+        fontsize=8.5,
+        weight="bold",
+        color=look.ink,
     )
     axes.set(xlim=(-0.35, len(chosen) + 0.45), ylim=(-0.16, 1.02))
     axes.axis("off")
@@ -161,9 +167,9 @@ def _axis(axes: Axes, place: int, ticks: Sequence[tuple[float, str]], look: Them
         axes.text(place + 0.05, height, text, va="center", fontsize=7.5, color=look.ink, bbox=box, zorder=5)
 
 
-def _wrapped(name: str) -> str:
-    """A long name over two lines, broken at its last dot or underscore."""
-    if len(name) <= 14:
+def _wrapped(name: str, room: float) -> str:
+    """A name of more than `room` letters over two lines, broken at its last dot or underscore."""
+    if len(name) <= room:
         return name
     cut = max(name.rfind(".", 0, -3), name.rfind("_", 0, -3))
     return name if cut < 3 else f"{name[: cut + 1]}\n{name[cut + 1 :]}"

@@ -52,6 +52,12 @@ def draw(
     figure = new_figure(colours, size=size)
     with styled(colours):
         KINDS[kind](figure, facts, colours, **chosen)
+    return figure
+
+
+def settled(figure: Figure, *, look: str) -> Figure:
+    """The figure with everything laid out: matplotlib makes ticks late, and then no longer in our colours."""
+    with styled(theme(look)):
         figure.draw_without_rendering()
     return figure
 

@@ -69,6 +69,13 @@ class PlotFacts:
         entries = [(entry.name, entry.dimension) for entry in self.space.entries]
         return {name: dimension for name, dimension in entries if len(getattr(dimension, "choices", "ab")) > 1}
 
+    @cached_property
+    def importances(self) -> Mapping[str, float]:
+        """Each dimension's share of the variation of the objective, see `importance.importances`."""
+        from gradfleet.study.plots.importance import importances  # imports Optuna, and scikit-learn with it
+
+        return importances(self.dimensions, [(trial.config, value) for trial, value in self.usable])
+
     def chosen(self, names: Sequence[str], *, most: int, fewest: int = 1) -> dict[str, Dimension]:
         """The dimensions called so; without names the most important ones.
 
@@ -79,9 +86,7 @@ class PlotFacts:
         if unknown := [unknown_name("dimension", name, dimensions) for name in names if name not in dimensions]:
             raise SettingError(unknown)
         if not names:
-            from gradfleet.study.plots.importance import importances  # imports Optuna, and scikit-learn with it
-
-            names = list(importances(self))[:most]
+            names = list(self.importances)[:most]
         if len(names) < fewest:
             raise SettingError(f"This plot needs {fewest} dimensions, got {', '.join(names) or 'none'}.")
         return {name: dimensions[name] for name in names}

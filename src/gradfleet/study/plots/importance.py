@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
+
 import numpy
 import optuna
 from optuna.distributions import BaseDistribution
@@ -9,7 +12,9 @@ from optuna.importance import FanovaImportanceEvaluator
 from optuna.trial import FixedTrial, create_trial
 
 from gradfleet.search.dimensions import Dimension
-from gradfleet.study.plots.facts import PlotFacts
+
+if TYPE_CHECKING:
+    from gradfleet.trials.plan import Config
 
 FEWEST = 4
 """Trials with a result below which nothing is said."""
@@ -17,22 +22,25 @@ FEWEST = 4
 _MOST = 400  # the forest's time grows with every trial, and its answer does not
 
 
-def importances(facts: PlotFacts) -> dict[str, float]:
+def importances(dimensions: Mapping[str, Dimension], results: Sequence[tuple[Config, float]]) -> dict[str, float]:
     """Each dimension's share of the variation of the objective, most important first; together 1.
 
     fANOVA (Hutter, Hoos and Leyton-Brown 2014) with Optuna's forest, over the best records of complete and pruned
     trials. Where a trial's branch has no such dimension it counts with its default, as is usual for conditional
     spaces. With fewer than 4 different results, or without variation, all shares are equal: nothing is known.
+
+    Args:
+        dimensions: those that are asked about.
+        results: configurations with the value that each reached.
     """
-    dimensions = facts.dimensions
-    pairs = [pair for pair in facts.usable if numpy.isfinite(pair[1])]
+    pairs = [pair for pair in results if numpy.isfinite(pair[1])]
     pairs = pairs[:: -(-len(pairs) // _MOST) or 1]
     if len(dimensions) < 2 or len({value for _, value in pairs}) < FEWEST:
         return dict.fromkeys(dimensions, 1 / max(1, len(dimensions)))
     distributions = {name: _distribution(name, dimension) for name, dimension in dimensions.items()}
     study = _quiet_study()
-    for trial, value in pairs:
-        given = {name: trial.config.get(name, dimension.start) for name, dimension in dimensions.items()}
+    for config, value in pairs:
+        given = {name: config.get(name, dimension.start) for name, dimension in dimensions.items()}
         fitting = {name: one if _fits(dimensions[name], one) else dimensions[name].start for name, one in given.items()}
         study.add_trial(create_trial(params=fitting, distributions=distributions, value=value))
     found = FanovaImportanceEvaluator(seed=0).evaluate(study, params=list(dimensions))

@@ -14,7 +14,6 @@ from optuna.trial import TrialState as OptunaState
 from gradfleet.errors import SettingError
 from gradfleet.study.plots.draw import arguments
 from gradfleet.study.plots.facts import PlotFacts
-from gradfleet.study.plots.importance import importances
 from gradfleet.study.rows import TrialRow
 
 _STATES = {
@@ -58,7 +57,7 @@ def _importance(facts: PlotFacts, _: Sequence[str], __: Sequence[str]) -> Any:
     from plotly.graph_objects import Bar, Figure
 
     # Optuna's own leaves out every dimension that some trial lacks, which is each one of a branch.
-    shares = importances(facts)
+    shares = facts.importances
     bars = Bar(x=[*shares.values()][::-1], y=[*shares][::-1], orientation="h")
     return Figure(bars).update_layout(xaxis_title=f"share of the variation of {facts.objective.metric}")
 

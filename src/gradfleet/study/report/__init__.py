@@ -1,0 +1,1 @@
+"""One page that tells a study from its store: its facts, and their HTML."""

@@ -1,0 +1,209 @@
+"""Plots and the report of a study, from its store alone."""
+
+from __future__ import annotations
+
+import json
+import re
+import subprocess
+from collections.abc import Callable
+from html.parser import HTMLParser
+from pathlib import Path
+from typing import Any
+
+import numpy
+import pytest
+from PIL import Image
+
+from gradfleet.errors import NoUsableTrialError, SettingError
+from gradfleet.search.choice import Choice
+from gradfleet.search.ranges import Float, Int
+from gradfleet.search.space import Entry, SearchSpace, When
+from gradfleet.study.lease import Lease
+from gradfleet.study.plots.importance import importances
+from gradfleet.study.plots.results import trade_off
+from gradfleet.study.report.page import PLOTS
+from gradfleet.study.rows import StudyRow
+from gradfleet.study.store import Store
+from gradfleet.study.study import Study
+from gradfleet.training.history import EpochRecord
+
+SPACE = SearchSpace(
+    (
+        Entry("architecture", Choice("mlp", "cnn")),
+        Entry("width", Int(8, 256, log=True)),
+        Entry("learning_rate", Float(1e-4, 1.0, log=True)),
+        Entry("architecture.cnn.channels", Choice(8, 16, 32), (When("architecture", ("cnn",)),)),
+        Entry("fixed", Choice("only")),
+    )
+)
+KINDS = ("history", "curves", "importance", "parallel", "slice", "contour", "pareto", "timeline")
+TRADE_OFF = {"pareto": ["train_seconds", "val_accuracy"]}
+
+
+@pytest.fixture
+def row(store: Store, spec: dict[str, Any]) -> StudyRow:
+    search = {"sampler": "tpe", "epochs": 3, "budget": {"trials": 24, "seconds": 600.0, "target": None}}
+    return store.create_study("drawn", {**spec, "space": SPACE.to_json(), "search": search}, seed=3)
+
+
+@pytest.fixture
+def drawn(store: Store, row: StudyRow) -> Study:
+    """24 trials whose accuracy hangs on the learning rate alone; one fails, some are pruned, one runs."""
+    random = numpy.random.default_rng(0)
+    with Lease.acquire(store, row) as lease:
+        for number in range(24):
+            rate = float(10 ** random.uniform(-4, 0))
+            config: dict[str, Any] = {"architecture": ("mlp", "cnn")[number % 2], "width": 8 + number}
+            config |= {"learning_rate": rate, "fixed": "only"}
+            config |= {"architecture.cnn.channels": 16} if number % 2 else {}
+            store.add_trial(lease, number, config, seed=number, optuna_number=number)
+            for epoch in range(1, 4 if number % 3 else 2):
+                value = 0.5 + 0.4 * (1 + numpy.log10(rate) / 4) + 0.02 * epoch
+                metrics = {"val_accuracy": float(value), "val_loss": float(1 - value), "train_seconds": 1 + number % 5}
+                store.add_record(lease, number, EpochRecord(epoch, metrics))
+            if number == 22:
+                store.end_trial(lease, number, "FAIL", traceback="Traceback\n  ...\nValueError: <script>x</script>\n")
+            elif number != 23:
+                store.end_trial(lease, number, "COMPLETE" if number % 3 else "PRUNED")
+    return Study(store, store.study("drawn"))
+
+
+@pytest.mark.row("UX5")
+@pytest.mark.parametrize("kind", KINDS)
+def test_every_plot_is_drawn_as_a_picture(drawn: Study, kind: str, tmp_path: Path) -> None:
+    figure = drawn.plot(kind, metrics=TRADE_OFF.get(kind, ()), to=tmp_path / "plot.png")
+    with Image.open(tmp_path / "plot.png") as image:
+        assert image.size == (1376, 704)
+        assert len(image.convert("RGB").getcolors(2**24) or ()) > 20, "more than an empty frame"
+    assert figure.axes
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_every_plot_is_an_interactive_page_that_needs_no_network(drawn: Study, kind: str, tmp_path: Path) -> None:
+    figure = drawn.plot(kind, metrics=TRADE_OFF.get(kind, ()), to=tmp_path / "plot.html")
+    assert len(figure.data) > 0
+    page = (tmp_path / "plot.html").read_text(encoding="utf-8")
+    assert re.findall(r'<(?:script|link|img)[^>]*(?:src|href)="http[^"]*"', page) == []
+
+
+def test_the_figure_holds_what_the_store_holds(drawn: Study) -> None:
+    (axes,) = drawn.plot("history").axes
+    complete = next(points for points in axes.collections if points.get_label().startswith("complete"))
+    values = {trial.number: trial.value for trial in drawn.trials if trial.state == "COMPLETE"}
+    assert dict(numpy.asarray(complete.get_offsets()).tolist()) == pytest.approx(values)
+    (axes,) = drawn.plot("curves", metrics=["val_loss"]).axes
+    best = next(line for line in axes.lines if "the best" in str(line.get_label()))
+    assert list(best.get_ydata()) == drawn.history(drawn.best.number).values("val_loss")
+    assert drawn.plot("slice", dimensions=["width"]).axes[0].get_xlabel() == "width"
+    assert drawn.plot("history")._repr_png_().startswith(b"\x89PNG")
+
+
+def test_the_dimension_that_decides_is_the_most_important_and_a_constant_has_none(drawn: Study) -> None:
+    shares = drawn.plot_facts().importances
+    assert next(iter(shares)) == "learning_rate"
+    assert shares["learning_rate"] > 0.7
+    assert "fixed" not in shares
+    assert sum(shares.values()) == pytest.approx(1)
+    assert importances({"a": Float(0, 1), "b": Float(0, 1)}, [({"a": 0.1}, 0.5)]) == {"a": 0.5, "b": 0.5}
+
+
+def test_a_trade_off_has_the_trials_that_no_other_beats_in_both(drawn: Study) -> None:
+    names, points, front = trade_off(drawn.plot_facts(), ["train_seconds", "val_accuracy"])
+    assert names == ["train_seconds", "val_accuracy"]
+    for number, seconds, accuracy in front:
+        assert not [one for one in points if one[1] <= seconds and one[2] >= accuracy and one[0] != number]
+    for number, seconds, accuracy in points:
+        assert [one for one in front if one[1] <= seconds and one[2] >= accuracy], number
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"kind": "histroy"}, r"No plot is called 'histroy'\. Did you mean 'history'\?"),
+        ({"kind": "history", "dimensions": ["width"]}, r"The plot 'history' takes no dimensions\."),
+        ({"kind": "curves", "metrics": ["val_acuracy"]}, r"No metric in the records .* Did you mean 'val_accuracy'\?"),
+        ({"kind": "slice", "dimensions": ["widht"]}, r"No dimension is called 'widht'\. Did you mean 'width'\?"),
+        ({"kind": "contour", "dimensions": ["width"]}, r"This plot needs 2 dimensions, got width\."),
+        ({"kind": "pareto", "metrics": ["val_loss"]}, r"A trade-off is between two metrics, got val_loss\."),
+        ({"kind": "history", "to": "plot.gif"}, r"No format of a plot is called 'gif'\."),
+        ({"kind": "history", "theme": "drak"}, r"No theme is called 'drak'\. Did you mean 'dark'\?"),
+    ],
+)
+def test_what_cannot_be_drawn_says_why(drawn: Study, arguments: dict[str, Any], message: str) -> None:
+    with pytest.raises(SettingError, match=message):
+        drawn.plot(**arguments)
+
+
+def test_a_study_without_a_result_has_nothing_to_draw_and_still_a_report(
+    store: Store, row: StudyRow, tmp_path: Path
+) -> None:
+    empty = Study(store, row)
+    with pytest.raises(NoUsableTrialError, match=r"Study 'drawn' has no trial with a result to draw, of 0\."):
+        empty.plot("history")
+    assert "No trial has a result yet." in empty.report(tmp_path / "report.html").read_text(encoding="utf-8")
+
+
+class Page(HTMLParser):
+    """What a page would fetch, how its tags are nested, and its text."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__()
+        self.fetched: list[str] = []
+        self.open: list[str] = []
+        self.words = ""
+        self.feed(text)
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        fetching = {"src", "srcset", "href", "xlink:href", "data", "action"}
+        self.fetched += [value or "" for name, value in attrs if name in fetching]
+        self.open.append(tag)
+
+    def handle_data(self, data: str) -> None:
+        self.words += data
+
+
+@pytest.mark.row_part("TP3")
+def test_the_report_is_one_page_that_fetches_nothing(drawn: Study, tmp_path: Path) -> None:
+    text = drawn.report(tmp_path / "report.html").read_text(encoding="utf-8")
+    page = Page(text)
+    assert [one for one in page.fetched if not one.startswith(("#", "data:"))] == []
+    assert re.findall(r"@import|url\((?!#)", text) == []
+    assert "script" not in page.open
+    assert page.open.count("svg") == 2 * len(PLOTS)
+    assert len(set(re.findall(r'\bid="([^"]*)"', text))) == len(re.findall(r'\bid="([^"]*)"', text)), "ids are unique"
+    for said in ("ValueError: <script>x</script>", f"{drawn.best.value:.4f}", "24 of 24", "learning_rate", "torch"):
+        assert said in page.words
+    assert "<script>x" not in text, "what a trial raised is text, and no part of the page"
+    assert "prefers-color-scheme: dark" in text
+
+
+def test_the_report_groups_failures_and_says_what_was_used(drawn: Study) -> None:
+    facts = json.loads(json.dumps(drawn.report_facts(top=3)))
+    assert facts["failures"][0]["trials"] == [22]
+    assert facts["counts"] == {"PRUNED": 8, "COMPLETE": 14, "FAIL": 1, "RUNNING": 1}
+    assert facts["used"]["epochs"] == sum(trial.epochs for trial in drawn.trials)
+    limits = {one["limit"]: one for one in facts["contract"]}
+    assert (limits["trials"]["used"], limits["trials"]["asked"]) == (24, 24)
+    assert facts["best_trial"]["trial"] == drawn.best.number == facts["best"]
+    assert len(facts["trials"]) == 4, "the best three, and the default configuration"
+
+
+@pytest.mark.row("TP3")
+def test_a_new_process_redraws_tables_plots_and_report_without_the_model(
+    drawn: Study, file: Path, tmp_path: Path, begin: Callable[..., Any]
+) -> None:
+    code = """
+import sys
+from gradfleet.study.study import Study
+study = Study.attach("drawn", store=sys.argv[1])
+study.plot("importance", to=sys.argv[2] + "/importance.png")
+study.report(sys.argv[2] + "/report.html")
+print(study.leaderboard()["trial"].tolist(), study.row.fingerprint, sorted(study.best.metrics), "torch" in sys.modules)
+"""
+    process: subprocess.Popen[str] = begin(code, file, tmp_path)
+    order = drawn.leaderboard()["trial"].tolist()
+    assert process.communicate()[0] == f"{order} None ['train_seconds', 'val_accuracy', 'val_loss'] False\n"
+    drawn.plot("importance", to=tmp_path / "again.png")
+    with Image.open(tmp_path / "importance.png") as theirs, Image.open(tmp_path / "again.png") as ours:
+        assert numpy.array_equal(numpy.asarray(theirs), numpy.asarray(ours))
+    assert (tmp_path / "report.html").stat().st_size < 2**21
