@@ -82,7 +82,13 @@ def by_accelerate(network: nn.Module, data: Dataset[Any], batch_size: int, *, pl
                 optimizer.step()
                 optimizer.zero_grad()
 
-    return timed(epoch)
+    run = timed(epoch)
+
+    def anew() -> float:
+        Accelerator(cpu=True)  # transformers' Trainer, of this process too, resets what all Accelerators share
+        return run()
+
+    return anew
 
 
 def by_ignite(network: nn.Module, data: Dataset[Any], batch_size: int, *, plain: bool) -> Epoch:
