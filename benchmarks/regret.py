@@ -18,9 +18,9 @@ from pathlib import Path
 
 import numpy
 import optuna
-from methods import METHODS, Search
 from optuna.trial import TrialState
-from tables import Draws, Table, tables
+from tabulated.methods import METHODS, Search
+from tabulated.tables import Draws, Table, tables
 
 BUDGETS = (10, 20, 50)
 """Full trainings."""

@@ -22,7 +22,7 @@ def study(tmp_path_factory: pytest.TempPathFactory) -> Study:
     return search(tmp_path_factory.mktemp("replay"), trials=8)
 
 
-@pytest.mark.row("RP4")
+@pytest.mark.row_part("RP4")
 def test_a_replay_gives_the_recorded_numbers_again(study: Study) -> None:
     pruned = next(trial.number for trial in study.trials if trial.state == "PRUNED")
     before = random.getstate(), torch.get_rng_state()

@@ -133,7 +133,7 @@ def delete(
     if not yes:
         typer.confirm(f"Delete {name} with its {len(study.trials)} trials and their checkpoints?", abort=True, err=True)
     study.delete()
-    note(f"{name} is gone.")
+    show(f"{name} is gone.")
 
 
 def facts(study: Study) -> dict[str, Any]:

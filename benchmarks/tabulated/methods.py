@@ -10,7 +10,6 @@ import optuna
 from optuna.pruners import BasePruner, HyperbandPruner, NopPruner
 from optuna.samplers import BaseSampler, RandomSampler, TPESampler
 from ray.tune.schedulers import AsyncHyperBandScheduler, TrialScheduler
-from tables import Table
 
 from gradfleet.objective import Objective
 from gradfleet.search.samplers import make_sampler
@@ -18,6 +17,7 @@ from gradfleet.search.suggester import Config
 from gradfleet.study.scheduler import Course, Verdict
 from gradfleet.study.schedulers.names import scheduler_options
 from gradfleet.training.history import EpochRecord
+from tabulated.tables import Table
 
 OBJECTIVE = Objective("accuracy", "max")
 

@@ -1,0 +1,1 @@
+"""Searches over results that were tabulated once, and the tables."""
