@@ -68,7 +68,7 @@ def drawn(store: Store, row: StudyRow) -> Study:
     return Study(store, store.study("drawn"))
 
 
-@pytest.mark.row("UX5")
+@pytest.mark.row_part("UX5")
 @pytest.mark.parametrize("kind", KINDS)
 def test_every_plot_is_drawn_as_a_picture(drawn: Study, kind: str, tmp_path: Path) -> None:
     figure = drawn.plot(kind, metrics=TRADE_OFF.get(kind, ()), to=tmp_path / "plot.png")
@@ -188,7 +188,7 @@ def test_the_report_groups_failures_and_says_what_was_used(drawn: Study) -> None
     assert len(facts["trials"]) == 4, "the best three, and the default configuration"
 
 
-@pytest.mark.row("TP3")
+@pytest.mark.row_part("TP3")
 def test_a_new_process_redraws_tables_plots_and_report_without_the_model(
     drawn: Study, file: Path, tmp_path: Path, begin: Callable[..., Any]
 ) -> None:
