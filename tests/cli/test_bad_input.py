@@ -25,7 +25,7 @@ def _empty(folder: Path) -> None:
 def _no_images(folder: Path) -> None:
     for label in ("cats", "dogs"):
         (folder / label).mkdir(parents=True)
-        (folder / label / "notes.txt").write_text("no image")
+        (folder / label / "notes.md").write_text("no image")
 
 
 def _one_class(folder: Path) -> None:

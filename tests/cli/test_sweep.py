@@ -55,7 +55,7 @@ def test_a_running_sweep_is_paused_resumed_and_cancelled_from_another_process(
     paused = _count(here)
     over = run("sweep", "wait", "tiny", "--timeout", "1s")
     assert over.exit_code == 130
-    assert "tiny is still paused after 1s." in over.stderr
+    assert "Study 'tiny' is still paused after 1 s." in over.stderr
     assert _count(here) == paused
     assert "New trials are started again." in run("sweep", "resume", "tiny").stderr
     _wait_until(lambda: _count(here) > paused)

@@ -24,7 +24,7 @@ def test_a_store_of_a_newer_gradfleet(store: Store, file: Path) -> None:
     with sqlite3.connect(file) as connection:
         connection.execute("UPDATE gradfleet_schema SET version = 99")
     connection.close()
-    with pytest.raises(StoreError, match=r"has schema 99, made by a newer gradfleet; this one knows up to 2\. Upgrade"):
+    with pytest.raises(StoreError, match=r"has schema 99, made by a newer gradfleet; this one knows up to 3\. Upgrade"):
         Store.open(file)
 
 

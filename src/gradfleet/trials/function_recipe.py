@@ -11,6 +11,7 @@ from typing import Protocol
 
 from gradfleet.errors import ExecutionError, TrialStopped
 from gradfleet.training.history import EpochRecord
+from gradfleet.training.seeding import seed_everything
 from gradfleet.trials import checkpoints
 from gradfleet.trials.plan import TrialPlan, Value
 from gradfleet.trials.recipe import Predictor, Report
@@ -57,6 +58,7 @@ class FunctionRecipe:
     train: TrainFunction
 
     def run(self, plan: TrialPlan, report: Report) -> None:
+        seed_everything(plan.seed)
         self.train(dict(plan.config), _Teller(plan, report))
 
     def load(self, checkpoint: Path) -> Predictor:
