@@ -55,7 +55,7 @@ def test_a_record_waits_until_the_driver_asks_for_the_next(heard: list[str]) -> 
     assert one.step()["epoch"] == 2
     assert heard[-1] == "after 1"
     assert one.step()["epoch"] == 3
-    assert one.step() == {"done": True, "error": None}
+    assert one.step() == {"done": True, "error": None, "no_space": None}
 
 
 def test_it_is_kept_for_the_next_trial_and_trains_on_the_same_thread(heard: list[str]) -> None:

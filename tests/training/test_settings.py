@@ -139,4 +139,4 @@ def test_settings_of_names_survive_json_and_objects_do_not() -> None:
 
 
 def test_every_kind_has_a_default_loss() -> None:
-    assert set(DEFAULTS) == {"binary", "multiclass", "multilabel", "regression"}
+    assert set(DEFAULTS) == {"binary", "multiclass", "multilabel", "regression", "text"}

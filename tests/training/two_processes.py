@@ -75,10 +75,10 @@ def main(out: Path) -> None:
     model.fit(loader, pair, epochs=30, batch_size=10, callbacks=[stopping, Progress(), Checkpoint(out / "kept")])
 
     stopped = Model(make()).compile("cross_entropy")
-    stopped.fit(pair, epochs=5, batch_size=10, callbacks=[StopInOne()])
+    stopped.fit(pair, epochs=5, batch_size=10, progress=False, callbacks=[StopInOne()])
 
     gan = Model({"a": make(), "b": make(1)}, training_step=gan_step).compile("cross_entropy", optimizer="sgd")
-    gan.fit(pair, epochs=2, batch_size=10)
+    gan.fit(pair, epochs=2, batch_size=10, progress=False)
 
     found = {
         "history": [dict(record.metrics, train_seconds=0.0) for record in model.history],
