@@ -16,8 +16,8 @@ from torch.utils.data import DataLoader, TensorDataset
 
 from gradfleet.errors import CheckpointError
 from gradfleet.training.callbacks import Callback, Checkpoint, EarlyStopping
-from gradfleet.training.checkpoint import read_description, read_extra, read_files, write_files
 from gradfleet.training.model import Model
+from gradfleet.training.state.checkpoint import read_description, read_extra, read_files, write_files
 
 Make = Callable[..., nn.Module]
 Pair = tuple[torch.Tensor, torch.Tensor]
@@ -422,7 +422,7 @@ METRICS = ["accuracy", "f1", "f1_macro", spread]
 def test_an_epochs_metrics_are_exact_when_predictions_were_folded_before_the_stop(
     pair: Pair, network: Make, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("gradfleet.training.meter._KEPT_NUMBERS", 1)
+    monkeypatch.setattr("gradfleet.training.metrics.meter._KEPT_NUMBERS", 1)
     test_a_straight_run_equals_stop_and_resume_in_the_middle_of_an_epoch_bit_for_bit(
         "tensors", 3, pair, network, tmp_path
     )

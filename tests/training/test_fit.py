@@ -13,7 +13,7 @@ from torch.utils.data import DataLoader, Dataset, IterableDataset, TensorDataset
 from gradfleet.data.examples import ArrayExamples
 from gradfleet.errors import DataError, SettingError
 from gradfleet.training.model import Model
-from gradfleet.training.seeding import untouched_generators
+from gradfleet.training.state.seeding import untouched_generators
 from gradfleet.training.step import Step
 
 Make = Callable[..., nn.Module]

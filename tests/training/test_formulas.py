@@ -13,9 +13,9 @@ from torchmetrics import classification
 from gradfleet.errors import SettingError
 from gradfleet.training.callbacks import Callback, LossStatistics
 from gradfleet.training.context import Context
-from gradfleet.training.formulas import Formula, Measured, PerClass
+from gradfleet.training.metrics.formulas import Formula, Measured, PerClass
+from gradfleet.training.metrics.running import RunningMean, Smoothed
 from gradfleet.training.model import Model
-from gradfleet.training.running import RunningMean, Smoothed
 
 Make = Callable[..., nn.Module]
 Pair = tuple[torch.Tensor, torch.Tensor]

@@ -12,7 +12,7 @@ import torch
 from torch import nn
 
 from gradfleet.errors import TooLargeError
-from gradfleet.training.memory import MicroBatch
+from gradfleet.training.batches.memory import MicroBatch
 from gradfleet.training.model import Model
 from gradfleet.training.step import Step
 

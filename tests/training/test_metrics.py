@@ -185,7 +185,7 @@ def test_metrics_are_the_same_however_often_predictions_are_folded(
 ) -> None:
     metrics = ["accuracy", "f1", "roc_auc", "f1_macro", weighted_margin]
     whole, _ = measured(metrics, network, (pair[0], THREE))
-    monkeypatch.setattr("gradfleet.training.meter._KEPT_NUMBERS", 1)
+    monkeypatch.setattr("gradfleet.training.metrics.meter._KEPT_NUMBERS", 1)
     folded, _ = measured(metrics, network, (pair[0], THREE))
 
     del whole["train_seconds"], folded["train_seconds"]

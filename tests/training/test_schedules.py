@@ -14,7 +14,9 @@ from torch.optim.lr_scheduler import ExponentialLR, LambdaLR, OneCycleLR
 
 from gradfleet.errors import SettingError
 from gradfleet.training.callbacks import Callback
-from gradfleet.training.curves import (
+from gradfleet.training.model import Model
+from gradfleet.training.schedules import SCHEDULES, ScheduleChoice
+from gradfleet.training.schedules.curves import (
     Curve,
     Piece,
     constant,
@@ -26,10 +28,8 @@ from gradfleet.training.curves import (
     restarts,
     warmup_cosine,
 )
-from gradfleet.training.model import Model
-from gradfleet.training.schedules import SCHEDULES, ScheduleChoice
+from gradfleet.training.schedules.torch_schedules import TORCH_SCHEDULERS, TorchSchedule
 from gradfleet.training.settings import TrainingSettings
-from gradfleet.training.torch_schedules import TORCH_SCHEDULERS, TorchSchedule
 
 Make = Callable[..., nn.Module]
 Pair = tuple[torch.Tensor, torch.Tensor]

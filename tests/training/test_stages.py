@@ -12,8 +12,8 @@ from torch import nn
 
 from gradfleet.errors import CheckpointError, SettingError
 from gradfleet.training.callbacks import Callback, EarlyStopping
-from gradfleet.training.freezing import freeze, unfreeze
 from gradfleet.training.model import Model
+from gradfleet.training.networks.freezing import freeze, unfreeze
 from gradfleet.training.stages import Stage, run_stages
 
 Make = Callable[..., nn.Module]

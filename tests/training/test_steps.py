@@ -12,7 +12,7 @@ from torch import nn
 from gradfleet.errors import SettingError
 from gradfleet.training.callbacks import Callback
 from gradfleet.training.context import Context
-from gradfleet.training.events import EVENTS
+from gradfleet.training.listening.events import EVENTS
 from gradfleet.training.model import Model
 from gradfleet.training.step import Step
 

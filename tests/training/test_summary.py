@@ -9,8 +9,8 @@ from rich.console import Console
 from torch import nn
 
 from gradfleet.errors import DataError
-from gradfleet.training.freezing import freeze
 from gradfleet.training.model import Model
+from gradfleet.training.networks.freezing import freeze
 from gradfleet.training.step import inputs_of
 from gradfleet.training.summary import summarize
 

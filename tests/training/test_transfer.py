@@ -12,9 +12,9 @@ from gradfleet.errors import SettingError
 from gradfleet.training.callbacks import Callback
 from gradfleet.training.callbacks.gradual_unfreezing import GradualUnfreezing
 from gradfleet.training.fine_tuning import fine_tune
-from gradfleet.training.freezing import freeze, freeze_to, layers_of, unfreeze
-from gradfleet.training.layer_rates import LayerRates
 from gradfleet.training.model import Model
+from gradfleet.training.networks.freezing import freeze, freeze_to, layers_of, unfreeze
+from gradfleet.training.optimizers.layer_rates import LayerRates
 
 Pair = tuple[torch.Tensor, torch.Tensor]
 

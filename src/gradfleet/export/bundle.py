@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
 from gradfleet.errors import CheckpointError, ExecutionError
-from gradfleet.training.checkpoint import read_files, write_files
+from gradfleet.training.state.checkpoint import read_files, write_files
 from gradfleet.trials import checkpoints
 from gradfleet.trials.recipe import Predictor
 from gradfleet.trials.recipes import load_recipe

@@ -24,8 +24,8 @@ from gradfleet.export.onnx import quantize, require_onnx, write_onnx
 from gradfleet.export.program import PROGRAM, exported, program_bytes
 from gradfleet.export.score import CLOSE, Score, metrics_of, rows_of
 from gradfleet.export.trained import Trained
-from gradfleet.training.checkpoint import DESCRIPTION, read_files
-from gradfleet.training.saving import TRAINING
+from gradfleet.training.state.checkpoint import DESCRIPTION, read_files
+from gradfleet.training.state.saving import TRAINING
 
 DESCRIBED = "gradfleet.json"
 """What stands beside a graph or program: labels, preparation, shape, and where it comes from."""

@@ -16,9 +16,9 @@ from torch import nn
 
 from gradfleet.data.prepared import DataFacts
 from gradfleet.errors import ExportError
-from gradfleet.training.checkpoint import DESCRIPTION
 from gradfleet.training.model import Model
 from gradfleet.training.settings import TrainingSettings
+from gradfleet.training.state.checkpoint import DESCRIPTION
 from gradfleet.trials.predictor import ModelPredictor
 
 PROGRAM = "program.pt2"

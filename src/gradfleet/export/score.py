@@ -11,7 +11,7 @@ import torch
 from gradfleet.data.loaders import make_batches
 from gradfleet.errors import ExportError
 from gradfleet.training.evaluation import evaluate
-from gradfleet.training.meter import Meter
+from gradfleet.training.metrics.meter import Meter
 from gradfleet.training.model import Model
 from gradfleet.training.step import Step, split_batch
 

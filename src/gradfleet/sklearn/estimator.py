@@ -27,7 +27,7 @@ from gradfleet.training.model import Model
 from gradfleet.training.optimizers import OptimizerChoice
 from gradfleet.training.precision import PrecisionName
 from gradfleet.training.schedules import ScheduleChoice
-from gradfleet.training.seeding import seed_everything, untouched_generators
+from gradfleet.training.state.seeding import seed_everything, untouched_generators
 
 Array = npt.NDArray[Any]
 

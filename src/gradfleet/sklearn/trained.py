@@ -10,10 +10,10 @@ from typing import Any
 
 from gradfleet.sklearn.network import NetworkChoice, NetworkFacts
 from gradfleet.sklearn.targets import Targets
-from gradfleet.training import saving
-from gradfleet.training.checkpoint import read_files, write_files
 from gradfleet.training.model import Model
-from gradfleet.training.seeding import untouched_generators
+from gradfleet.training.state import saving
+from gradfleet.training.state.checkpoint import read_files, write_files
+from gradfleet.training.state.seeding import untouched_generators
 
 
 @dataclass

@@ -77,7 +77,9 @@ def replay(
     """
     if trial.value is None:
         raise NotFoundError(f"Trial {trial.number} has no value that could come out again: {trial.state}.")
-    from gradfleet.training.seeding import untouched_generators  # imports torch, which a leaderboard can do without
+    from gradfleet.training.state.seeding import (
+        untouched_generators,  # imports torch, which a leaderboard can do without
+    )
     from gradfleet.trials.repeated import repeated
     from gradfleet.trials.run import run_trial
 

@@ -11,11 +11,11 @@ import torch
 
 from gradfleet.errors import SettingError, unknown_name
 from gradfleet.training.history import EpochRecord, History
-from gradfleet.training.seeding import untouched_generators
+from gradfleet.training.state.seeding import untouched_generators
 
 if TYPE_CHECKING:
     from gradfleet.data.loaders import Batches
-    from gradfleet.training.meter import Meter
+    from gradfleet.training.metrics.meter import Meter
     from gradfleet.training.model import Model
 
 

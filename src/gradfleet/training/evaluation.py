@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
-from gradfleet.training.meter import Meter
-from gradfleet.training.predictions import Predictions
+from gradfleet.training.metrics.meter import Meter
+from gradfleet.training.metrics.predictions import Predictions
 
 if TYPE_CHECKING:
     import pandas

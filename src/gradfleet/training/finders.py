@@ -11,14 +11,14 @@ from torch.utils.data import DataLoader
 
 from gradfleet.data.loaders import Batches, Source, Split, make_batches, split_of
 from gradfleet.errors import SettingError
+from gradfleet.training.batches.memory import free_memory, is_out_of_memory
 from gradfleet.training.callbacks.callback import Callback
 from gradfleet.training.context import Context
-from gradfleet.training.curves import Curve, exponential
-from gradfleet.training.memory import free_memory, is_out_of_memory
-from gradfleet.training.schedule_parts import CurvePart
-from gradfleet.training.seeding import seed_everything
+from gradfleet.training.schedules.curves import Curve, exponential
+from gradfleet.training.schedules.parts import CurvePart
+from gradfleet.training.state.seeding import seed_everything
+from gradfleet.training.state.untouched import untouched
 from gradfleet.training.step import as_step
-from gradfleet.training.untouched import untouched
 
 if TYPE_CHECKING:
     import pandas

@@ -11,9 +11,9 @@ from torch.optim import Optimizer
 from gradfleet.data.loaders import Source
 from gradfleet.errors import SettingError
 from gradfleet.training.callbacks.callback import Callback
-from gradfleet.training.freezing import Patterns, Statistics, freeze, layers_of, unfreeze
 from gradfleet.training.history import History
-from gradfleet.training.layer_rates import LayerRates
+from gradfleet.training.networks.freezing import Patterns, Statistics, freeze, layers_of, unfreeze
+from gradfleet.training.optimizers.layer_rates import LayerRates
 
 if TYPE_CHECKING:
     from gradfleet.training.model import Model

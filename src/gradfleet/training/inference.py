@@ -10,12 +10,12 @@ import torch
 
 from gradfleet.data.loaders import Batches
 from gradfleet.errors import DataError
+from gradfleet.training.batches.parts import join
 from gradfleet.training.context import Cancel, FitState
-from gradfleet.training.events import Events
-from gradfleet.training.meter import Meter
-from gradfleet.training.parts import join
+from gradfleet.training.listening.events import Events
+from gradfleet.training.metrics.meter import Meter
 from gradfleet.training.processes import processes
-from gradfleet.training.seeding import untouched_generators
+from gradfleet.training.state.seeding import untouched_generators
 from gradfleet.training.step import Step, as_step, inputs_of, split_batch
 
 if TYPE_CHECKING:

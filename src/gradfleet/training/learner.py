@@ -9,10 +9,10 @@ import torch
 from torch import nn
 
 from gradfleet.errors import TooLargeError
-from gradfleet.training import parts
+from gradfleet.training.batches import parts
 from gradfleet.training.context import Cancel, FitState
-from gradfleet.training.events import Events
-from gradfleet.training.meter import Meter
+from gradfleet.training.listening.events import Events
+from gradfleet.training.metrics.meter import Meter
 from gradfleet.training.processes import processes
 from gradfleet.training.schedules import Schedule
 from gradfleet.training.step import Step, as_step

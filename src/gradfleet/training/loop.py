@@ -16,14 +16,14 @@ from gradfleet.data.loaders import Batches
 from gradfleet.errors import DataError
 from gradfleet.training.callbacks.callback import Callback
 from gradfleet.training.context import Cancel, Context, FitState
-from gradfleet.training.events import Events
 from gradfleet.training.history import EpochRecord
 from gradfleet.training.inference import measure
 from gradfleet.training.learner import Learner
-from gradfleet.training.meter import Meter
+from gradfleet.training.listening.events import Events
+from gradfleet.training.metrics.meter import Meter
 from gradfleet.training.processes import processes
 from gradfleet.training.schedules import Schedule
-from gradfleet.training.seeding import generator_states, restore_generators, seed_everything
+from gradfleet.training.state.seeding import generator_states, restore_generators, seed_everything
 
 if TYPE_CHECKING:
     from gradfleet.training.model import Model

@@ -12,23 +12,24 @@ from torch import nn
 
 from gradfleet.data.loaders import Batches, Source, make_batches, split_of
 from gradfleet.errors import SettingError
-from gradfleet.training import inference, saving
-from gradfleet.training.beginning import Beginning, require_new_optimizers
+from gradfleet.training import inference
+from gradfleet.training.batches.limits import AtMost, Exactly, NoData, Same
+from gradfleet.training.batches.memory import MicroBatch
 from gradfleet.training.callbacks.callback import Callback
 from gradfleet.training.callbacks.progress import Progress
 from gradfleet.training.context import Context, FitState
-from gradfleet.training.dry_run import leaving_no_trace
 from gradfleet.training.evaluation import Evaluation, evaluate
-from gradfleet.training.events import Events
 from gradfleet.training.history import EpochRecord, History
 from gradfleet.training.inference import View
-from gradfleet.training.limits import AtMost, Exactly, NoData, Same
-from gradfleet.training.listeners import Listeners
+from gradfleet.training.listening.events import Events
+from gradfleet.training.listening.listeners import Listeners
 from gradfleet.training.loop import NO_FIT, Loop
-from gradfleet.training.memory import MicroBatch
-from gradfleet.training.meter import Meter
+from gradfleet.training.metrics.meter import Meter
 from gradfleet.training.observed import Observed
 from gradfleet.training.problem import Problem
+from gradfleet.training.state import saving
+from gradfleet.training.state.beginning import Beginning, require_new_optimizers
+from gradfleet.training.state.dry_run import leaving_no_trace
 from gradfleet.training.steps import Steps, TrainingStep
 
 

@@ -6,8 +6,8 @@ from collections.abc import Callable, Collection, Sequence
 from typing import TYPE_CHECKING, TypeVar, overload
 
 from gradfleet.training.context import Context
-from gradfleet.training.listener import Filter, Function
-from gradfleet.training.listeners import Handle, Listeners
+from gradfleet.training.listening.listener import Filter, Function
+from gradfleet.training.listening.listeners import Handle, Listeners
 
 if TYPE_CHECKING:
     from gradfleet.training.loop import Loop

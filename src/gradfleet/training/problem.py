@@ -10,8 +10,8 @@ import torch
 from gradfleet.data.prepared import Kind
 from gradfleet.errors import SettingError
 from gradfleet.training import kinds, losses, metrics
-from gradfleet.training.epoch_metrics import EpochMetric
-from gradfleet.training.memory import is_out_of_memory
+from gradfleet.training.batches.memory import is_out_of_memory
+from gradfleet.training.metrics.epoch_metrics import EpochMetric
 from gradfleet.training.settings import TrainingSettings
 
 

@@ -14,7 +14,7 @@ from typing import Any
 import torch
 from torch import nn
 
-from gradfleet.training import parts
+from gradfleet.training.batches import parts
 from gradfleet.training.context import Cancel, FitState
 from gradfleet.training.step import num_rows
 

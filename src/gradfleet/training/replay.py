@@ -9,8 +9,8 @@ import torch
 
 from gradfleet.training.callbacks.callback import Callback
 from gradfleet.training.context import Context, FitState
-from gradfleet.training.events import Events
 from gradfleet.training.history import EpochRecord, History
+from gradfleet.training.listening.events import Events
 
 if TYPE_CHECKING:
     from gradfleet.training.model import Model

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any
 from gradfleet.data.loaders import Source
 from gradfleet.errors import CheckpointError, SettingError
 from gradfleet.training.callbacks.callback import Callback
-from gradfleet.training.checkpoint import read_extra
 from gradfleet.training.history import History
+from gradfleet.training.state.checkpoint import read_extra
 
 if TYPE_CHECKING:
     from gradfleet.training.model import Model

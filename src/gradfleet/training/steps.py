@@ -13,8 +13,10 @@ from torch.optim import Optimizer
 
 from gradfleet.data.prepared import Kind
 from gradfleet.errors import SettingError, unknown_name
-from gradfleet.training import compilation, losses, metrics, optimizer_values, optimizers, schedules
-from gradfleet.training.logged import Reduction
+from gradfleet.training import losses, metrics, optimizers, schedules
+from gradfleet.training.metrics.logged import Reduction
+from gradfleet.training.networks import compilation
+from gradfleet.training.optimizers import values as optimizer_values
 from gradfleet.training.precision import Precision, PrecisionName
 from gradfleet.training.problem import Problem
 from gradfleet.training.processes import processes
@@ -24,7 +26,7 @@ from gradfleet.training.step import Step, call, inputs_of, num_rows, split_batch
 if TYPE_CHECKING:
     from gradfleet.training.context import FitState
     from gradfleet.training.loop import Loop
-    from gradfleet.training.meter import Meter
+    from gradfleet.training.metrics.meter import Meter
 
 TrainingStep = Callable[[Any, Any], Step | torch.Tensor | None]
 """What may stand for `training_step`: a function of (model, batch)."""

@@ -13,7 +13,7 @@ from torch import nn
 from gradfleet.data.loaders import Source, make_batches, split_of
 from gradfleet.errors import DataError
 from gradfleet.training.inference import evaluating
-from gradfleet.training.untouched import untouched
+from gradfleet.training.state.untouched import untouched
 
 if TYPE_CHECKING:
     import pandas

@@ -11,7 +11,7 @@ from typing import Protocol
 
 from gradfleet.errors import ExecutionError, TrialStopped
 from gradfleet.training.history import EpochRecord
-from gradfleet.training.seeding import seed_everything
+from gradfleet.training.state.seeding import seed_everything
 from gradfleet.trials import checkpoints
 from gradfleet.trials.plan import TrialPlan, Value
 from gradfleet.trials.recipe import Predictor, Report

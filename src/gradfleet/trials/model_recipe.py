@@ -16,15 +16,15 @@ from torch import nn
 from gradfleet.data.prepared import DataFacts
 from gradfleet.search.optimizers import OptimizerChoice
 from gradfleet.search.tuner import Tuner
-from gradfleet.training import saving
 from gradfleet.training.callbacks.callback import Callback
 from gradfleet.training.callbacks.time_limit import TimeLimit
 from gradfleet.training.callbacks.tracker import Run, Tracker
-from gradfleet.training.checkpoint import read_extra
 from gradfleet.training.model import Model
 from gradfleet.training.problem import Problem
-from gradfleet.training.seeding import seed_everything
 from gradfleet.training.settings import TrainingSettings
+from gradfleet.training.state import saving
+from gradfleet.training.state.checkpoint import read_extra
+from gradfleet.training.state.seeding import seed_everything
 from gradfleet.trials import checkpoints
 from gradfleet.trials.costs import COSTS, costs
 from gradfleet.trials.plan import Config, TrialPlan

@@ -8,7 +8,7 @@ from typing import Any
 from gradfleet.errors import SettingError
 from gradfleet.training.callbacks.callback import Callback
 from gradfleet.training.context import Context
-from gradfleet.training.freezing import Statistics, freeze_to, layers_of
+from gradfleet.training.networks.freezing import Statistics, freeze_to, layers_of
 
 
 class GradualUnfreezing(Callback):

@@ -10,7 +10,7 @@ import torch
 from gradfleet.errors import SettingError
 from gradfleet.training.callbacks.callback import Callback
 from gradfleet.training.context import Context
-from gradfleet.training.running import RunningMean, Smoothed
+from gradfleet.training.metrics.running import RunningMean, Smoothed
 
 
 class LossStatistics(Callback):

@@ -8,9 +8,9 @@ from typing import Any
 import torch
 
 from gradfleet.errors import SettingError
-from gradfleet.training.batch_norm import fresh_statistics, learning_norms
 from gradfleet.training.callbacks.averages import WeightAverage
 from gradfleet.training.context import Context
+from gradfleet.training.networks.batch_norm import fresh_statistics, learning_norms
 
 
 class SWA(WeightAverage):

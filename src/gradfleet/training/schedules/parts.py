@@ -9,8 +9,8 @@ from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LRScheduler, ReduceLROnPlateau
 
 from gradfleet.errors import SettingError, unknown_name
-from gradfleet.training.curves import Curve
-from gradfleet.training.optimizer_values import read, write
+from gradfleet.training.optimizers.values import read, write
+from gradfleet.training.schedules.curves import Curve
 
 
 class Part(Protocol):

@@ -10,7 +10,7 @@ from torch import nn
 from torch.optim import Optimizer
 
 from gradfleet.errors import SettingError
-from gradfleet.training.freezing import layers_of, named_parameters
+from gradfleet.training.networks.freezing import layers_of, named_parameters
 
 
 @dataclass(frozen=True, slots=True)

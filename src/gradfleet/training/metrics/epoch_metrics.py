@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import torch
 
-from gradfleet.training.predictions import Predictions
+from gradfleet.training.metrics.predictions import Predictions
 
 if TYPE_CHECKING:
     import torchmetrics
@@ -108,7 +108,7 @@ class ScorerMetric(EpochMetric):
     def update(self, predictions: Predictions) -> None:
         from sklearn.metrics import get_scorer
 
-        from gradfleet.training.fixed_estimator import fixed_estimator
+        from gradfleet.training.metrics.fixed_estimator import fixed_estimator
 
         targets = predictions.targets.cpu().numpy()
         estimator = fixed_estimator(predictions)

@@ -8,7 +8,7 @@ from typing import Any
 from gradfleet.errors import SettingError
 from gradfleet.training.callbacks.callback import Callback
 from gradfleet.training.context import Context
-from gradfleet.training.listener import Listener
+from gradfleet.training.listening.listener import Listener
 
 EVENTS = (
     "fit_start",

@@ -8,7 +8,7 @@ from copy import deepcopy
 from typing import TYPE_CHECKING
 
 from gradfleet.training.history import History
-from gradfleet.training.seeding import untouched_generators
+from gradfleet.training.state.seeding import untouched_generators
 
 if TYPE_CHECKING:
     from gradfleet.training.model import Model

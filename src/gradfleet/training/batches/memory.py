@@ -11,7 +11,7 @@ from typing import Any, Generic, NamedTuple, TypeVar
 import torch
 
 from gradfleet.errors import TooLargeError
-from gradfleet.training import parts
+from gradfleet.training.batches import parts
 from gradfleet.training.step import num_rows
 
 _R = TypeVar("_R")

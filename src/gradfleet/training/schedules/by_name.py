@@ -10,11 +10,11 @@ from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LRScheduler, OneCycleLR, ReduceLROnPlateau
 
 from gradfleet.errors import SettingError, unknown_name
-from gradfleet.training import curves
-from gradfleet.training.curves import Curve
-from gradfleet.training.optimizer_values import Rates, known_values, put_back
-from gradfleet.training.schedule_parts import CurvePart, Part, TorchPart
-from gradfleet.training.torch_schedules import TORCH_SCHEDULERS, TorchSchedule
+from gradfleet.training.optimizers.values import Rates, known_values, put_back
+from gradfleet.training.schedules import curves
+from gradfleet.training.schedules.curves import Curve
+from gradfleet.training.schedules.parts import CurvePart, Part, TorchPart
+from gradfleet.training.schedules.torch_schedules import TORCH_SCHEDULERS, TorchSchedule
 
 ScheduleFactory = Callable[..., LRScheduler]
 OneSchedule = str | Curve | TorchSchedule | type[LRScheduler] | ScheduleFactory

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from gradfleet.errors import CheckpointError
-from gradfleet.training.checkpoint import DESCRIPTION, MANIFEST, previous_of, read_files
+from gradfleet.training.state.checkpoint import DESCRIPTION, MANIFEST, previous_of, read_files
 
 _OF_ONE_FIT = re.compile(r"last|exception|best|(best|epoch|step|time)-\d+")  # the names that callbacks.Checkpoint gives
 

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING
 import torch
 
 from gradfleet.errors import SettingError, unknown_name
-from gradfleet.training.epoch_metrics import EpochMetric, as_number
-from gradfleet.training.predictions import Predictions
+from gradfleet.training.metrics.epoch_metrics import EpochMetric, as_number
+from gradfleet.training.metrics.predictions import Predictions
 
 if TYPE_CHECKING:
     import torchmetrics

@@ -11,8 +11,8 @@ from torch import nn
 from torch.optim import Optimizer
 
 from gradfleet.errors import unknown_name
-from gradfleet.training.layer_rates import LayerRates
-from gradfleet.training.optimizer_values import known_values
+from gradfleet.training.optimizers.layer_rates import LayerRates
+from gradfleet.training.optimizers.values import known_values
 
 OptimizerFactory = Callable[..., Optimizer]
 OptimizerChoice = str | type[Optimizer] | Optimizer | LayerRates | OptimizerFactory

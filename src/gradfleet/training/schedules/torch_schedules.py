@@ -11,7 +11,7 @@ from torch.optim import Optimizer, lr_scheduler
 from torch.optim.lr_scheduler import LRScheduler
 
 from gradfleet.errors import SettingError, unknown_name
-from gradfleet.training.curves import Every
+from gradfleet.training.schedules.curves import Every
 
 # Those that are made of other schedulers or of functions need a factory.
 _OF_OBJECTS = {"ChainedScheduler", "LRScheduler", "LambdaLR", "MultiplicativeLR", "SequentialLR"}

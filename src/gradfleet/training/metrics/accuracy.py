@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from gradfleet.training.epoch_metrics import EpochMetric
-from gradfleet.training.predictions import Predictions
+from gradfleet.training.metrics.epoch_metrics import EpochMetric
+from gradfleet.training.metrics.predictions import Predictions
 
 
 class ExactAccuracy(EpochMetric):

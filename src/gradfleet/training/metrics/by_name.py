@@ -10,9 +10,15 @@ from typing import TYPE_CHECKING, Any, TypeAlias, TypeGuard
 
 from gradfleet.data.prepared import Kind
 from gradfleet.errors import SettingError, unknown_name
-from gradfleet.training.accuracy import ExactAccuracy
-from gradfleet.training.epoch_metrics import EpochMetric, FunctionMetric, MetricFunction, ScorerMetric, TorchMetric
-from gradfleet.training.formulas import Formula, FormulaMetric
+from gradfleet.training.metrics.accuracy import ExactAccuracy
+from gradfleet.training.metrics.epoch_metrics import (
+    EpochMetric,
+    FunctionMetric,
+    MetricFunction,
+    ScorerMetric,
+    TorchMetric,
+)
+from gradfleet.training.metrics.formulas import Formula, FormulaMetric
 
 if TYPE_CHECKING:  # importing it takes a second, and few problems need it
     import torchmetrics

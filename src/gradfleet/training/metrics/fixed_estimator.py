@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 from sklearn.base import BaseEstimator, ClassifierMixin, RegressorMixin
 
-from gradfleet.training.predictions import Predictions
+from gradfleet.training.metrics.predictions import Predictions
 
 Array = npt.NDArray[Any]
 

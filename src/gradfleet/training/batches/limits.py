@@ -9,7 +9,7 @@ from typing import Any
 import torch
 
 from gradfleet.data.loaders import Batches
-from gradfleet.training.seeding import seed_everything, untouched_generators
+from gradfleet.training.state.seeding import seed_everything, untouched_generators
 
 
 class NoData(Batches):

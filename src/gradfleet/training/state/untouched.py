@@ -12,7 +12,7 @@ import torch
 from torch import nn
 
 from gradfleet.training.history import History
-from gradfleet.training.seeding import untouched_generators
+from gradfleet.training.state.seeding import untouched_generators
 
 if TYPE_CHECKING:
     from gradfleet.training.model import Model

@@ -10,9 +10,9 @@ from typing import Any
 import torch
 
 from gradfleet.errors import SettingError
-from gradfleet.training.epoch_metrics import EpochMetric
-from gradfleet.training.logged import Logged
-from gradfleet.training.predictions import Predictions
+from gradfleet.training.metrics.epoch_metrics import EpochMetric
+from gradfleet.training.metrics.logged import Logged
+from gradfleet.training.metrics.predictions import Predictions
 from gradfleet.training.problem import Problem
 from gradfleet.training.processes import processes
 from gradfleet.training.step import Step, num_rows

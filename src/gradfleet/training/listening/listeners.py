@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from gradfleet.errors import SettingError, unknown_name
-from gradfleet.training.events import EVENTS
-from gradfleet.training.listener import Filter, Function, Listener
+from gradfleet.training.listening.events import EVENTS
+from gradfleet.training.listening.listener import Filter, Function, Listener
 
 _OF_LOADERS = {
     "train": {"batch_start": "batch_start", "batch_end": "batch_end"},

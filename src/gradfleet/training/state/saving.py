@@ -15,10 +15,10 @@ import torch
 from torch import nn
 
 from gradfleet.errors import CheckpointError
-from gradfleet.training.checkpoint import DESCRIPTION, read_files, write_files
 from gradfleet.training.history import History
-from gradfleet.training.previous import read_intact
 from gradfleet.training.settings import TrainingSettings
+from gradfleet.training.state.checkpoint import DESCRIPTION, read_files, write_files
+from gradfleet.training.state.previous import read_intact
 
 if TYPE_CHECKING:
     from gradfleet.training.model import Model

@@ -1,0 +1,1 @@
+"""The events of a fit, and who listens to them."""
