@@ -145,6 +145,7 @@ class LedgerScheduler(FIFOScheduler):
         Left to itself, Tune gives that worker to the trial that has waited longest for a worker of its own to start,
         and ends that one: after a death, a second worker would never come back beside trials shorter than its start.
         """
+        let_go(tune_controller)
         waiting = {trial.trial_id: trial for trial in tune_controller.get_live_trials() if _waits(trial)}
         with self._fault:
             if self._fault.first or self._ledger.held:
@@ -212,6 +213,24 @@ class LedgerCallback(tune.Callback):
         with self._fault:
             return self._fault.first is not None or self._ledger.aborted
         return True
+
+
+def let_go(controller: TuneController) -> None:
+    """Have Tune forget the trials that have ended.
+
+    It keeps each with its configs and results (about 60 KB) until the end, looks at all of them in every step, and has
+    no public way to drop one. The store has what they found.
+    """
+    ended = [*controller._stopped_trials, *controller._failed_trials]
+    for trial in ended:
+        if trial in controller._trial_to_actor:  # its worker has not gone on yet
+            continue
+        controller._trials.remove(trial)
+        for group in (controller._stopped_trials, controller._failed_trials, controller._live_trials):
+            group.discard(trial)
+        controller._trials_to_cache.discard(trial)
+        for by_id in (controller._trial_metadata, controller._cached_trial_decisions):
+            by_id.pop(trial.trial_id, None)
 
 
 def _kill_workers(trials: Iterable[Trial]) -> None:
