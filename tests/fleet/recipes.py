@@ -21,6 +21,7 @@ class Steady:
     Attributes:
         log: gets a line a start: trial number, the epoch it goes on from, the process.
         seconds: of one epoch.
+        company: so many processes have to be at work before any trial goes on; one may be up seconds after another.
         dies_once: the trial whose worker is killed in its second epoch, the first time.
         dies_always: the trial whose worker is killed in its second epoch, each time.
         raises: the trial that raises in its second epoch; -1 is every trial.
@@ -30,6 +31,7 @@ class Steady:
 
     log: Path
     seconds: float = 0.0
+    company: int = 1
     dies_once: int | None = None
     dies_always: int | None = None
     raises: int | None = None
@@ -40,6 +42,7 @@ class Steady:
         done = 0 if plan.resume is None else int(Path(plan.resume, "epoch.txt").read_text())
         with self.log.open("a") as file:
             file.write(f"{plan.number} {done} {os.getpid()}\n")
+        self._await_company()
         for epoch in range(done + 1, plan.epochs + 1):
             time.sleep(self.seconds)
             if epoch == 2:
@@ -59,6 +62,12 @@ class Steady:
         if self.raises in (plan.number, -1):
             raise ArithmeticError(f"trial {plan.number} diverged")
 
+    def _await_company(self) -> None:
+        deadline = time.monotonic() + 60
+        while len({process for *_, process in self._lines()}) < self.company:
+            assert time.monotonic() < deadline, "no second worker came"
+            time.sleep(0.01)
+
     @staticmethod
     def _checkpoint(plan: TrialPlan, epoch: int) -> str:
         folder = Path(plan.checkpoints or "", f"epoch-{epoch:04d}")
@@ -72,4 +81,7 @@ class Steady:
     @property
     def starts(self) -> list[tuple[int, int]]:
         """Every start so far: the trial's number and the epoch it went on from."""
-        return [(int(number), int(done)) for number, done, _ in map(str.split, self.log.read_text().splitlines())]
+        return [(int(number), int(done)) for number, done, _ in self._lines()]
+
+    def _lines(self) -> list[list[str]]:
+        return [line.split() for line in self.log.read_text().splitlines()]

@@ -72,7 +72,7 @@ def test_a_script_without_a_guard_shows_progress_on_stderr_only_and_leaves_only_
     first, *lines, last = done.stderr.splitlines()
     assert first.startswith("Study 'script' in sqlite:///")
     assert last.startswith("The sweep ended. Best: trial ")
-    assert all(line.startswith(("script: ", "Trial ")) for line in lines), done.stderr
+    assert all(line.startswith(("script: ", "Trial ", "Forecast: ")) for line in lines), done.stderr
     assert any("failed: ValueError: too large" in line for line in lines)
 
     assert list(temporary.iterdir()) == []

@@ -19,7 +19,8 @@ pytestmark = pytest.mark.ray
 
 @pytest.fixture(scope="module")
 def quick(sweep: Sweep, tmp_path_factory: pytest.TempPathFactory) -> Study:
-    return sweep(Steady(tmp_path_factory.mktemp("quick") / "log"), name="quick", budget=Budget(trials=20))
+    recipe = Steady(tmp_path_factory.mktemp("quick") / "log", seconds=0.02, company=2)
+    return sweep(recipe, name="quick", budget=Budget(trials=20))
 
 
 def test_trials_run_side_by_side_in_two_processes_that_are_kept(quick: Study) -> None:
