@@ -94,7 +94,9 @@ def main() -> None:
 def gradfleet(trials: int, *, seconds: float = 0.0) -> Costs:
     """A sweep of `trials` trials with the default sampler, its study in a new SQLite file."""
     from gradfleet.fleet.cluster import connect
-    from gradfleet.fleet.sweep import SweepSettings, run_sweep
+    from gradfleet.fleet.order import Order
+    from gradfleet.fleet.settings import SweepSettings
+    from gradfleet.fleet.sweep import run_sweep
     from gradfleet.objective import Objective
     from gradfleet.search.space import Entry, Float, SearchSpace
     from gradfleet.study.budget import Budget
@@ -117,20 +119,12 @@ def gradfleet(trials: int, *, seconds: float = 0.0) -> Costs:
     settings = SweepSettings(objective=objective, budget=Budget(trials=trials), epochs=RECORDS, scheduler="none")
     with tempfile.TemporaryDirectory() as folder, Store.open(f"{folder}/gradfleet.db") as store:
         spec = {"objective": {"metric": "score", "mode": "max"}, "space": space.to_json(), "recipe": {}}
-        study = store.create_study("benchmark", spec)
+        store.create_study("benchmark", spec)
         view = Watching("benchmark", objective, settings.budget, shown=False)
         started, computed = time.time(), time.process_time()
-        run_sweep(
-            FunctionRecipe(_trial(folder, seconds=seconds)),
-            space,
-            settings,
-            settings.executor(),
-            store=store,
-            study=study,
-            data=None,
-            started=started,
-            view=view,
-        )
+        recipe = FunctionRecipe(_trial(folder, seconds=seconds))
+        order = Order(study="benchmark", recipe=recipe, space=space, settings=settings, data=None, started=started)
+        run_sweep(order, settings.executor(), store=store, view=view)
         return _costs(folder, seconds=time.time() - started, cpu=time.process_time() - computed, growth=growth)
 
 

@@ -2,13 +2,9 @@
 
 from __future__ import annotations
 
-import hashlib
-import inspect
-import secrets
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict
-from functools import partial
 from pathlib import Path
 from typing import Any, Self
 
@@ -16,8 +12,10 @@ from gradfleet.constraint import Constraint
 from gradfleet.data.dataset import AutoDataset
 from gradfleet.data.prepared import DataRef, Kind
 from gradfleet.errors import Problems, SettingError, unknown_name
-from gradfleet.fleet.driver import Order, begin
-from gradfleet.fleet.sweep import SweepSettings, run_sweep
+from gradfleet.fleet.driver import begin
+from gradfleet.fleet.order import Order
+from gradfleet.fleet.settings import SweepSettings
+from gradfleet.fleet.sweep import run_sweep
 from gradfleet.goal import Aim, aim
 from gradfleet.objective import Objective
 from gradfleet.search.dimensions import Dimension
@@ -28,15 +26,12 @@ from gradfleet.search.samplers import SamplerChoice
 from gradfleet.search.space import Entry, SearchSpace
 from gradfleet.search.tuner import Tuner
 from gradfleet.study.budget import Budget, seconds
-from gradfleet.study.lease import Lease
+from gradfleet.study.opening import Opening, new_name
 from gradfleet.study.places import artifacts_of, prepared_folder
-from gradfleet.study.preflight import check_study
 from gradfleet.study.progress import SweepProgress
-from gradfleet.study.rows import StudyRow
 from gradfleet.study.schedulers.names import SchedulerChoice
 from gradfleet.study.store import Store
 from gradfleet.study.study import Study
-from gradfleet.study.warm_start import said, taken_over
 from gradfleet.training.callbacks.callback import Callback
 from gradfleet.training.losses import LossChoice
 from gradfleet.training.metrics import MetricChoices
@@ -46,8 +41,8 @@ from gradfleet.training.settings import TrainingSettings
 from gradfleet.trials.function_recipe import FunctionRecipe, TrainFunction
 from gradfleet.trials.model_recipe import ModelRecipe
 from gradfleet.trials.plan import Config
-from gradfleet.trials.recipe import Recipe
-from gradfleet.trials.recipes import TaskReference, by_value, pickle_reference, store_recipe
+from gradfleet.trials.recipe import OpenRecipe
+from gradfleet.trials.recipes import TaskReference
 from gradfleet.trials.repeated import names_of_means
 from gradfleet.trials.resources import Resources
 from gradfleet.trials.sources import sources_of
@@ -83,7 +78,7 @@ class AutoModel:
         self.tuner = tuner
         self.objective: Aim = aim(Objective("val_accuracy", "max") if objective is None else objective, constraints)
         self._reference = reference
-        self._recipe: Recipe | None = None
+        self._recipe: OpenRecipe | None = None
         self._space: SearchSpace | None = None
         self._narrowing: Mapping[str, Narrowing] = {}
 
@@ -121,7 +116,7 @@ class AutoModel:
         return self.tuner.space() if self._space is None else self._space
 
     @property
-    def recipe(self) -> Recipe:
+    def recipe(self) -> OpenRecipe:
         """What trains one trial; made by `compile` or `from_function`, else of the defaults."""
         if self._recipe is None:
             self.compile()
@@ -261,15 +256,15 @@ class AutoModel:
             NoUsableTrialError: every trial failed.
         """
         started = time.time()
-        name = name or _new_name(self._reference)
-        problems, limits = Problems(), Budget()
+        named = name or new_name(self._reference.task if self._reference else "study")
+        opening = Opening(name=named, store=store, resume=resume, extend=extend, warm_start=warm_start)
+        problems, limits, objective = Problems(), Budget(), self.objective
         with problems:
             self._refuse_what_is_missing(data)
             portfolio = Portfolio.of(self._whole_space, portfolio).within(self.space).configs
         with problems:
             ends = sampler == "grid"  # by itself, so that no limit has to be made up
             limits = Budget.of(trials=trials, budget=budget, target=target, patience=patience, endless=not ends)
-        objective = self.objective
         with problems:
             objective = self._repeated_objective(repeats, folds)
         with problems:
@@ -288,82 +283,66 @@ class AutoModel:
                 stall=None if stall is None else seconds(stall, what="stall"),
             )
         with problems:
-            check_study(store, name, resume=resume or extend)
+            opening.check()
         with problems:
             if sampler == "grid":
                 Grid(self.space)
         problems.refuse()
-        view = SweepProgress(name, settings.objective, settings.budget, shown=progress)
-        space = self.space
+        view = SweepProgress(named, settings.objective, limits, shown=progress)
         where = artifacts_of(store, artifacts)
-        parts = () if data is None else self._prepare(data, where, objective, seed=seed, folds=folds, say=view.say)
+        parts = () if data is None else self._prepare(data, where, settings, folds=folds, say=view.say)
         executor = settings.executor() if wait else None
         opened = Store.open(store)
         try:
-            runs = {"repeats": repeats, "folds": [asdict(part) for part in parts] if folds else []}
-            prepared = parts[-1] if parts else None  # the data of the run whose model is kept
-            study = self._study(
-                opened,
-                name,
-                space,
-                settings,
-                where,
-                prepared,
-                runs,
-                resume=resume or extend,
-                extend=extend,
-                warm_start=warm_start,
-            )
-            opened.database.outage.say = view.say
+            spec = self._spec(settings, opening.recipe_reference(where), parts, repeats=repeats, folds=folds)
+            order = self._order(opened, opening, spec, settings, where, parts, started=started)
             if executor is None:
-                return self._hand_over(opened, study, space, settings, prepared, started=started, say=view.say)
-            view.say(f"Study {name!r} in {opened.url}, until {settings.budget}.")
-            if taken := study.spec["search"].get("warm_start"):
-                view.say(said(taken))
-            return run_sweep(
-                self.recipe,
-                space,
-                settings,
-                executor,
-                store=opened,
-                study=study,
-                data=prepared,
-                started=started,
-                view=view,
-            )
+                return self._hand_over(order, opened, say=view.say)
+            return run_sweep(order, executor, store=opened, view=view)
         except BaseException:
             opened.close()
             raise
 
-    def _hand_over(
+    def _order(
         self,
         store: Store,
-        study: StudyRow,
-        space: SearchSpace,
+        opening: Opening,
+        spec: Mapping[str, Any],
         settings: SweepSettings,
-        data: DataRef | None,
+        artifacts: str,
+        parts: Sequence[DataRef],
         *,
         started: float,
-        say: Callable[[str], None],
-    ) -> Study:
-        """Have a process of its own drive the study."""
-        url = store.database.url.render_as_string(hide_password=False)
-        order = Order(
-            study=study.name,
-            store=url,
+    ) -> Order:
+        """The whole sweep as one value, its study in the store."""
+        data = parts[-1] if parts else None  # of the run whose model is kept
+        opening.open(
+            store,
+            spec,
+            # The folder is named after content, split and preparation: the same rows split otherwise are other data.
+            fingerprint=None if data is None else Path(data.place).name,
+            artifacts=artifacts,
+            texts=sources_of(self.recipe.functions()),
+            recipe=None if self._reference else self.recipe,
+        )
+        return Order(
+            study=opening.name,
             recipe=self.recipe,
-            space=space,
+            space=self.space,
             settings=settings,
             data=data,
             started=started,
         )
-        handle = Study(store, study, recipe=self.recipe)
-        pid = begin(order, store, study, log=handle.log)
-        say(f"Study {study.name!r} in {store.url} is driven by process {pid}, until {settings.budget}.")
+
+    def _hand_over(self, order: Order, store: Store, *, say: Callable[[str], None]) -> Study:
+        """Have a process of its own run the order."""
+        handle = Study(store, store.study(order.study), recipe=order.recipe)
+        pid = begin(order, store, log=handle.log)
+        say(f"Study {order.study!r} in {store.url} is driven by process {pid}, until {order.settings.budget}.")
         return handle
 
     def _refuse_what_is_missing(self, data: object) -> None:
-        if not isinstance(self.recipe, ModelRecipe):
+        if self.recipe.brings_data:
             return
         missing = []
         if data is None:
@@ -378,126 +357,64 @@ class AutoModel:
         problems = [f"repeats is at least 1, got {repeats}."] if repeats < 1 else []
         if folds is not None and folds < 2:
             problems.append(f"folds is at least 2, or None for the data's own validation part; got {folds}.")
-        if folds is not None and isinstance(self.recipe, FunctionRecipe):
+        if folds is not None and self.recipe.brings_data:
             problems.append("A training function brings its own data, so it makes its own folds; repeats= is for both.")
         if problems:
             raise SettingError(problems)
         return aim(self.objective.objectives, self.objective.constraints, num_runs=repeats * (folds or 1))
 
     def _prepare(
-        self,
-        data: Any,
-        artifacts: str,
-        objective: Aim,
-        *,
-        seed: int,
-        folds: int | None,
-        say: Callable[[str], None],
+        self, data: Any, artifacts: str, settings: SweepSettings, *, folds: int | None, say: Callable[[str], None]
     ) -> tuple[DataRef, ...]:
         """Check, split and prepare the data, each fold of it; and the objective against what its records will hold."""
-        dataset = data if isinstance(data, AutoDataset) else AutoDataset(data, seed=seed)
+        dataset = data if isinstance(data, AutoDataset) else AutoDataset(data, seed=settings.seed)
         parts = (dataset,) if folds is None else dataset.folds(folds)
         prepared = tuple(part.prepare(prepared_folder(artifacts)) for part in parts)
         for note in parts[-1].notes:
             say(note)
-        if isinstance(self.recipe, ModelRecipe):
-            names = self.recipe.record_names(prepared[-1].open().facts)
-            if names is not None and objective.num_runs > 1:
-                names = names_of_means(names, objective)
-            missing = [] if names is None else [name for name in objective.metrics if name not in names]
-            if names is not None and missing:
-                raise SettingError([unknown_name("metric in the records", name, names) for name in missing])
+        names = self.recipe.record_names(prepared[-1].open().facts)
+        if names is not None:
+            _refuse_unrecorded(settings.objective, names)
         return prepared
 
-    def _training(self) -> dict[str, Any]:
-        """What trains a trial beside its config, as far as it can be compared: settings, and the builders' source."""
-        if isinstance(self.recipe, ModelRecipe):
-            builders = {name: _source(make) for name, make in self.tuner.builders().items()}
-            return {"settings": self.recipe.settings.to_json(), "batch_size": self.recipe.batch_size, **builders}
-        assert isinstance(self.recipe, FunctionRecipe)
-        return {"train": _source(self.recipe.train)}
-
-    def _functions(self) -> list[Callable[..., Any]]:
-        """The user's own functions and classes that a trial runs."""
-        if isinstance(self.recipe, ModelRecipe):
-            return [*self.tuner.builders().values(), *self.recipe.callbacks]
-        assert isinstance(self.recipe, FunctionRecipe)
-        return [self.recipe.train]
-
-    def _study(
+    def _spec(
         self,
-        store: Store,
-        name: str,
-        space: SearchSpace,
         settings: SweepSettings,
-        artifacts: str,
-        prepared: DataRef | None,
-        runs: Mapping[str, Any],
+        by_value: Mapping[str, Any],
+        parts: Sequence[DataRef],
         *,
-        resume: bool,
-        warm_start: bool,
-        extend: bool,
-    ) -> StudyRow:
-        """The study of that name: the one that is there, when it may be resumed, else a new one."""
-        place = f"{artifacts}/{name}"
+        repeats: int,
+        folds: int | None,
+    ) -> dict[str, Any]:
+        """What the study is made from, as JSON: a study is gone on with under the same only.
+
+        Args:
+            by_value: what refers to the recipe where it has no name.
+        """
         spec: dict[str, Any] = {
             "objective": settings.objective.to_json(),
-            "space": space.to_json(),
+            "space": self.space.to_json(),
             "search": settings.to_json(),
-            "training": {"epochs": settings.epochs, **self._training()},
-            "recipe": self._reference.to_json() if self._reference else pickle_reference(place),
-            "data": None if prepared is None else prepared.place,
-            "facts": None if prepared is None else _facts(prepared),
+            "training": {"epochs": settings.epochs, **self.recipe.identity()},
+            "recipe": self._reference.to_json() if self._reference else by_value,
+            "data": parts[-1].place if parts else None,
+            "facts": _facts(parts[-1]) if parts else None,
         }
         if settings.objective.num_runs > 1:
-            spec["runs"] = dict(runs)
+            spec["runs"] = {"repeats": repeats, "folds": [asdict(part) for part in parts] if folds else []}
         if isinstance(self.recipe, FunctionRecipe):
-            spec["function"] = getattr(self.recipe.train, "__qualname__", type(self.recipe.train).__qualname__)
-        # The folder is named after content, split and preparation: the same rows split otherwise are other data.
-        fingerprint = None if prepared is None else Path(prepared.place).name
-        goes_on = resume and name in (study.name for study in store.studies())
-        if goes_on and not extend:
-            return store.open_study(name, spec, fingerprint=fingerprint)
-        packed = None if self._reference else by_value(self.recipe)  # before anything is written
-        if goes_on:
-            study = store.open_study(name, spec, fingerprint=fingerprint, extend=True)
-            with Lease.acquire(store, study) as lease:
-                if packed is not None:
-                    store_recipe(packed, place)
-                return store.extend_study(lease, spec, sources_of(self._functions()))
-        if warm_start:
-            known = [space.default(), *settings.portfolio]
-            spec["search"]["warm_start"] = taken_over(
-                store, spec, fingerprint=fingerprint, known=known, trials=settings.budget.trials
-            )
-        study = store.create_study(
-            name,
-            spec,
-            fingerprint=fingerprint,
-            seed=settings.seed,
-            artifacts=artifacts,
-            texts=sources_of(self._functions()),
-        )
-        if packed is not None:
-            store_recipe(packed, place)
-        return study
+            spec["function"] = self.recipe.name
+        return spec
+
+
+def _refuse_unrecorded(objective: Aim, names: Sequence[str]) -> None:
+    """Refuse an objective that no record will hold."""
+    recorded = names_of_means(names, objective) if objective.num_runs > 1 else tuple(names)
+    missing = [metric for metric in objective.metrics if metric not in recorded]
+    if missing:
+        raise SettingError([unknown_name("metric in the records", metric, recorded) for metric in missing])
 
 
 def _facts(prepared: DataRef) -> dict[str, Any]:
     """What a reader of the study is told of its data; statistics stay with the data."""
     return {name: value for name, value in prepared.open().facts.to_json().items() if name != "statistics"}
-
-
-def _source(make: Any) -> str:
-    """The text of a builder, so that a study is not gone on with under other code; its name where there is no text."""
-    made = make.func if isinstance(make, partial) else make
-    try:
-        return hashlib.sha256(inspect.getsource(made).encode()).hexdigest()[:16]
-    except (OSError, TypeError):  # typed at a prompt, or written in C
-        return str(getattr(made, "__qualname__", type(made).__qualname__))
-
-
-def _new_name(reference: TaskReference | None) -> str:
-    """A name that says what and when, with a tail that keeps two of one second apart."""
-    what = reference.task if reference else "study"
-    return f"{what}-{time.strftime('%Y%m%d-%H%M%S')}-{secrets.token_hex(2)}"

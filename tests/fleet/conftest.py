@@ -11,8 +11,10 @@ from typing import Any, Protocol
 
 import pytest
 
+from gradfleet.fleet.order import Order
 from gradfleet.fleet.quiet import quiet_ray
-from gradfleet.fleet.sweep import SweepSettings, run_sweep
+from gradfleet.fleet.settings import SweepSettings
+from gradfleet.fleet.sweep import run_sweep
 from gradfleet.objective import Objective
 from gradfleet.search.space import Entry, Float, SearchSpace
 from gradfleet.study.budget import Budget
@@ -73,17 +75,10 @@ def sweeper(file: Path) -> Sweep:
         chosen = SweepSettings(budget=budget or Budget(trials=6), **given)
         spec = {"objective": {"metric": "score", "mode": "max"}, "space": SPACE.to_json(), "recipe": {}}
         store = Store.open(file)
-        known = name in (study.name for study in store.studies())
-        return run_sweep(
-            recipe,
-            SPACE,
-            chosen,
-            chosen.executor(),
-            store=store,
-            study=store.study(name) if known else store.create_study(name, spec, seed=chosen.seed),
-            data=None,
-            started=started,
-            view=SweepProgress(name, SCORE, chosen.budget, shown=False),
-        )
+        if name not in (study.name for study in store.studies()):
+            store.create_study(name, spec, seed=chosen.seed)
+        order = Order(study=name, recipe=recipe, space=SPACE, settings=chosen, data=None, started=started)
+        view = SweepProgress(name, SCORE, chosen.budget, shown=False)
+        return run_sweep(order, chosen.executor(), store=store, view=view)
 
     return run

@@ -40,7 +40,7 @@ def list_(
     """List the sweeps of a store, the newest last."""
     from gradfleet.study.study import Study
 
-    found = [facts(study) for study in Study.all(store=store) if state in (None, study.state)]
+    found = [each for each in map(facts, Study.all(store=store)) if state in (None, each["state"])]
     if json:
         show_json({"sweeps": found})
         return
@@ -138,28 +138,20 @@ def delete(
 
 def facts(study: Study) -> dict[str, Any]:
     """What `sweep show --json` says of one sweep."""
-    trials = study.trials
-    running = sum(trial.state == "RUNNING" for trial in trials)
+    standings = study.standings()
+    states = [trial.state for trial in standings.trials.values()]
+    best = None if standings.best is None else standings.trials[standings.best].value
     return {
         "name": study.name,
-        "state": study.state,
-        "trials": len(trials),
-        "running": running,
-        "failed": sum(trial.state == "FAIL" for trial in trials),
+        "state": standings.state,
+        "trials": len(states),
+        "running": states.count("RUNNING"),
+        "failed": states.count("FAIL"),
         "objective": {"metric": study.objective.metric, "mode": study.objective.mode},
-        "best": _best(study),
+        "best": best,
         "store": study.store_url,
         "artifacts": study.artifacts.url,
     }
-
-
-def _best(study: Study) -> float | None:
-    from gradfleet.errors import NoUsableTrialError
-
-    try:
-        return study.best.value
-    except NoUsableTrialError:
-        return None
 
 
 def _ask(verb: str, name: str, store: str | None) -> None:

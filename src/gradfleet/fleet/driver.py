@@ -8,65 +8,20 @@ import subprocess
 import sys
 import threading
 import traceback
-from dataclasses import dataclass
 from pathlib import Path
 
-from gradfleet.data.prepared import DataRef
 from gradfleet.errors import GradfleetError
-from gradfleet.fleet.sweep import SweepSettings, run_sweep
-from gradfleet.search.space import SearchSpace
+from gradfleet.fleet.order import Order
+from gradfleet.fleet.sweep import run_sweep
 from gradfleet.study.lease import Lease
 from gradfleet.study.progress import SweepProgress
-from gradfleet.study.rows import StudyRow, StudyState
+from gradfleet.study.rows import StudyState
 from gradfleet.study.store import Store
-from gradfleet.trials.recipe import Recipe
 from gradfleet.trials.recipes import by_value
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Order:
-    """What a driver is told: the whole sweep, so that it needs nothing of the process that began it.
-
-    Attributes:
-        store: URL, with its password; it goes through a pipe and lies nowhere.
-        started: Unix time in seconds at which the user's call began; the time budget counts from it.
-    """
-
-    study: str
-    store: str
-    recipe: Recipe
-    space: SearchSpace
-    settings: SweepSettings
-    data: DataRef | None
-    started: float
-
-    def run(self) -> None:
-        """Search to the end in this process; what goes wrong before the first trial is the study's failure."""
-        store = Store.open(self.store)
-        study = store.study(self.study)
-        view = SweepProgress(study.name, self.settings.objective, self.settings.budget)
-        store.database.outage.say = view.say
-        try:
-            executor = self.settings.executor()
-        except BaseException:
-            mark(store, study, "failed")
-            raise
-        view.say(f"Study {study.name!r} in {store.url}, until {self.settings.budget}.")
-        run_sweep(
-            self.recipe,
-            self.space,
-            self.settings,
-            executor,
-            store=store,
-            study=study,
-            data=self.data,
-            started=self.started,
-            view=view,
-        )
-
-
-def begin(order: Order, store: Store, study: StudyRow, *, log: Path) -> int:
-    """Queue the study and start its driver, in a session of its own; the driver's process id.
+def begin(order: Order, store: Store, *, log: Path) -> int:
+    """Queue the order's study and start its driver, in a session of its own; the driver's process id.
 
     Args:
         log: what the driver says goes there, after what is there already.
@@ -75,8 +30,9 @@ def begin(order: Order, store: Store, study: StudyRow, *, log: Path) -> int:
         ExecutionError: a part of the order cannot leave this process.
         LeaseHeldError: a living driver holds the study.
     """
-    told = by_value(order)
-    mark(store, study, "queued")
+    # The store's URL has its password; it goes through a pipe and lies nowhere.
+    told = by_value((order, store.database.url.render_as_string(hide_password=False)))
+    mark(store, order.study, "queued")
     log.parent.mkdir(parents=True, exist_ok=True)
     # What is imported by path here must be found there too.
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join(path or os.getcwd() for path in sys.path)}
@@ -93,25 +49,37 @@ def begin(order: Order, store: Store, study: StudyRow, *, log: Path) -> int:
     with process.stdin:
         process.stdin.write(told)
     # Somebody has to take note of its end, or it stays a zombie for as long as this process lives.
-    threading.Thread(target=process.wait, name=f"driver of {study.name}", daemon=True).start()
+    threading.Thread(target=process.wait, name=f"driver of {order.study}", daemon=True).start()
     return process.pid
 
 
-def mark(store: Store, study: StudyRow, state: StudyState) -> None:
+def mark(store: Store, study: str, state: StudyState) -> None:
     """Write a state for a study that nobody drives.
 
     Raises:
         LeaseHeldError: a living driver holds it.
     """
-    with Lease.acquire(store, study, wait=False) as lease:
+    with Lease.acquire(store, store.study(study), wait=False) as lease:
         store.set_state(lease, state)
+
+
+def drive(order: Order, url: str) -> None:
+    """Search to the end in this process; what goes wrong before the first trial is the study's failure."""
+    store = Store.open(url)
+    try:
+        executor = order.settings.executor()
+    except BaseException:
+        mark(store, order.study, "failed")
+        raise
+    view = SweepProgress(order.study, order.settings.objective, order.settings.budget)
+    run_sweep(order, executor, store=store, view=view)
 
 
 def main() -> int:
     """Run the order on stdin; 1 when it failed, with the reason on stderr."""
-    order: Order = pickle.load(sys.stdin.buffer)
+    order, url = pickle.load(sys.stdin.buffer)
     try:
-        order.run()
+        drive(order, url)
     except GradfleetError as error:
         sys.stderr.write(f"Error: {error}\n")
         return 1

@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
+from gradfleet.data.prepared import DataFacts
 from gradfleet.errors import ExecutionError, TrialStopped
 from gradfleet.training.history import EpochRecord
 from gradfleet.training.state.seeding import seed_everything
 from gradfleet.trials import checkpoints
 from gradfleet.trials.plan import TrialPlan, Value
 from gradfleet.trials.recipe import Predictor, Report
+from gradfleet.trials.sources import digest_of
 from gradfleet.trials.space import no_space
 
 
@@ -68,6 +70,24 @@ class FunctionRecipe:
             ExecutionError: always; the folder is named.
         """
         raise ExecutionError(f"This study was trained by a function: load its checkpoint yourself from {checkpoint}.")
+
+    @property
+    def brings_data(self) -> bool:
+        return True
+
+    @property
+    def name(self) -> str:
+        """Of the function, as a study's spec has it."""
+        return str(getattr(self.train, "__qualname__", type(self.train).__qualname__))
+
+    def functions(self) -> list[Callable[..., Any]]:
+        return [self.train]
+
+    def identity(self) -> dict[str, Any]:
+        return {"train": digest_of(self.train)}
+
+    def record_names(self, facts: DataFacts) -> None:
+        """Nobody knows before it has run."""
 
 
 class _Teller:

@@ -30,6 +30,7 @@ from gradfleet.trials.costs import COSTS, costs
 from gradfleet.trials.plan import Config, TrialPlan
 from gradfleet.trials.predictor import ModelPredictor
 from gradfleet.trials.recipe import Report
+from gradfleet.trials.sources import digest_of
 
 CHECKPOINT_EVERY = 10.0
 """Seconds after which a trial that does not improve writes a checkpoint all the same, to be resumed from."""
@@ -101,6 +102,19 @@ class ModelRecipe:
         model = built if isinstance(built, Model) else Model(built)
         settings = self._settings(config, facts)
         return model.compile(**{name: getattr(settings, name) for name in TrainingSettings.__dataclass_fields__})
+
+    @property
+    def brings_data(self) -> bool:
+        return False
+
+    def functions(self) -> list[Callable[..., Any]]:
+        """Builders and makers of callbacks."""
+        return [*self.tuner.builders().values(), *self.callbacks]
+
+    def identity(self) -> dict[str, Any]:
+        """The settings, and each builder's digest by its name."""
+        builders = {name: digest_of(make) for name, make in self.tuner.builders().items()}
+        return {"settings": self.settings.to_json(), "batch_size": self.batch_size, **builders}
 
     def record_names(self, facts: DataFacts) -> tuple[str, ...] | None:
         """The metrics that every record will have; None where an architecture is a Model, which logs what it likes."""

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
 if TYPE_CHECKING:
     import numpy
 
+    from gradfleet.data.prepared import DataFacts
     from gradfleet.training.evaluation import Evaluation
     from gradfleet.training.history import EpochRecord
     from gradfleet.trials.plan import TrialPlan
@@ -58,4 +59,25 @@ class Recipe(Protocol):
 
     def load(self, checkpoint: Path) -> Predictor:
         """A predictor from a local checkpoint folder that `run` wrote."""
+        ...
+
+
+class OpenRecipe(Recipe, Protocol):
+    """A recipe that a search can be made of: it says what its trials are made from."""
+
+    @property
+    def brings_data(self) -> bool:
+        """Whether it needs no data of the search's."""
+        ...
+
+    def functions(self) -> list[Callable[..., Any]]:
+        """The user's own functions and classes that a trial runs."""
+        ...
+
+    def identity(self) -> Mapping[str, Any]:
+        """What trains a trial beside its config, as far as it can be compared, as JSON: settings, digests of source."""
+        ...
+
+    def record_names(self, facts: DataFacts) -> tuple[str, ...] | None:
+        """The metrics that every record will have, where that can be told before the first one."""
         ...

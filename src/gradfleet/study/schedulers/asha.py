@@ -3,51 +3,28 @@
 from __future__ import annotations
 
 import math
-from dataclasses import asdict, dataclass
-from typing import Any
+from dataclasses import dataclass
+from typing import ClassVar
 
-from gradfleet.errors import SettingError
 from gradfleet.study.scheduler import Course, Scheduler, Verdict
-from gradfleet.study.schedulers.checks import factor_problems, grace_of, grace_problems, too_late
-from gradfleet.study.schedulers.rungs import Rungs, ladder
+from gradfleet.study.schedulers.halving import Halving
+from gradfleet.study.schedulers.rungs import Rungs
 from gradfleet.training.history import EpochRecord
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Asha:
+class Asha(Halving):
     """Stops trials that are not among the best 1 / reduction_factor of those that came to the same rung before.
 
-    Li et al., 2020, arXiv:1810.05934, one bracket. The factor of 3 is the authors'; the first rung at a ninth of the
-    epochs leaves two chances to be stopped.
+    Li et al., 2020, arXiv:1810.05934, one bracket.
 
-    Attributes:
-        grace: epochs before the first rung; None is a ninth of all, at least 1.
-        reduction_factor: each rung is so many times as far as the one before.
-
-    Raises:
-        SettingError: with every setting that cannot be.
+    Settings and errors are those of `Halving`.
     """
 
-    grace: int | None = None
-    reduction_factor: float = 3
-
-    def __post_init__(self) -> None:
-        if found := [*grace_problems("Asha", self.grace), *factor_problems("Asha", self.reduction_factor)]:
-            raise SettingError(found)
-
-    @property
-    def single(self) -> bool:
-        return False
-
-    def problems(self, *, epochs: int, trials: int | None) -> list[str]:
-        return too_late("Asha", self.grace, epochs)
+    name: ClassVar[str] = "asha"
 
     def build(self, course: Course) -> AshaScheduler:
-        milestones = ladder(grace_of(self.grace, course.epochs), self.reduction_factor, course.epochs)
-        return AshaScheduler(course, Rungs(milestones, self.reduction_factor))
-
-    def to_json(self) -> dict[str, Any]:
-        return {"name": "asha", **asdict(self)}
+        return AshaScheduler(course, Rungs(self.milestones(course.epochs), self.reduction_factor))
 
 
 class AshaScheduler(Scheduler):

@@ -3,54 +3,33 @@
 from __future__ import annotations
 
 import math
-from dataclasses import asdict, dataclass
-from typing import Any
+from dataclasses import dataclass
+from typing import ClassVar
 
-from gradfleet.errors import SettingError
 from gradfleet.study.scheduler import Course, Scheduler, Verdict
 from gradfleet.study.schedulers.asha import AshaScheduler
-from gradfleet.study.schedulers.checks import factor_problems, grace_of, grace_problems, too_late
-from gradfleet.study.schedulers.rungs import Rungs, ladder
+from gradfleet.study.schedulers.halving import Halving
+from gradfleet.study.schedulers.rungs import Rungs
 from gradfleet.training.history import EpochRecord
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Hyperband:
+class Hyperband(Halving):
     """Hedges between stopping early and late: each bracket halves like Asha, and begins a rung later than the last one.
 
     Li et al., 2018, arXiv:1603.06560, with each bracket halved asynchronously (Li et al., 2020, section 3.2). How many
     trials a bracket gets is the paper's; which one a trial belongs to follows from its number alone.
 
-    Attributes:
-        grace: epochs before the first rung of the boldest bracket; None is a ninth of all, at least 1.
-        reduction_factor: each rung is so many times as far as the one before.
-
-    Raises:
-        SettingError: with every setting that cannot be.
+    Settings and errors are those of `Halving`.
     """
 
-    grace: int | None = None
-    reduction_factor: float = 3
-
-    def __post_init__(self) -> None:
-        if found := [*grace_problems("Hyperband", self.grace), *factor_problems("Hyperband", self.reduction_factor)]:
-            raise SettingError(found)
-
-    @property
-    def single(self) -> bool:
-        return False
-
-    def problems(self, *, epochs: int, trials: int | None) -> list[str]:
-        return too_late("Hyperband", self.grace, epochs)
+    name: ClassVar[str] = "hyperband"
 
     def build(self, course: Course) -> HyperbandScheduler:
-        milestones = ladder(grace_of(self.grace, course.epochs), self.reduction_factor, course.epochs)
+        milestones = self.milestones(course.epochs)
         sizes = bracket_sizes(len(milestones), self.reduction_factor)
         rungs = [Rungs(milestones[later:], self.reduction_factor) for later in range(len(sizes))]
         return HyperbandScheduler([AshaScheduler(course, each) for each in rungs], turns(sizes))
-
-    def to_json(self) -> dict[str, Any]:
-        return {"name": "hyperband", **asdict(self)}
 
 
 class HyperbandScheduler(Scheduler):

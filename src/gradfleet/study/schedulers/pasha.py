@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 import math
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from itertools import combinations, pairwise
-from typing import Any
+from typing import ClassVar
 
 import numpy
 
-from gradfleet.errors import SettingError
 from gradfleet.study.scheduler import Course, Move, Resume, Scheduler, Verdict
-from gradfleet.study.schedulers.checks import factor_problems, grace_of, grace_problems, too_late
-from gradfleet.study.schedulers.rungs import ladder
+from gradfleet.study.schedulers.halving import Halving
 from gradfleet.training.history import EpochRecord
 
 NOISE_PERCENTILE = 90.0
@@ -22,42 +20,22 @@ Curve = dict[int, float]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Pasha:
+class Pasha(Halving):
     """Asha that promotes from rung to rung, and whose highest rung rises only where the order there is not settled.
 
     Bohdal et al., 2023, arXiv:2207.06940. Trials wait at their rung; the best 1 / reduction_factor of it are promoted.
     When the order in the highest rung is not that in the rung below, up to the noise that is seen in the curves
     themselves, the next rung is opened. Where the order settles early, no trial ever has all its epochs.
 
-    Attributes:
-        grace: epochs before the first rung; None is a ninth of all, at least 1.
-        reduction_factor: each rung is so many times as far as the one before.
-
-    Raises:
-        SettingError: with every setting that cannot be.
+    Settings and errors are those of `Halving`.
     """
 
-    grace: int | None = None
-    reduction_factor: float = 3
-
-    def __post_init__(self) -> None:
-        if found := [*grace_problems("Pasha", self.grace), *factor_problems("Pasha", self.reduction_factor)]:
-            raise SettingError(found)
-
-    @property
-    def single(self) -> bool:
-        return True
-
-    def problems(self, *, epochs: int, trials: int | None) -> list[str]:
-        return too_late("Pasha", self.grace, epochs)
+    name: ClassVar[str] = "pasha"
+    single: ClassVar[bool] = True
 
     def build(self, course: Course) -> PashaScheduler:
-        milestones = ladder(grace_of(self.grace, course.epochs), self.reduction_factor, course.epochs)
-        levels = sorted({*map(math.ceil, milestones), course.epochs})
+        levels = sorted({*map(math.ceil, self.milestones(course.epochs)), course.epochs})
         return PashaScheduler(course, levels, self.reduction_factor)
-
-    def to_json(self) -> dict[str, Any]:
-        return {"name": "pasha", **asdict(self)}
 
 
 class PashaScheduler(Scheduler):

@@ -1,0 +1,129 @@
+"""SweepSettings: how a space is searched."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, field
+from functools import partial
+from typing import Any
+
+from gradfleet.errors import SettingError, unknown_name
+from gradfleet.goal import Aim, Goal
+from gradfleet.search.grid import Grid
+from gradfleet.search.samplers import SamplerChoice, check_objectives, make_sampler, sampler_name
+from gradfleet.search.space import SearchSpace
+from gradfleet.study.aimed_scheduler import AimedScheduler
+from gradfleet.study.budget import Budget
+from gradfleet.study.scheduler import Course, Scheduler
+from gradfleet.study.schedulers.names import SCHEDULERS, SchedulerChoice, scheduler_options
+from gradfleet.trials.executor import Executor, InlineExecutor
+from gradfleet.trials.plan import Config
+from gradfleet.trials.resources import Resources
+
+CLUSTERS = ("auto", "inline")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SweepSettings:
+    """How a space is searched; everything that is not the recipe, the data or the study's place.
+
+    Raises:
+        SettingError: with every setting that cannot be.
+    """
+
+    objective: Aim
+    budget: Budget
+    epochs: int = 10
+    sampler: SamplerChoice = "tpe"
+    scheduler: SchedulerChoice = "asha"
+    resources: Resources = field(default_factory=Resources)
+    cluster: str | None = None
+    seed: int = 0
+    keep: int = 5
+    retry_failed: bool = False
+    stall: float | None = None
+    portfolio: Sequence[Config] = ()
+
+    def __post_init__(self) -> None:
+        problems = [f"{name} is at least 1, got {value}." for name, value in self._counts() if value < 1]
+        for check in (self._check_sampler, self._check_scheduler):
+            try:
+                check()
+            except SettingError as error:
+                problems.extend(error.problems)
+        if self.cluster is not None and self.cluster not in CLUSTERS:
+            problems.append(unknown_name("cluster", self.cluster, CLUSTERS) + " None is this machine.")
+        if problems:
+            raise SettingError(problems)
+
+    def to_json(self) -> dict[str, Any]:
+        """What the study's spec keeps of it."""
+        return {
+            "sampler": sampler_name(self.sampler),
+            "scheduler": scheduler_options(self.scheduler).to_json(),
+            "epochs": self.epochs,
+            "seed": self.seed,
+            "keep": self.keep,
+            "portfolio": [dict(config) for config in self.portfolio],
+            "budget": asdict(self.budget),
+            "resources": asdict(self.resources),
+        }
+
+    def _counts(self) -> tuple[tuple[str, int], ...]:
+        return ("epochs", self.epochs), ("keep", self.keep)
+
+    @property
+    def trial_epochs(self) -> int:
+        """Of all runs of one trial."""
+        return self.epochs * self.objective.num_runs
+
+    def sampler_for(self, number: int = 0) -> Any:
+        return make_sampler(self.sampler, seed=self.seed, number=number)
+
+    def grid(self, space: SearchSpace) -> Grid | None:
+        """What is tried one by one, where the sampler is "grid".
+
+        Raises:
+            SpaceError: the space is not finite.
+        """
+        return Grid(space) if self.sampler == "grid" else None
+
+    def _check_sampler(self) -> None:
+        self.sampler_for()
+        check_objectives(self.sampler, len(self.objective.objectives))
+
+    def new_scheduler(self, space: SearchSpace) -> Scheduler:
+        course = Course(
+            objective=self.objective.objectives[0],
+            epochs=self.trial_epochs,
+            space=space,
+            seed=self.seed,
+            trials=self.budget.trials,
+        )
+        options = scheduler_options(self.scheduler)
+        make = partial(options.build, course)
+        return AimedScheduler(self.objective, make) if isinstance(self.objective, Goal) else make()
+
+    def _check_scheduler(self) -> None:
+        options = scheduler_options(self.scheduler)
+        found = options.problems(epochs=self.trial_epochs, trials=self.budget.trials)
+        if options.single and isinstance(self.objective, Goal):
+            able = ", ".join(name for name, make in SCHEDULERS.items() if not make().single)
+            found.append(
+                f"The scheduler {options.to_json()['name']!r} follows one objective without constraints. "
+                f"These take more: {able}."
+            )
+        if found:
+            raise SettingError(found)
+
+    def executor(self) -> Executor:
+        """This process without Ray for "inline", else Ray Tune, connected.
+
+        Raises:
+            ClusterError: no cluster answers, or it can never hold one such trial.
+        """
+        if self.cluster == "inline":
+            return InlineExecutor()
+        from gradfleet.fleet.ray_executor import RayExecutor  # Ray takes a second to import
+
+        return RayExecutor(cluster=self.cluster, resources=self.resources)

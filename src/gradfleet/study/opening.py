@@ -1,0 +1,104 @@
+"""Opening: where a study is kept, and how it is begun there: made, gone on with, or extended."""
+
+from __future__ import annotations
+
+import secrets
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from gradfleet.search.space import SearchSpace
+from gradfleet.study.lease import Lease
+from gradfleet.study.preflight import check_study
+from gradfleet.study.rows import StudyRow
+from gradfleet.study.store import Store
+from gradfleet.study.warm_start import taken_over
+from gradfleet.trials.recipe import Recipe
+from gradfleet.trials.recipes import by_value, pickle_reference, store_recipe
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Opening:
+    """A study as `fit` is asked for it.
+
+    Attributes:
+        store: a SQLite path or a database URL; `gradfleet.db` in the working folder when None.
+        resume: whether the study of that name may be there already.
+        extend: whether it may be there with another space.
+        warm_start: whether a new one begins with what earlier studies of the store have found.
+    """
+
+    name: str
+    store: str | Path | None = None
+    resume: bool = False
+    extend: bool = False
+    warm_start: bool = True
+
+    def check(self) -> None:
+        """Refuse, before anything is written, what `open` would.
+
+        Raises:
+            SettingError: the name cannot be one, or is taken and the study is not to be gone on with.
+            StoreError: no store can be there.
+        """
+        check_study(self.store, self.name, resume=self.resume or self.extend)
+
+    def open(
+        self,
+        store: Store,
+        spec: Mapping[str, Any],
+        *,
+        fingerprint: str | None,
+        artifacts: str,
+        texts: Mapping[str, str],
+        recipe: Recipe | None,
+    ) -> StudyRow:
+        """The study of that name: the one that is there, when it may be gone on with, else a new one.
+
+        Args:
+            texts: the user's own source files, kept with it.
+            recipe: to be kept by value; None for one that is found by its name.
+
+        Raises:
+            StudyMismatchError: the one that is there is of other data, another space or objective.
+            ExecutionError: the recipe cannot be kept by value.
+        """
+        goes_on = (self.resume or self.extend) and self.name in (study.name for study in store.studies())
+        if goes_on and not self.extend:
+            return store.open_study(self.name, spec, fingerprint=fingerprint)
+        packed = None if recipe is None else by_value(recipe)  # before anything is written
+        if goes_on:
+            study = store.open_study(self.name, spec, fingerprint=fingerprint, extend=True)
+            with Lease.acquire(store, study) as lease:
+                self._keep(packed, artifacts)
+                return store.extend_study(lease, spec, texts)
+        if self.warm_start:
+            spec = {**spec, "search": {**spec["search"], "warm_start": _warm_start(store, spec, fingerprint)}}
+        study = store.create_study(
+            self.name, spec, fingerprint=fingerprint, seed=spec["search"]["seed"], artifacts=artifacts, texts=texts
+        )
+        self._keep(packed, artifacts)
+        return study
+
+    def recipe_reference(self, artifacts: str) -> dict[str, Any]:
+        """What a spec says of a recipe that is kept by value."""
+        return pickle_reference(self._place(artifacts))
+
+    def _keep(self, packed: bytes | None, artifacts: str) -> None:
+        if packed is not None:
+            store_recipe(packed, self._place(artifacts))
+
+    def _place(self, artifacts: str) -> str:
+        return f"{artifacts}/{self.name}"
+
+
+def new_name(what: str) -> str:
+    """A name that says what and when, with a tail that keeps two of one second apart."""
+    return f"{what}-{time.strftime('%Y%m%d-%H%M%S')}-{secrets.token_hex(2)}"
+
+
+def _warm_start(store: Store, spec: Mapping[str, Any], fingerprint: str | None) -> list[dict[str, Any]]:
+    known = [SearchSpace.from_json(spec["space"]).default(), *spec["search"]["portfolio"]]
+    return taken_over(store, spec, fingerprint=fingerprint, known=known, trials=spec["search"]["budget"]["trials"])
