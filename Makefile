@@ -21,9 +21,9 @@ $(STAMP): pyproject.toml constraints.txt
 	@touch $@
 
 # The one thing that tests use beside Python packages; without it those that need it are skipped.
-DEBIAN := postgresql slurmctld slurmd slurm-client munge
+DEBIAN := postgresql slurmctld slurmd slurm-client munge iproute2
 
-system:  ## servers that the tests start themselves (PostgreSQL, Slurm) from Debian, where they can be installed
+system:  ## what tests use from Debian (PostgreSQL, Slurm, iproute2), where it can be installed
 	@if command -v apt-get >/dev/null && [ "$$(id -u)" = 0 ] && ! dpkg --status $(DEBIAN) >/dev/null 2>&1; then \
 		echo "Installing $(DEBIAN) for the tests" >&2; \
 		export DEBIAN_FRONTEND=noninteractive; \

@@ -228,7 +228,9 @@ class AutoModel:
                 `gradfleet.study.warm_start`. What was taken is said, and kept with the study.
             resources: of one trial; when not given one CPU core, and one GPU where there is any.
             cluster: None runs on this machine; "auto" on the Ray cluster this machine is part of; "inline" in this
-                process, one trial after the other and without Ray.
+                process, one trial after the other and without Ray; "http://head:8265" sends the sweep to a remote Ray
+                cluster as a job, which goes on when this process ends. The store and the artifacts are then such that
+                the cluster sees them too.
             name: of the study; one is made and said when not given.
             store: a SQLite path or a database URL; `gradfleet.db` in the working folder when not given.
             artifacts: an fsspec URL for checkpoints; `gradfleet-artifacts/` beside the SQLite file when not given.
@@ -245,9 +247,9 @@ class AutoModel:
             folds: train each configuration on so many folds of the data, each validated on the rows that the others
                 train on; the objective is the mean. A trial has `epochs` a run, and its model is that of its last run.
             progress: show the sweep on stderr.
-            wait: False returns at once, with the study as a handle: a process of its own drives the sweep, also when
-                this one has ended. `study.wait()`, `pause()`, `resume()`, `stop()`, `cancel()`; its budget counts
-                from this call.
+            wait: False returns at once, with the study as a handle: a process of its own, or the remote cluster,
+                drives the sweep, also when this one has ended. `study.wait()`, `pause()`, `resume()`, `stop()`,
+                `cancel()`, `logs()`; its budget counts from this call.
 
         Raises:
             SettingError: with everything that cannot be; DataError for the data; nothing was started then.
@@ -288,16 +290,17 @@ class AutoModel:
             if sampler == "grid":
                 Grid(self.space)
         problems.refuse()
+        settings.check_cluster()
         view = SweepProgress(named, settings.objective, limits, shown=progress)
         where = artifacts_of(store, artifacts)
         parts = () if data is None else self._prepare(data, where, settings, folds=folds, say=view.say)
-        executor = settings.executor() if wait else None
+        executor = settings.executor() if wait and not settings.is_remote else None
         opened = Store.open(store)
         try:
             spec = self._spec(settings, opening.recipe_reference(where), parts, repeats=repeats, folds=folds)
             order = self._order(opened, opening, spec, settings, where, parts, started=started)
             if executor is None:
-                return self._hand_over(order, opened, say=view.say)
+                return self._hand_over(order, opened, say=view.say, wait=wait)
             return run_sweep(order, executor, store=opened, view=view)
         except BaseException:
             opened.close()
@@ -334,8 +337,13 @@ class AutoModel:
             started=started,
         )
 
-    def _hand_over(self, order: Order, store: Store, *, say: Callable[[str], None]) -> Study:
-        """Have a process of its own run the order."""
+    def _hand_over(self, order: Order, store: Store, *, say: Callable[[str], None], wait: bool) -> Study:
+        """Have a process of its own run the order, or a remote cluster."""
+        if order.settings.is_remote:
+            from gradfleet.fleet.remote import follow, send  # Ray takes a second to import
+
+            sent = send(order, store, say=say)
+            return follow(sent, say=say) if wait else sent
         handle = Study(store, store.study(order.study), recipe=order.recipe)
         pid = begin(order, store, log=handle.log)
         say(f"Study {order.study!r} in {store.url} is driven by process {pid}, until {order.settings.budget}.")

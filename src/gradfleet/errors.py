@@ -17,6 +17,7 @@ GradfleetError
 │   ├── LeaseLostError             another driver has taken the study over; this one must end
 │   └── NoSpaceError               the disk of the store or the artifacts is full
 └── ClusterError                   no Ray cluster, or not enough of one
+    └── AccessError                it asks for a token, or refuses the one that it got
 
 TrialStopped (BaseException)       raised by `report` when the trial must end now
 """
@@ -109,6 +110,10 @@ class NoSpaceError(StoreError):
 
 class ClusterError(GradfleetError):
     """No Ray cluster answers, or it can never give what a trial asks for."""
+
+
+class AccessError(ClusterError):
+    """The cluster asks for a token that was not found, or refuses the one that was."""
 
 
 class TrialStopped(BaseException):

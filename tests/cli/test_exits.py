@@ -14,7 +14,7 @@ def _all_errors(root: type[Exception] = errors.GradfleetError) -> list[type[Exce
 
 @pytest.mark.parametrize("kind", _all_errors())
 def test_every_error_that_is_raised_on_purpose_has_a_code(kind: type[Exception]) -> None:
-    assert exit_code(kind("why")) in (1, 2, 3, 5)
+    assert exit_code(kind("why")) in (1, 2, 3, 4, 5)
 
 
 @pytest.mark.parametrize(
@@ -29,6 +29,7 @@ def test_every_error_that_is_raised_on_purpose_has_a_code(kind: type[Exception])
         (errors.StoreError, 3),
         (errors.LeaseHeldError, 3),
         (errors.ClusterError, 3),
+        (errors.AccessError, 4),
         (errors.NotFoundError, 5),
         (PermissionError, 3),
     ],

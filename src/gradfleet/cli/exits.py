@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 
 from gradfleet.errors import (
+    AccessError,
     CheckpointError,
     ClusterError,
     DivergedError,
@@ -22,6 +23,7 @@ DONE = 0
 NO_RESULT = 1
 USAGE = 2
 OUT_OF_REACH = 3
+NOT_AUTHORISED = 4
 NOT_FOUND = 5
 TARGET_MISSED = 6
 INTERRUPTED = 130
@@ -36,6 +38,7 @@ _CODES: tuple[tuple[type[Exception], int], ...] = (
     (ExecutionError, USAGE),
     (NotFoundError, NOT_FOUND),
     (StoreError, OUT_OF_REACH),
+    (AccessError, NOT_AUTHORISED),
     (ClusterError, OUT_OF_REACH),
     (OSError, OUT_OF_REACH),
 )

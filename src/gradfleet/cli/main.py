@@ -72,7 +72,7 @@ def root(
     """AutoML and hyperparameter tuning for PyTorch, backed by Ray.
 
     Data goes to stdout, progress and errors to stderr. Exit codes: 0 done, 1 no usable trial, 2 usage or setting, 3
-    cluster or store out of reach, 5 not found, 6 done but the target was missed, 130 interrupted.
+    cluster or store out of reach, 4 not authorised, 5 not found, 6 done but the target was missed, 130 interrupted.
     """
 
 
@@ -99,6 +99,7 @@ sweeps = typer.Typer(
     epilog=examples(*sweep_file.RUN_EXAMPLES, *sweep.SHOW_EXAMPLES),
 )
 sweeps.command("run", epilog=examples(*sweep_file.RUN_EXAMPLES))(sweep_file.run)
+sweeps.command("submit", epilog=examples(*sweep_file.SUBMIT_EXAMPLES))(sweep_file.submit)
 sweeps.command("list", epilog=examples(*sweep.LIST_EXAMPLES))(sweep.list_)
 sweeps.command("show", epilog=examples(*sweep.SHOW_EXAMPLES))(sweep.show_)
 sweeps.command("wait", epilog=examples(*sweep.WAIT_EXAMPLES))(sweep.wait)
@@ -106,6 +107,7 @@ sweeps.command("pause", epilog=examples(*sweep.PAUSE_EXAMPLES))(sweep.pause)
 sweeps.command("resume", epilog=examples(*sweep.RESUME_EXAMPLES))(sweep.resume)
 sweeps.command("stop", epilog=examples(*sweep.STOP_EXAMPLES))(sweep.stop)
 sweeps.command("cancel", epilog=examples(*sweep.CANCEL_EXAMPLES))(sweep.cancel)
+sweeps.command("retry", epilog=examples(*sweep.RETRY_EXAMPLES))(sweep.retry)
 sweeps.command("logs", epilog=examples(*sweep.LOGS_EXAMPLES))(sweep.logs)
 sweeps.command("delete", epilog=examples(*sweep.DELETE_EXAMPLES))(sweep.delete)
 app.add_typer(sweeps, name="sweep")

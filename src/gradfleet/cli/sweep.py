@@ -21,6 +21,7 @@ RESUME_EXAMPLES = ("gradfleet sweep resume flowers",)
 STOP_EXAMPLES = ("gradfleet sweep stop flowers",)
 CANCEL_EXAMPLES = ("gradfleet sweep cancel flowers",)
 WAIT_EXAMPLES = ("gradfleet sweep wait flowers", "gradfleet sweep wait flowers --timeout 1h")
+RETRY_EXAMPLES = ("gradfleet sweep retry flowers", "gradfleet sweep retry flowers --cluster http://other:8265")
 LOGS_EXAMPLES = ("gradfleet sweep logs flowers",)
 DELETE_EXAMPLES = ("gradfleet sweep delete flowers --yes",)
 
@@ -109,15 +110,39 @@ def wait(
     raise typer.Exit(exits.NO_RESULT if found["state"] == "failed" else exits.DONE)
 
 
+def retry(
+    name: Name,
+    *,
+    cluster: Annotated[
+        str | None, typer.Option(metavar="URL", help="Another cluster; by default the one that had it.")
+    ] = None,
+    store: StoreOption = None,
+) -> None:
+    """Send a sweep to its cluster once more, after its job has died there; what is done is not done again."""
+    from gradfleet.fleet.remote import send_again
+    from gradfleet.study.store import Store
+
+    with Store.open(store, must_exist=True) as opened:
+        job = send_again(opened, opened.study(name), cluster=cluster)
+    show(pairs({"sweep": name, "job": job.submission_id, "cluster": job.cluster}))
+
+
 def logs(name: Name, *, store: StoreOption = None) -> None:
-    """Show what the driver of a sweep has said, when it has a process of its own."""
+    """Show what the driver of a sweep has said, when it has a process of its own or is a job of a cluster."""
     from gradfleet.errors import NotFoundError
     from gradfleet.study.study import Study
 
-    log = Study.attach(name, store=store).log
-    if not log.is_file():
-        raise NotFoundError(f"{name} has no log here: it was driven by the process that began it, or on another host.")
-    show(log.read_text(encoding="utf-8", errors="replace").rstrip("\n"))
+    study = Study.attach(name, store=store)
+    try:
+        said = study.logs()
+    except NotFoundError:
+        from gradfleet.fleet.remote import job_of  # Ray takes a second to import
+
+        job = job_of(study.row)
+        if job is None:
+            raise
+        said = job.logs()
+    show(said.rstrip("\n"))
 
 
 def delete(
@@ -157,7 +182,8 @@ def facts(study: Study) -> dict[str, Any]:
 def _ask(verb: str, name: str, store: str | None) -> None:
     """Put a request into the store and wait for the driver's answer."""
     from gradfleet.errors import SettingError
-    from gradfleet.study.study import ENDED, Study
+    from gradfleet.study.rows import ENDED
+    from gradfleet.study.study import Study
 
     study = Study.attach(name, store=store)
     if study.state in ENDED:

@@ -30,6 +30,11 @@ RUN_EXAMPLES = (
     "gradfleet sweep run flowers.yaml --resume",
 )
 
+SUBMIT_EXAMPLES = (
+    "gradfleet sweep submit flowers.yaml --cluster http://head:8265",
+    "gradfleet sweep submit flowers.yaml search.trials=200 --resume",
+)
+
 File = Annotated[Path, typer.Argument(metavar="FILE", help="A sweep file, in YAML.", show_default=False)]
 Overrides = Annotated[
     list[str] | None,
@@ -85,6 +90,32 @@ def validate(file: File, overrides: Overrides = None, *, json: JsonOption = Fals
     lines = {"name": spec.name or "(made when it runs)", "recipe": spec.task or spec.recipe, "data": spec.data}
     dimensions = {f"  {entry.name}": str(entry) for entry in sweep.model.space.entries}
     show(pairs({name: value for name, value in lines.items() if value is not None} | {"space": ""} | dimensions))
+
+
+def submit(
+    file: File,
+    overrides: Overrides = None,
+    *,
+    cluster: Annotated[
+        str | None, typer.Option(metavar="URL", help="Of Ray's dashboard, such as http://head:8265.")
+    ] = None,
+    resume: Annotated[bool, typer.Option("--resume", help="Go on with the study of that name if it exists.")] = False,
+    json: JsonOption = False,
+) -> None:
+    """Send a sweep file to a remote Ray cluster and return.
+
+    The sweep goes on whatever becomes of this machine. The store and the artifacts are such that the cluster sees them;
+    `sweep wait`, `sweep logs` and the other verbs tell and steer the rest.
+    """
+    from gradfleet.sweeps.sweep import Sweep
+
+    said = [*(overrides or ()), *([f"cluster={cluster}"] if cluster is not None else [])]
+    sweep = Sweep.read(file, said)
+    address = sweep.spec.cluster or ""
+    if not address.startswith(("http://", "https://")):
+        raise SettingError(f"A sweep is submitted to a cluster such as http://head:8265, got {address or None!r}.")
+    study = sweep.fit(resume=resume, progress=False, wait=False)
+    show_json(facts(study)) if json else show(pairs({"sweep": study.name, "cluster": address}))
 
 
 def run(

@@ -38,6 +38,13 @@ def quiet_ray() -> Iterator[None]:
 
 
 @contextmanager
+def quiet_jobs() -> Iterator[None]:
+    """While a package is sent to a cluster; what says so has a level of its own."""
+    with _level("ray", logging.ERROR), _level("ray.dashboard.modules.dashboard_sdk", logging.ERROR):
+        yield
+
+
+@contextmanager
 def quiet_tune(workers: int) -> Iterator[None]:
     """While Ray Tune runs `workers` trials side by side."""
     with ExitStack() as stack:

@@ -51,8 +51,9 @@ class SweepSettings:
                 check()
             except SettingError as error:
                 problems.extend(error.problems)
-        if self.cluster is not None and self.cluster not in CLUSTERS:
-            problems.append(unknown_name("cluster", self.cluster, CLUSTERS) + " None is this machine.")
+        if self.cluster is not None and self.cluster not in CLUSTERS and not self.is_remote:
+            known = unknown_name("cluster", self.cluster, CLUSTERS)
+            problems.append(f"{known} None is this machine, http://head:8265 a remote one.")
         if problems:
             raise SettingError(problems)
 
@@ -71,6 +72,11 @@ class SweepSettings:
 
     def _counts(self) -> tuple[tuple[str, int], ...]:
         return ("epochs", self.epochs), ("keep", self.keep)
+
+    @property
+    def is_remote(self) -> bool:
+        """Whether the sweep is sent to a cluster, as a job, instead of being driven from here."""
+        return self.cluster is not None and self.cluster.startswith(("http://", "https://"))
 
     @property
     def trial_epochs(self) -> int:
@@ -115,6 +121,17 @@ class SweepSettings:
             )
         if found:
             raise SettingError(found)
+
+    def check_cluster(self) -> None:
+        """Refuse a remote cluster that does not answer, or could not run what is sent from here.
+
+        Raises:
+            ClusterError: what is wrong with it; AccessError for its token.
+        """
+        if self.cluster is not None and self.is_remote:
+            from gradfleet.fleet.jobs import RemoteCluster  # Ray takes a second to import
+
+            RemoteCluster(self.cluster).check()
 
     def executor(self) -> Executor:
         """This process without Ray for "inline", else Ray Tune, connected.

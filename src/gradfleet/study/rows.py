@@ -16,6 +16,9 @@ if TYPE_CHECKING:
 TrialState = Literal["RUNNING", "COMPLETE", "PRUNED", "FAIL"]
 StudyState = Literal["queued", "running", "paused", "completed", "failed", "stopped"]
 
+ENDED: tuple[StudyState, ...] = ("completed", "failed", "stopped")
+"""The states in which no sweep runs any more."""
+
 
 @dataclass(frozen=True, slots=True)
 class StudyRow:

@@ -15,6 +15,7 @@ from gradfleet.goal import Aim
 from gradfleet.search.space import SearchSpace
 from gradfleet.study import marks, requests
 from gradfleet.study.artifacts import Artifacts
+from gradfleet.study.driver import Driver
 from gradfleet.study.lease import Lease
 from gradfleet.study.places import driver_log
 from gradfleet.study.plots.facts import PlotFacts
@@ -22,7 +23,7 @@ from gradfleet.study.provenance import Provenance
 from gradfleet.study.ranking import front, leaderboard, most_frequent_cause, ranked
 from gradfleet.study.replay import Replay, replay
 from gradfleet.study.report.facts import report_facts
-from gradfleet.study.rows import RecordRow, StudyRow, StudyState, TrialRow
+from gradfleet.study.rows import ENDED, RecordRow, StudyRow, StudyState, TrialRow
 from gradfleet.study.standings import Standings
 from gradfleet.study.store import Store
 from gradfleet.study.view import BestTrial, TrialView
@@ -33,11 +34,9 @@ if TYPE_CHECKING:
 
     from gradfleet.trials.recipe import Recipe
 
-ENDED: tuple[StudyState, ...] = ("completed", "failed", "stopped")
-"""The states in which no sweep runs any more."""
-
 _DRIVER_STARTS_WITHIN = 120.0  # seconds; a machine under load takes its time to import torch and Ray
 _LOOK_EVERY = 0.5  # seconds
+_ASK_EVERY = 2.0  # seconds; a cluster is asked over the network
 
 
 class Study:
@@ -47,6 +46,7 @@ class Study:
         recipe: the recipe, where the caller has it; else it is loaded from what the store says.
         trust_recipe: load a recipe that was stored by value, which runs its author's code.
         interrupted: whether Ctrl-C ended the sweep that made this object.
+        driver: who drives the sweep, where that is a job of a remote cluster and the caller knows it.
 
     Example:
         >>> study = Study.attach("digits", store="gradfleet.db")  # doctest: +SKIP
@@ -62,11 +62,13 @@ class Study:
         recipe: Recipe | None = None,
         trust_recipe: bool = False,
         interrupted: bool = False,
+        driver: Driver | None = None,
     ) -> None:
         self._store = store
         self._id = row.id
         self._given_recipe = recipe
         self._trust_recipe = trust_recipe
+        self._driver = driver
         self.name = row.name
         self.spec: Mapping[str, Any] = row.spec
         self.objective: Aim = row.objective
@@ -356,14 +358,17 @@ class Study:
 
         Raises:
             TimeoutError: it has not ended by then.
-            ExecutionError: its driver has died; how to go on is in the message.
+            ExecutionError: its driver has died, or the cluster could not begin; why and how to go on is in the message.
         """
         deadline = math.inf if timeout is None else time.monotonic() + timeout
-        silent_since = time.monotonic()
+        silent_since = asked = time.monotonic()
         while (state := self.state) not in ENDED:
             now = time.monotonic()
             if Lease.is_held(self._store, self.row):
                 silent_since = now
+            elif now - asked > _ASK_EVERY:
+                asked = now
+                self._refuse_failure(state)
             elif now - silent_since > _DRIVER_STARTS_WITHIN:
                 raise ExecutionError(
                     f"Study {self.name!r} is {state}, but no driver works on it: it has died, or never began. Go on "
@@ -373,6 +378,36 @@ class Study:
                 raise TimeoutError(f"Study {self.name!r} is still {state} after {timeout:g} s.")
             time.sleep(_LOOK_EVERY)
         return self
+
+    def _refuse_failure(self, state: StudyState) -> None:
+        """
+        Raises:
+            ExecutionError: the driver's job has ended before its time.
+        """
+        why = self.failure()
+        if why is not None and self.state == state:
+            raise ExecutionError(
+                f"Study {self.name!r} is {state}, but its job has ended: {why} Go on with fit(name={self.name!r}, "
+                "resume=True)."
+            )
+
+    def failure(self) -> str | None:
+        """Why the job that drives the study has ended before its time; None where it has not, or is not known."""
+        return None if self._driver is None else self._driver.failure()
+
+    def logs(self) -> str:
+        """What the driver has said so far, when it is no part of this process.
+
+        Raises:
+            NotFoundError: it was driven by the process that began it, or on a host whose files are not seen from here.
+        """
+        if self._driver is not None:
+            return self._driver.logs()
+        if not self.log.is_file():
+            raise NotFoundError(
+                f"{self.name} has no log here: it was driven by the process that began it, or on another host."
+            )
+        return self.log.read_text(encoding="utf-8", errors="replace")
 
     @property
     def log(self) -> Path:

@@ -1,0 +1,158 @@
+"""Sweeps that are sent to a cluster from a laptop: they go on without it, and are found again."""
+
+from __future__ import annotations
+
+import re
+import shlex
+import subprocess
+import sys
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from gradfleet import Study
+from tests.cluster.hosts import wait_until
+from tests.cluster.laptop import write_project
+from tests.cluster.ray_hosts import RayHosts
+
+pytestmark = [pytest.mark.ray, pytest.mark.slow]
+
+CLI = ("-c", "from gradfleet.cli.main import main; main()")
+
+
+class Laptop:
+    """The project on the laptop, and the programs that are run there."""
+
+    def __init__(self, cluster: RayHosts) -> None:
+        self._cluster = cluster
+        self.folder = write_project(cluster.shared / "project", shared=cluster.shared)
+
+    def run(self, *arguments: str, **values: str) -> subprocess.CompletedProcess[str]:
+        environment = self._environment(**values)
+        return self._cluster.laptop.run(
+            [sys.executable, *arguments], cwd=self.folder, env=environment, timeout=300, stdin=subprocess.DEVNULL
+        )
+
+    def start(self, *arguments: str) -> subprocess.Popen[Any]:
+        command = ["env", f"--chdir={self.folder}", sys.executable, *arguments]
+        pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
+        return self._cluster.laptop.start(command, env=self._environment(), **pipes)
+
+    def gradfleet(self, *arguments: str) -> subprocess.CompletedProcess[str]:
+        return self.run(*CLI, *arguments)
+
+    def _environment(self, **values: str) -> Any:
+        places = {"SHARED": str(self._cluster.shared), "DISK": str(self._cluster.laptop.disk)}
+        return self._cluster.environment(CLUSTER=self._cluster.address, **{**places, **values})
+
+
+@pytest.fixture(scope="module")
+def laptop(cluster: RayHosts) -> Laptop:
+    return Laptop(cluster)
+
+
+PAGE = (Path(__file__).parents[2] / "docs" / "clusters.md").read_text(encoding="utf-8")
+
+
+def jobs_of(cluster: RayHosts, study: str) -> list[dict[str, Any]]:
+    return [job for job in cluster.get("/api/jobs/") if (job["metadata"] or {}).get("study") == study]
+
+
+@pytest.mark.row("DI4")
+@pytest.mark.row("DI5")
+def test_a_sweep_goes_on_when_its_laptop_is_gone_and_is_found_by_its_name(cluster: RayHosts, laptop: Laptop) -> None:
+    """The script kills itself once it has a handle; run again, it finds the job that is there."""
+    for _ in range(2):
+        ended = laptop.run("networks.py")
+        assert ended.returncode == -9, ended.stderr
+    study = Study.attach("networks", store=cluster.shared / "gradfleet.db", trust_recipe=True).wait(timeout=240)
+    assert len(jobs_of(cluster, "networks")) == 1
+    assert study.state == "completed"
+    assert [trial.state for trial in study.trials] == ["COMPLETE"] * 8
+    assert {path.name for path in cluster.shared.glob("built-on-*")} >= {"built-on-one", "built-on-two"}
+    assert Path(study.best.checkpoint or "").is_dir()
+    assert "until 8 trials" in study.logs()
+    shown = laptop.gradfleet("sweep", "logs", "networks", "--store", f"{cluster.shared}/gradfleet.db")
+    assert "until 8 trials" in shown.stdout
+
+
+@pytest.mark.row("DI4")
+def test_a_host_is_lost_another_joins_the_driver_dies_and_every_trial_ends_once(
+    cluster: RayHosts, laptop: Laptop
+) -> None:
+    sent = laptop.gradfleet("sweep", "submit", "lost.yaml", "--cluster", cluster.address)
+    assert sent.returncode == 0, sent.stderr
+    study = Study.attach("epochs", store=laptop.folder / "gradfleet.db")
+    log = cluster.shared / "epochs.txt"
+    wait_until(lambda: log.exists() and " two" in log.read_text(), seconds=120, what="a trial on the host two")
+    cluster.hosts["two"].kill()
+    cluster.join("three")
+    wait_until(lambda: " three" in log.read_text(), seconds=120, what="a trial on the host that has joined")
+
+    (job,) = jobs_of(cluster, "epochs")
+    cluster.hosts["head"].run(["kill", "-9", job["driver_info"]["pid"]], check=True)
+    wait_until(lambda: jobs_of(cluster, "epochs")[0]["status"] == "FAILED", seconds=60, what="the end of the job")
+    again = laptop.gradfleet("sweep", "retry", "epochs")
+    assert again.returncode == 0, again.stderr
+    study.wait(timeout=240)
+    assert len(jobs_of(cluster, "epochs")) == 2
+    assert [trial.state for trial in study.trials] == ["COMPLETE"] * 14
+    assert [[one.epoch for one in study.history(number)] for number in range(14)] == [[1, 2, 3, 4, 5]] * 14
+    trained = Counter(tuple(line.split()[:2]) for line in log.read_text().splitlines())
+    assert max(trained.values()) <= 3, "an epoch is trained again for each death of its worker at most"
+    assert sum(trained.values()) <= 14 * 5 + 4, "what is lost is one epoch of each trial that ran"
+
+
+def test_what_the_cluster_cannot_see_is_said_with_what_to_pass_instead(cluster: RayHosts, laptop: Laptop) -> None:
+    (cluster.network.folder / "laptop-1" / "licence").write_text("0.5")
+    cases = {case: laptop.start("bad.py", case) for case in ("store", "artifacts", "import")}
+    said = {case: process.communicate(timeout=240)[1] for case, process in cases.items()}
+    assert (
+        f"The driver on head finds no study 'store' at sqlite:///{cluster.laptop.disk}/gradfleet.db: that is another "
+        "place there. Pass store= with a place that all hosts of the cluster share"
+    ) in said["store"]
+    assert f"does not see what the driver wrote to {cluster.laptop.disk}/artifacts" in said["artifacts"]
+    assert "Pass artifacts= with a place that all hosts of the cluster share" in said["artifacts"]
+    assert "The recipe does not import on the cluster (head)." in said["import"]
+    assert "licensed.py" in said["import"]
+    assert "FileNotFoundError" in said["import"]
+
+
+@pytest.mark.parametrize(
+    ("values", "code", "message"),
+    [
+        (
+            {"RAY_AUTH_TOKEN": ""},
+            4,
+            "Error: The cluster at {address} asks for a token, and none was found in RAY_AUTH_TOKEN, "
+            "RAY_AUTH_TOKEN_PATH or ~/.ray/auth_token.",
+        ),
+        (
+            {"RAY_AUTH_TOKEN": "x" * 40},
+            4,
+            "Error: The cluster at {address} refuses the token that was found in RAY_AUTH_TOKEN, RAY_AUTH_TOKEN_PATH "
+            "or ~/.ray/auth_token.",
+        ),
+    ],
+)
+def test_a_token_that_is_missing_or_wrong_is_one_line_and_exit_code_4(
+    cluster: RayHosts, laptop: Laptop, values: dict[str, str], code: int, message: str
+) -> None:
+    ended = laptop.run(
+        *(*CLI, "sweep", "submit", "lost.yaml", "name=refused", "--cluster", cluster.address),
+        **{**values, "HOME": str(laptop.folder)},
+    )
+    assert (ended.returncode, ended.stderr.strip()) == (code, message.format(address=cluster.address))
+
+
+def test_the_commands_of_the_page_run_in_their_order(laptop: Laptop) -> None:
+    (sweep,) = re.findall(r"```yaml\n(.*?)```", PAGE, flags=re.DOTALL)
+    (laptop.folder / "sweep.yaml").write_text(sweep)
+    commands = re.findall(r"^\$ gradfleet (.*)$", PAGE, flags=re.MULTILINE)
+    assert commands
+    for command in commands:
+        ended = laptop.gradfleet(*shlex.split(command))
+        assert ended.returncode == 0, (command, ended.stderr)
+        assert ended.stdout != "", command
