@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 import struct
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -118,18 +119,11 @@ def transaction_records(data: bytes) -> Iterator[bytes]:
             whole = b""
 
 
-@pytest.mark.row("TP2")
-@pytest.mark.filterwarnings("ignore")
-def test_weights_and_biases_offline_holds_the_logged_values(
-    pair: Pair, network: Make, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    pytest.importorskip("wandb", reason="wandb is not installed: gradfleet[trackers]")
+def logged(folder: Path) -> tuple[list[tuple[int, float]], str | None]:
+    """Each step with its validation loss, and the state in the end, as they lie in a run's offline file."""
     from wandb.proto import wandb_internal_pb2
 
-    monkeypatch.setenv("WANDB_SILENT", "true")
-    history = fit(pair, network, AccelerateTracker("wandb", RUN, folder=tmp_path, options={"mode": "offline"}))
-
-    (file,) = tmp_path.glob("wandb/offline-run-*/*.wandb")
+    (file,) = folder.glob("wandb/offline-run-*/*.wandb")
     rows, state = [], None
     for data in transaction_records(file.read_bytes()):
         record = wandb_internal_pb2.Record()
@@ -138,6 +132,24 @@ def test_weights_and_biases_offline_holds_the_logged_values(
         if "val_loss" in row:
             rows.append((row["_step"], row["val_loss"]))
         state = row.get("state", state)
+    return rows, state
+
+
+@pytest.mark.row("TP2")
+@pytest.mark.filterwarnings("ignore")
+def test_weights_and_biases_offline_holds_the_logged_values(
+    pair: Pair, network: Make, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pytest.importorskip("wandb", reason="wandb is not installed: gradfleet[trackers]")
+
+    monkeypatch.setenv("WANDB_SILENT", "true")
+    history = fit(pair, network, AccelerateTracker("wandb", RUN, folder=tmp_path, options={"mode": "offline"}))
+
+    rows, state = logged(tmp_path)
+    given_up = time.monotonic() + 60
+    while state is None and time.monotonic() < given_up:  # a process of wandb's own writes the file
+        time.sleep(0.1)
+        rows, state = logged(tmp_path)
     assert rows == [(record.epoch, pytest.approx(record["val_loss"])) for record in history]
     assert state == "completed"
 

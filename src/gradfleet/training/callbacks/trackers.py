@@ -47,6 +47,7 @@ class AccelerateTracker(Tracker):
             classes = import_module("accelerate.tracking").LOGGER_TYPE_TO_CLASS
             self._tracker = classes[self.name](**{**_arguments(self.name, run, self._folder), **self._options})
             self._folder.mkdir(parents=True, exist_ok=True)
+            import_module("accelerate").PartialState()  # some of its trackers write log lines, which need it
             self._tracker.start()
         except ImportError as error:
             raise ImportError(
