@@ -101,15 +101,15 @@ def gradfleet(trials: int, *, seconds: float = 0.0) -> Costs:
     from gradfleet.search.space import Entry, Float, SearchSpace
     from gradfleet.study.budget import Budget
     from gradfleet.study.progress import SweepProgress
-    from gradfleet.study.rows import TrialRow
+    from gradfleet.study.rows import TrialState
     from gradfleet.study.store import Store
     from gradfleet.trials.function_recipe import FunctionRecipe
 
     growth = Growth()
 
     class Watching(SweepProgress):
-        def ended(self, trial: TrialRow) -> None:
-            super().ended(trial)
+        def ended(self, number: int, state: TrialState, reason: str | None) -> None:
+            super().ended(number, state, reason)
             growth.look()
 
     _start_ray()

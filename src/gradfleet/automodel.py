@@ -26,6 +26,7 @@ from gradfleet.search.samplers import SamplerChoice
 from gradfleet.search.space import Entry, SearchSpace
 from gradfleet.search.tuner import Tuner
 from gradfleet.study.budget import Budget, seconds
+from gradfleet.study.failures import GIVE_UP
 from gradfleet.study.opening import Opening, new_name
 from gradfleet.study.places import artifacts_of, prepared_folder
 from gradfleet.study.progress import SweepProgress
@@ -203,6 +204,7 @@ class AutoModel:
         repeats: int = 1,
         folds: int | None = None,
         stall: str | float | None = None,
+        give_up: int | None = GIVE_UP,
         progress: bool = True,
         wait: bool = True,
     ) -> Study:
@@ -243,6 +245,8 @@ class AutoModel:
             keep: how many of the best trials keep their checkpoint, beside the default configuration's.
             stall: a trial on a cluster that reports no record for so long counts as hanging: it fails, and its worker
                 is replaced. When not given 20 times the longest wait that this sweep has seen, and 10 minutes at least.
+            give_up: end the search when so many trials, its first ones, have all failed of the same cause; None tries
+                on whatever fails.
             repeats: train each configuration so often, with other seeds; the objective is the mean.
             folds: train each configuration on so many folds of the data, each validated on the rows that the others
                 train on; the objective is the mean. A trial has `epochs` a run, and its model is that of its last run.
@@ -283,6 +287,7 @@ class AutoModel:
                 keep=keep,
                 retry_failed=retry_failed,
                 stall=None if stall is None else seconds(stall, what="stall"),
+                give_up=give_up,
             )
         with problems:
             opening.check()
@@ -294,10 +299,13 @@ class AutoModel:
         view = SweepProgress(named, settings.objective, limits, shown=progress)
         where = artifacts_of(store, artifacts)
         parts = () if data is None else self._prepare(data, where, settings, folds=folds, say=view.say)
-        executor = settings.executor() if wait and not settings.is_remote else None
         opened = Store.open(store)
         try:
             spec = self._spec(settings, opening.recipe_reference(where), parts, repeats=repeats, folds=folds)
+            here = not settings.is_remote
+            if here:  # what is sent twice to a cluster is one job there
+                opening.check_present(opened, spec, fingerprint=_fingerprint(parts))
+            executor = settings.executor() if wait and here else None  # Ray starts here
             order = self._order(opened, opening, spec, settings, where, parts, started=started)
             if executor is None:
                 return self._hand_over(order, opened, say=view.say, wait=wait)
@@ -318,12 +326,10 @@ class AutoModel:
         started: float,
     ) -> Order:
         """The whole sweep as one value, its study in the store."""
-        data = parts[-1] if parts else None  # of the run whose model is kept
         opening.open(
             store,
             spec,
-            # The folder is named after content, split and preparation: the same rows split otherwise are other data.
-            fingerprint=None if data is None else Path(data.place).name,
+            fingerprint=_fingerprint(parts),
             artifacts=artifacts,
             texts=sources_of(self.recipe.functions()),
             recipe=None if self._reference else self.recipe,
@@ -333,7 +339,7 @@ class AutoModel:
             recipe=self.recipe,
             space=self.space,
             settings=settings,
-            data=data,
+            data=parts[-1] if parts else None,  # of the run whose model is kept
             started=started,
         )
 
@@ -421,6 +427,11 @@ def _refuse_unrecorded(objective: Aim, names: Sequence[str]) -> None:
     missing = [metric for metric in objective.metrics if metric not in recorded]
     if missing:
         raise SettingError([unknown_name("metric in the records", metric, recorded) for metric in missing])
+
+
+def _fingerprint(parts: Sequence[DataRef]) -> str | None:
+    """The folder is named after content, split and preparation: the same rows split otherwise are other data."""
+    return Path(parts[-1].place).name if parts else None
 
 
 def _facts(prepared: DataRef) -> dict[str, Any]:

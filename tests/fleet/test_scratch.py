@@ -11,20 +11,13 @@ from pathlib import Path
 
 import pytest
 
-from gradfleet.fleet.scratch import make_scratch, remove_scratch, scratch
+from gradfleet.fleet.scratch import make_scratch, remove_scratch
 from gradfleet.study.holder import Holder
 
 
 @pytest.fixture(autouse=True)
 def _temporary(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
-
-
-def test_a_folder_is_there_for_the_length_of_a_with(tmp_path: Path) -> None:
-    with scratch("tune") as folder:
-        (folder / "file").touch()
-        assert folder.parent == tmp_path
-    assert list(tmp_path.iterdir()) == []
 
 
 def test_what_a_killed_process_left_is_removed_by_the_next(tmp_path: Path) -> None:

@@ -30,7 +30,7 @@ class Running:
     handle: Study
     raised: list[Exception]
 
-    def until(self, holds: Callable[[], bool], *, seconds: float = 30.0) -> None:
+    def until(self, holds: Callable[[], bool], *, seconds: float = 90.0) -> None:
         deadline = time.monotonic() + seconds
         while not holds():
             assert time.monotonic() < deadline, self.handle.leaderboard()
@@ -68,7 +68,7 @@ def start(sweep: Sweep, file: Path, tmp_path: Path) -> Iterator[Callable[[str], 
 
 
 def _attach(name: str, file: Path) -> Study:
-    deadline = time.monotonic() + 30
+    deadline = time.monotonic() + 60
     while True:
         try:
             return Study.attach(name, store=file)

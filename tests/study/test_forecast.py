@@ -5,7 +5,6 @@ from __future__ import annotations
 import heapq
 import random
 from collections.abc import Callable
-from dataclasses import replace
 
 import pytest
 
@@ -25,7 +24,7 @@ class Nobody:
     def gone_on_with(self, trials: object, best: object) -> None: ...
     def started(self, number: int, config: object) -> None: ...
     def recorded(self, number: int, record: object) -> None: ...
-    def ended(self, trial: object) -> None: ...
+    def ended(self, number: int, state: object, reason: object) -> None: ...
 
 
 def sweep(budget: Budget, duration: Callable[[int], float], *, workers: int = 2) -> tuple[Forecast | None, int, float]:
@@ -44,7 +43,7 @@ def sweep(budget: Budget, duration: Callable[[int], float], *, workers: int = 2)
             return forecaster.forecast, begun, clock.time
         end, number = heapq.heappop(running)
         clock.time = min(end, limit)
-        forecaster.ended(replace(ENDED, number=number))
+        forecaster.ended(number, "COMPLETE", None)
 
 
 def kinds(seed: int) -> Callable[[int], float]:
@@ -121,5 +120,5 @@ def test_a_search_without_trials_or_time_to_end_it_is_not_forecast() -> None:
     forecaster = Forecaster(Nobody(), Budget(target=0.9), say=said.append, started=0.0, now=Clock(1.0))
     for number in range(20):
         forecaster.started(number, {})
-        forecaster.ended(replace(ENDED, number=number))
+        forecaster.ended(number, "COMPLETE", None)
     assert said == []

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import math
 import traceback
 from collections.abc import Callable
@@ -664,18 +665,26 @@ def test_a_checkpoint_of_an_epoch_that_was_recorded_before_is_not_kept(
 # Optuna
 
 
-def test_optuna_is_told_what_happened_once_no_worker_waits(opened: Open, store: Store) -> None:
-    ledger = opened(epochs=1)
-    begun(ledger)
-    ahead = ledger.next_plan()
-    assert ahead is not None
-    ledger.record(0, accuracy(0.5), None)
-    ledger.end(0)
-    assert not ledger.finished
-    assert optuna_trials(store)[0].state.name == "RUNNING"
-    ledger.begin(ahead.number)
-    assert not ledger.finished
-    assert optuna_trials(store)[0].state.name == "COMPLETE"
+def test_what_happens_together_is_answered_at_once_and_kept_at_the_end(
+    opened: Open, store: Store, study: StudyRow
+) -> None:
+    ledger = opened(epochs=2, scheduler=StopsAt(0, 1))
+    with ledger.together():
+        plan = begun(ledger)
+        assert not ledger.record(plan.number, accuracy(0.5), None)
+        ledger.end(plan.number)
+        assert begun(ledger).number == 1
+        assert (store.trials(study.id), optuna_trials(store)) == ([], [])
+    assert [row.state for row in store.trials(study.id)] == ["PRUNED", "RUNNING"]
+    assert [row.state.name for row in optuna_trials(store)] == ["PRUNED", "RUNNING"]
+
+
+def test_what_happened_before_an_error_is_kept(opened: Open, store: Store, study: StudyRow) -> None:
+    ledger = opened()
+    with contextlib.suppress(ArithmeticError), ledger.together():
+        ledger.record(begun(ledger).number, accuracy(0.5), None)
+        raise ArithmeticError
+    assert trial(store, study).value == 0.5
 
 
 def test_whoever_shows_the_sweep_hears_of_every_start_record_and_end(opened: Open) -> None:
@@ -690,8 +699,8 @@ def test_whoever_shows_the_sweep_hears_of_every_start_record_and_end(opened: Ope
         def recorded(self, number: int, record: EpochRecord) -> None:
             heard.append(f"{number} epoch {record.epoch}")
 
-        def ended(self, trial: TrialRow) -> None:
-            heard.append(f"{trial.number} {trial.state}")
+        def ended(self, number: int, state: str, reason: object) -> None:
+            heard.append(f"{number} {state}")
 
     ledger = opened(watcher=Ear(), budget=Budget(trials=2), epochs=1)
     InlineExecutor().run(Curve(), ledger)

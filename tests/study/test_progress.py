@@ -47,10 +47,10 @@ def a_little_sweep(view: SweepProgress) -> None:
     view.started(0, {"architecture": "cnn", "architecture.cnn.channels": 16})
     view.recorded(0, EpochRecord(1, {"accuracy": 0.5}))
     view.recorded(0, EpochRecord(2, {"accuracy": 0.9}))
-    view.ended(ENDED)
+    view.ended(0, "COMPLETE", None)
     view.started(1, {"architecture": "mlp"})
     view.recorded(1, EpochRecord(1, {"accuracy": 0.95}))
-    view.ended(replace(ENDED, number=1, state="FAIL", value=0.95, reason="ValueError: no"))
+    view.ended(1, "FAIL", "ValueError: no")
     view.started(2, {"architecture": "mlp"})
 
 
@@ -87,7 +87,7 @@ def test_a_failed_trial_is_never_shown_as_the_best() -> None:
     with view:
         view.started(0, {})
         view.recorded(0, EpochRecord(1, {"accuracy": 0.99}))
-        view.ended(replace(ENDED, state="FAIL", reason="it broke"))
+        view.ended(0, "FAIL", "it broke")
     assert out.getvalue().splitlines()[-1].startswith("digits: 1 of 5 trials, 0 running, no result yet")
 
 
@@ -97,7 +97,7 @@ def test_a_trial_that_an_earlier_driver_recorded_shows_its_value_at_its_end() ->
     with view:
         view.gone_on_with([running], {0: RecordRow(0, 2, {"accuracy": 0.9}, None, 1.0)})
         view.started(0, {})
-        view.ended(ENDED)
+        view.ended(0, "COMPLETE", None)
     assert "best accuracy 0.9000 (trial 0)" in out.getvalue()
 
 

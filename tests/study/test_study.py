@@ -105,14 +105,15 @@ def test_failed_and_running_trials_are_never_best(found: Study, add: Add) -> Non
     assert found.best.number == 2
 
 
-def test_without_a_result_the_most_frequent_cause_is_said(found: Study, add: Add) -> None:
+def test_without_a_result_the_causes_are_counted(found: Study, add: Add) -> None:
     add(0, "FAIL", [], traceback="Traceback\n  ...\nValueError: width is odd\n")
     add(1, "FAIL", [], reason="Its worker process died 3 times.")
     add(2, "FAIL", [], traceback="Traceback\n  ...\nValueError: width is odd\n")
     add(3, "COMPLETE", [(math.nan, math.nan)])
-    with pytest.raises(
-        NoUsableTrialError, match="has a result: 3 of 4 failed, 2 of them with: ValueError: width is odd"
-    ):
+    counted = (
+        r"has a result: 3 of 4 failed: ValueError: width is odd \(2\), Its worker process died 3 times \(1\)\. The"
+    )
+    with pytest.raises(NoUsableTrialError, match=counted):
         _ = found.best
 
 

@@ -5,8 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 import tempfile
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from dataclasses import asdict
 from pathlib import Path
 
@@ -27,16 +26,6 @@ def make_scratch(purpose: str) -> Path:
 
 def remove_scratch(folder: Path) -> None:
     shutil.rmtree(folder, ignore_errors=True)
-
-
-@contextmanager
-def scratch(purpose: str) -> Iterator[Path]:
-    """A folder for the length of a `with`."""
-    folder = make_scratch(purpose)
-    try:
-        yield folder
-    finally:
-        remove_scratch(folder)
 
 
 def _remove_abandoned() -> None:

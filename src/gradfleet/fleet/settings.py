@@ -14,6 +14,7 @@ from gradfleet.search.samplers import SamplerChoice, check_objectives, make_samp
 from gradfleet.search.space import SearchSpace
 from gradfleet.study.aimed_scheduler import AimedScheduler
 from gradfleet.study.budget import Budget
+from gradfleet.study.failures import GIVE_UP
 from gradfleet.study.scheduler import Course, Scheduler
 from gradfleet.study.schedulers.names import SCHEDULERS, SchedulerChoice, scheduler_options
 from gradfleet.trials.executor import Executor, InlineExecutor
@@ -42,6 +43,7 @@ class SweepSettings:
     keep: int = 5
     retry_failed: bool = False
     stall: float | None = None
+    give_up: int | None = GIVE_UP
     portfolio: Sequence[Config] = ()
 
     def __post_init__(self) -> None:
@@ -71,7 +73,8 @@ class SweepSettings:
         }
 
     def _counts(self) -> tuple[tuple[str, int], ...]:
-        return ("epochs", self.epochs), ("keep", self.keep)
+        give_up = 1 if self.give_up is None else self.give_up
+        return ("epochs", self.epochs), ("keep", self.keep), ("give_up", give_up)
 
     @property
     def is_remote(self) -> bool:
@@ -134,7 +137,7 @@ class SweepSettings:
             RemoteCluster(self.cluster).check()
 
     def executor(self) -> Executor:
-        """This process without Ray for "inline", else Ray Tune, connected.
+        """This process without Ray for "inline", else Ray, connected.
 
         Raises:
             ClusterError: no cluster answers, or it can never hold one such trial.

@@ -6,6 +6,7 @@ import math
 
 from gradfleet.errors import NoUsableTrialError
 from gradfleet.fleet.order import Order
+from gradfleet.study.failures import causes, listed
 from gradfleet.study.forecast import Forecaster, earlier_pace
 from gradfleet.study.generation import Generation
 from gradfleet.study.interrupt import two_stage_interrupt
@@ -58,11 +59,13 @@ def run_sweep(order: Order, executor: Executor, *, store: Store, view: SweepProg
     finished = Study(store, store.study(study.name), recipe=order.recipe, interrupted=interrupts.count > 0)
     try:
         best = finished.best
-    except NoUsableTrialError:
+    except NoUsableTrialError as error:
         if finished.interrupted:
             raise KeyboardInterrupt from None
-        raise
+        raise NoUsableTrialError(f"{error} {ledger.reason}") from None
     view.say(f"{ledger.reason} {_found(finished, best)}")
+    if failed := causes(finished.trials):
+        view.say(f"{len(failed)} of {len(finished.trials)} trials failed: {listed(failed)}.")
     return finished
 
 
@@ -120,6 +123,7 @@ def _open_ledger(order: Order, *, store: Store, lease: Lease, watcher: Watcher) 
         keep=settings.keep,
         retry_failed=settings.retry_failed,
         stall=settings.stall,
+        give_up=settings.give_up,
         watcher=watcher,
     )
     ledger.open()

@@ -1,4 +1,4 @@
-"""A warm Ray Tune worker: one process that runs one trial after the other."""
+"""A warm worker: one process that runs one trial after the other."""
 
 from __future__ import annotations
 
@@ -7,9 +7,7 @@ import queue
 import threading
 import traceback
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
-
-from ray import tune
+from typing import TYPE_CHECKING
 
 # Nothing heavy is imported here: an actor has to be up within a fraction of a second, and torch takes two.
 if TYPE_CHECKING:
@@ -18,116 +16,96 @@ if TYPE_CHECKING:
     from gradfleet.trials.recipe import Recipe
 
 
-@dataclass(frozen=True, repr=False)
-class PackedPlan:
-    """A plan as bytes: the worker must not import torch before it is up.
+@dataclass(frozen=True, slots=True)
+class Reported:
+    """A record; its trial waits for the answer.
 
-    Tune copies a config several times a trial, sends it back with every result and writes all of it into tags and
-    folder names; so this is never copied, and is its number as text.
+    Attributes:
+        checkpoint: the address of what was written with it.
     """
 
-    number: int
-    packed: bytes
-
-    @classmethod
-    def of(cls, plan: TrialPlan) -> PackedPlan:
-        return cls(plan.number, pickle.dumps(plan))
-
-    def unpack(self) -> TrialPlan:
-        plan: TrialPlan = pickle.loads(self.packed)
-        return plan
-
-    def __repr__(self) -> str:
-        return str(self.number)
-
-    def __deepcopy__(self, memo: dict[int, Any]) -> PackedPlan:
-        return self
+    epoch: int
+    metrics: dict[str, float]
+    checkpoint: str | None
 
 
-class TrialWorker(tune.Trainable):
-    """Runs `plan` from its config on a thread of its own; `step` hands out one record at a time.
+@dataclass(frozen=True, slots=True)
+class Ended:
+    """A trial that is over.
 
-    A record waits in `step` until the driver has answered it: the next `step` means go on, a reset or a cleanup means
-    that the trial must stop. The recipe is unpickled by the first trial and kept.
+    Attributes:
+        error: the traceback of what it raised.
+        no_space: why, where a full disk ended it.
     """
 
-    def setup(self, config: dict[str, Any], recipe: bytes = b"") -> None:
-        self._plan: PackedPlan = config["plan"]
-        self._runner = _Runner(recipe)
-
-    def step(self) -> dict[str, Any]:
-        if not self._runner.busy:
-            self._runner.start(self._plan)
-        return self._runner.next_result()
-
-    def reset_config(self, new_config: dict[str, Any]) -> bool:
-        self._runner.stop()
-        self._plan = new_config["plan"]
-        return True
-
-    def cleanup(self) -> None:
-        self._runner.stop()
-
-    def get_auto_filled_metrics(self, *_: Any, **__: Any) -> dict[str, Any]:
-        """Nothing of what Tune adds to a result is read by anybody here: the config, the host, times."""
-        return {}
-
-    def log_result(self, result: dict[str, Any]) -> None:
-        """Ray's per-trial log files are not kept: the store has every record."""
+    error: str | None = None
+    no_space: str | None = None
 
 
-class _Runner:
-    """One long-lived thread that trains. A thread a trial would leave a pool of OpenMP threads behind each time."""
+class TrialWorker:
+    """Becomes a Ray actor. The trial runs on a thread of its own; each call hands out what comes next of it.
+
+    A record waits until the driver has answered it: with True its trial trains on, with False it must stop. The recipe
+    is unpickled once and kept.
+    """
 
     def __init__(self, recipe: bytes) -> None:
         self._recipe = recipe
-        self._plans: queue.SimpleQueue[PackedPlan] = queue.SimpleQueue()
-        self._results: queue.SimpleQueue[dict[str, Any]] = queue.SimpleQueue()
+        self._plans: queue.SimpleQueue[bytes] = queue.SimpleQueue()
         self._answers: queue.SimpleQueue[bool] = queue.SimpleQueue()
-        self._awaiting_answer = False
-        self.busy = False
+        self._heard: queue.SimpleQueue[Reported | Ended] = queue.SimpleQueue()
+        self._ready = threading.Event()
+        # A thread a trial would leave a pool of OpenMP threads behind each time.
         threading.Thread(target=self._work, name="gradfleet-trial", daemon=True).start()
 
-    def start(self, plan: PackedPlan) -> None:
-        self.busy = True
+    def ready(self) -> None:
+        """Return once everything is imported, so that a trial's time is its own."""
+        self._ready.wait()
+
+    def start(self, plan: bytes) -> Reported | Ended:
+        """Begin a trial; its first record, or its end."""
         self._plans.put(plan)
+        return self._heard.get()
 
-    def next_result(self) -> dict[str, Any]:
-        """The next record of the running trial, or how it ended."""
-        if self._awaiting_answer:
-            self._answers.put(True)
-        result = self._results.get()
-        self.busy = self._awaiting_answer = not result["done"]
-        return result
-
-    def stop(self) -> None:
-        """End the running trial at the record that waits for its answer."""
-        while self.busy:
-            self._answers.put(False)
-            self.busy = not self._results.get()["done"]
-        self._awaiting_answer = False
+    def answer(self, goes_on: bool) -> Reported | Ended:  # Ray's calls are positional
+        """Answer the record that waits; the next one, or the trial's end."""
+        self._answers.put(goes_on)
+        return self._heard.get()
 
     def _work(self) -> None:
         recipe: Recipe | None = None
+        try:
+            recipe = self._load()
+        except BaseException:  # told by each trial, which tries again
+            recipe = None
+        self._ready.set()
         while True:
             plan = self._plans.get()
-            ended: dict[str, Any] = {"done": True, "error": None, "no_space": None}
             try:
-                from gradfleet.errors import NoSpaceError
-                from gradfleet.trials.run import run_trial
+                recipe = recipe or self._load()
+                ended = self._run(recipe, pickle.loads(plan))
+            except BaseException:  # a trial that the driver waits for in vain would never end
+                ended = Ended(error=traceback.format_exc())
+            self._heard.put(ended)
 
-                recipe = recipe or pickle.loads(self._recipe)
-                ended["error"] = run_trial(recipe, plan.unpack(), self._report)
-            except BaseException as error:  # a trial that the driver waits for in vain would never end
-                ended["no_space"] = str(error) if isinstance(error, NoSpaceError) else None
-                ended["error"] = traceback.format_exc()
-            self._results.put(ended)
+    def _load(self) -> Recipe:
+        import gradfleet.trials.run  # noqa: F401  # with torch
+
+        recipe: Recipe = pickle.loads(self._recipe)
+        return recipe
+
+    def _run(self, recipe: Recipe, plan: TrialPlan) -> Ended:
+        from gradfleet.errors import NoSpaceError
+        from gradfleet.trials.run import run_trial
+
+        try:
+            return Ended(error=run_trial(recipe, plan, self._report))
+        except NoSpaceError as error:
+            return Ended(no_space=str(error))
 
     def _report(self, record: EpochRecord, checkpoint: str | None = None) -> None:
         from gradfleet.errors import TrialStopped
 
-        self._results.put(
-            {"done": False, "epoch": record.epoch, "metrics": dict(record.metrics), "checkpoint": checkpoint}
-        )
+        self._heard.put(Reported(record.epoch, dict(record.metrics), checkpoint))
         if not self._answers.get():
             raise TrialStopped

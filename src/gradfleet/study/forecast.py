@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from gradfleet.study.budget import Budget
-from gradfleet.study.rows import RecordRow, StudyRow, TrialRow
+from gradfleet.study.rows import RecordRow, StudyRow, TrialRow, TrialState
 from gradfleet.study.store import Store
 from gradfleet.study.watcher import Watcher
 from gradfleet.training.history import EpochRecord
@@ -144,10 +144,10 @@ class Forecaster:
     def recorded(self, number: int, record: EpochRecord) -> None:
         self._watcher.recorded(number, record)
 
-    def ended(self, trial: TrialRow) -> None:
-        self._watcher.ended(trial)
-        if trial.number in self._begun:
-            self._durations.append(self._now() - self._begun.pop(trial.number))
+    def ended(self, number: int, state: TrialState, reason: str | None) -> None:
+        self._watcher.ended(number, state, reason)
+        if number in self._begun:
+            self._durations.append(self._now() - self._begun.pop(number))
         if self.forecast is None and self._is_enough():
             assert self._first is not None, "a trial that ends has begun"
             ended, running = len(self._durations), len(self._begun)

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from optuna.samplers import BaseSampler
 from optuna.trial import TrialState as OptunaState
+from sqlalchemy import Connection
 
 from gradfleet.errors import SpaceError, StoreError
 from gradfleet.search.carrying import carried_over
@@ -60,6 +61,10 @@ class Generation:
         self._mirror = Mirror(store.database, row.optuna_name, directions=directions, lease=lease)
         self._known: set[int] = set()
         self._places: dict[int, int | None] = {}
+
+    def write_with(self, write: Callable[[Callable[[Connection], object]], None]) -> None:
+        """Have Optuna's tables written by somebody who writes more in the same transactions."""
+        self._mirror.write = write
 
     @property
     def exhausted(self) -> bool:

@@ -72,10 +72,7 @@ class Lease:
             if isinstance(taken, int):
                 return cls(store, study, taken, heartbeat=heartbeat)
             if not wait or _holder(taken).is_here() or (watch is not None and watch.renewed(taken)):
-                raise LeaseHeldError(
-                    f"Study {study.name!r} is held by {_who(taken)}. "
-                    "Wait for it to end, stop it, or look on with Study.attach."
-                )
+                raise _held(study, taken)
             if watch is None:
                 watch = _Watch(taken)
                 if say is not None:
@@ -90,6 +87,17 @@ class Lease:
         if row is None:
             return None
         return not row.released and not _holder(row).provably_dead() and _silent_for(row, None) < silence
+
+    @staticmethod
+    def check_free(store: Store, study: StudyRow) -> None:
+        """Refuse a study that a living driver on this host works on, without taking it.
+
+        Raises:
+            LeaseHeldError: who holds it, and since when.
+        """
+        row = store.database.read(lambda connection: connection.execute(_row(study)).first())
+        if row is not None and not row.released and _holder(row).is_here() and Lease.is_held(store, study):
+            raise _held(study, row)
 
     @property
     def lost(self) -> bool:
@@ -190,6 +198,12 @@ def _row(study: StudyRow) -> Select[Any]:
 
 def _holder(row: Row[Any]) -> Holder:
     return Holder(row.host, row.process_space, row.boot, row.pid, row.process_started)
+
+
+def _held(study: StudyRow, row: Row[Any]) -> LeaseHeldError:
+    return LeaseHeldError(
+        f"Study {study.name!r} is held by {_who(row)}. Wait for it to end, stop it, or look on with Study.attach."
+    )
 
 
 def _who(row: Row[Any]) -> str:

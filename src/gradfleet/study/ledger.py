@@ -1,8 +1,8 @@
 """The study's side of a sweep: it hands out plans, keeps what happens, and says who goes on.
 
-The order of writes is what makes a sweep survive SIGKILL at any moment: our own rows first, each in one transaction
-that checks the lease; a stop's reason before the trial is told to stop; Optuna's mirror last, because it can be made
-again from ours.
+It decides in memory and writes in the order in which things happened, in transactions that check the lease. That is
+what makes a sweep survive SIGKILL at any moment: the store holds what was true at some moment just before, the workers
+end with their driver, and what they found since is found again.
 """
 
 from __future__ import annotations
@@ -11,18 +11,19 @@ import contextlib
 import itertools
 import time
 from bisect import insort
-from collections import deque
 from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import replace
 from functools import partial
 
 import numpy
 
-from gradfleet.errors import LeaseLostError, SettingError, StoreError
+from gradfleet.errors import SettingError, StoreError
 from gradfleet.search.space import SearchSpace
 from gradfleet.study.artifacts import Artifacts
 from gradfleet.study.budget import Budget, Spending
 from gradfleet.study.chronicle import chronicle
+from gradfleet.study.failures import GIVE_UP, Despair
 from gradfleet.study.generation import Generation
 from gradfleet.study.lease import Lease
 from gradfleet.study.live import LiveTrial
@@ -36,6 +37,7 @@ from gradfleet.study.steering import Steering
 from gradfleet.study.store import Store
 from gradfleet.study.vigil import Vigil
 from gradfleet.study.watcher import Watcher
+from gradfleet.study.writes import Writes
 from gradfleet.training.history import EpochRecord
 from gradfleet.trials.plan import Config, TrialPlan
 
@@ -52,6 +54,7 @@ class StudyLedger:
         keep: how many of the best trials keep their checkpoint after the sweep.
         stall: seconds without a record after which a trial counts as hanging; None as `Vigil` has it.
         retry_failed: let trials that failed in earlier sweeps run again, from their last checkpoint.
+        give_up: end the search when so many trials, its first ones, have failed of the same cause; None never does.
         now: the clock, in Unix seconds.
     """
 
@@ -69,6 +72,7 @@ class StudyLedger:
         watcher: Watcher | None = None,
         stall: float | None = None,
         retry_failed: bool = False,
+        give_up: int | None = GIVE_UP,
         now: Callable[[], float] = time.time,
     ) -> None:
         self._store = store
@@ -81,8 +85,12 @@ class StudyLedger:
         self._keep = keep
         self._watcher = watcher
         self._retry_failed = retry_failed
+        self._give_up = give_up
+        self._despair = Despair(give_up, hope=False)
         self._vigil = Vigil(stall)
         self._spool = Spool(self._study, store=store.url)
+        self._writes = Writes(store, lease, self._spool)
+        generation.write_with(self._writes.add)
         self._spending = Spending(budget, plan.objective)
         self._steering = Steering(store, lease, self._spending, deadline=plan.deadline, now=now)
         self._now = now
@@ -92,10 +100,7 @@ class StudyLedger:
         self._live: dict[int, LiveTrial] = {}
         self._waiting: list[int] = []
         self._paused: set[int] = set()
-        self._handed_out: set[int] = set()
-        self._free_workers = 0
         self._micro_batches = MicroBatches()
-        self._later: deque[Callable[[], object]] = deque()
 
     # The start: everything is rebuilt from the store
 
@@ -106,8 +111,10 @@ class StudyLedger:
         records = self._store.records(self._study.id)
         self._generation.reconcile(trials, records)
         if self._reopen(trials):
+            self._writes.write()
             trials = self._store.trials(self._study.id)
         self._numbers = {trial.number for trial in trials}
+        self._despair = Despair(self._give_up, hope=any(trial.value is not None for trial in trials))
         histories: dict[int, list[RecordRow]] = {trial.number: [] for trial in trials}
         verdicts = dict.fromkeys(histories, Verdict.GO_ON)
         configs = {trial.number: trial.config for trial in trials}
@@ -125,6 +132,7 @@ class StudyLedger:
         for trial in trials:
             if trial.state == "RUNNING":
                 self._take_up(trial, histories[trial.number], verdicts[trial.number])
+        self._writes.write()
         self._store.set_state(self._lease, "running")
         if self._watcher:
             self._watcher.gone_on_with(*self._store.standings(self._study.id))
@@ -137,7 +145,7 @@ class StudyLedger:
             optuna_number = self._generation.again(self._space, trial.number, trial.config)
             if optuna_number is not None:
                 generation = self._generation.number
-                self._store.reopen(self._lease, trial.number, optuna_number=optuna_number, generation=generation)
+                self._writes.reopen(trial.number, optuna_number=optuna_number, generation=generation)
         return bool(again)
 
     def _hand_in(self) -> None:
@@ -160,20 +168,23 @@ class StudyLedger:
 
     # What an executor asks and tells
 
+    def together(self) -> AbstractContextManager[None]:
+        return self._writes.together()
+
     @property
     def finished(self) -> bool:
-        self._look_around()
+        self._steering.look_around()
         goes_on = self._may_ask or len(self._live) > len(self._paused) or self._scheduler.next_move() is not None
         return self._steering.ending or not goes_on
 
     @property
     def aborted(self) -> bool:
-        self._look_around()
+        self._steering.look_around()
         return self._steering.aborting
 
     @property
     def held(self) -> bool:
-        self._look_around()
+        self._steering.look_around()
         return self._steering.held
 
     @property
@@ -188,29 +199,32 @@ class StudyLedger:
         if self.held:
             return None
         plan = self._live[self._waiting.pop(0)].go_on() if self._waiting else self._move() or self._new()
-        if plan is not None:
-            self._handed_out.add(plan.number)
+        self._writes.write_now()
         return plan
 
     def begin(self, number: int) -> None:
         live = self._live[number]
-        self._handed_out.discard(number)
-        self._free_workers = max(0, self._free_workers - 1)
         self._vigil.begins(number)
         live.begun = self._now()
         if live.stored:
-            self._store.note_attempt(self._lease, number)
+            self._writes.add_attempt(number)
         else:
-            self._store_trial(live)
+            self._add_trial(live)
         if self._watcher:
             self._watcher.started(number, live.plan.config)
+        self._writes.write_now()
 
     def hand_back(self, number: int) -> None:
-        self._handed_out.discard(number)
         insort(self._waiting, number)
 
     def record(self, number: int, record: EpochRecord, checkpoint: str | None) -> bool:
-        live = self._live[number]
+        goes_on = self._judged(self._live[number], record, checkpoint)
+        self._writes.write_now()
+        return goes_on
+
+    def _judged(self, live: LiveTrial, record: EpochRecord, checkpoint: str | None) -> bool:
+        """Take in a record; whether its trial may go on."""
+        number = live.plan.number
         self._vigil.heard(number)
         if record.epoch < live.first:  # of a function that starts anew where it could go on from its parent's weights
             return self._may_go_on(live)
@@ -219,13 +233,13 @@ class StudyLedger:
         except SettingError as error:
             self._no_such_metric(live, error)
             return False
-        if not self._keep_record(number, record, checkpoint):
-            # A resumed trial passes again through epochs that were judged before.
+        if record.epoch in live.epochs:  # a resumed trial passes again through epochs that were judged before
             if checkpoint is not None and not live.needs(checkpoint):
-                self._later.append(partial(self._delete, [checkpoint]))
+                self._delete_later([checkpoint])
             return self._may_go_on(live)
-        self._later.append(partial(self._delete, live.note(record, checkpoint)))
-        self._later.append(partial(self._generation.report, live.optuna_number, record.epoch, value))
+        self._writes.add_record(number, record, checkpoint)
+        self._generation.report(live.optuna_number, record.epoch, value)
+        self._delete_later(live.note(record, checkpoint))
         self._spending.recorded(record)
         self._micro_batches.note(live.plan.config, record.metrics)
         if self._watcher:
@@ -235,6 +249,10 @@ class StudyLedger:
         return self._may_go_on(live, _stopped(record) if verdict is Verdict.STOP else None) and not live.paused
 
     def end(self, number: int, error: str | None = None) -> None:
+        self._end(number, error)
+        self._writes.write_now()
+
+    def _end(self, number: int, error: str | None = None) -> None:
         live = self._live[number]
         if live.problem is not None:
             self._settle(number, "FAIL", reason=live.problem)
@@ -256,7 +274,6 @@ class StudyLedger:
     def lost(self, number: int) -> None:
         live = self._live[number]
         live.deaths += 1
-        self._handed_out.discard(number)
         self._vigil.ends(number)
         if live.problem is not None:
             self._settle(number, "FAIL", reason=live.problem)
@@ -264,10 +281,11 @@ class StudyLedger:
             self._cut_short(number)
         elif live.deaths >= MAX_DEATHS:
             if not live.stored:
-                self._store_trial(live)
+                self._add_trial(live)
             self._settle(number, "FAIL", reason=_died(live.deaths))
         else:
             self._again(number)
+        self._writes.write_now()
 
     # The end
 
@@ -287,10 +305,11 @@ class StudyLedger:
         """
         for number in list(self._live):
             self._cut_short(number)
-        self._catch_up()
+        self._writes.write()
         trials = self._store.trials(self._study.id)
         records = self._store.records(self._study.id)
         self._delete(disposable(trials, records, self._plan.objective, keep=self._keep))
+        self._writes.write()
         usable = any(trial.value is not None and trial.state != "FAIL" for trial in trials)
         self._store.set_state(self._lease, self._steering.end_state if usable else "failed")
         if self._fatal is not None:
@@ -337,7 +356,6 @@ class StudyLedger:
     def _pause(self, number: int) -> None:
         """Its worker is free, and the trial waits until the scheduler has it go on or ends it."""
         self._vigil.ends(number)
-        self._free_workers += 1
         self._paused.add(number)
 
     def _ask(self, fork: Fork | None = None) -> TrialPlan:
@@ -345,7 +363,6 @@ class StudyLedger:
 
         A driver that is killed before that leaves it to the next one, which asks for the same number.
         """
-        self._catch_up()  # what the sampler must know
         number = next(number for number in itertools.count() if number not in self._numbers)
         given = None if fork is None else dict(fork.config)
         optuna_number, config = self._generation.ask(self._space, number, given)
@@ -361,6 +378,7 @@ class StudyLedger:
         """Have a trial go on from its parent's checkpoint, where the parent has one."""
         live.origin = origin
         if origin is not None:
+            self._writes.write()  # the parent's last record may be among what is not
             records = self._store.records(self._study.id, origin.parent)
             live.inherited = next((row.checkpoint for row in records if row.epoch == origin.epoch), None)
 
@@ -369,34 +387,17 @@ class StudyLedger:
         rows = self._micro_batches.of(config)
         return replace(self._plan, number=number, config=config, seed=seed, checkpoints=place, micro_batch=rows)
 
-    def _store_trial(self, live: LiveTrial) -> None:
-        plan, generation = live.plan, self._generation.number
+    def _add_trial(self, live: LiveTrial) -> None:
         assert live.optuna_number is not None, "asked of Optuna, in this generation"
-        self._store.add_trial(
-            self._lease,
-            plan.number,
-            plan.config,
-            seed=plan.seed,
-            optuna_number=live.optuna_number,
-            generation=generation,
-            origin=live.origin,
-        )
+        beside = {"optuna_number": live.optuna_number, "generation": self._generation.number}
+        self._writes.add_trial(live.plan, **beside, origin=live.origin)
         live.stored = True
-
-    def _keep_record(self, number: int, record: EpochRecord, checkpoint: str | None) -> bool:
-        try:
-            return self._store.add_record(self._lease, number, record, checkpoint)
-        except LeaseLostError:
-            raise
-        except StoreError:
-            self._spool.add(number, record, checkpoint)
-            raise
 
     def _again(self, number: int) -> None:
         """Line up a trial that runs no more, unless its end is decided already."""
         live = self._live[number]
         if live.stopped or live.has_all_epochs:
-            self.end(number)
+            self._end(number)
         elif live.paused:
             self._paused.add(number)
         else:
@@ -414,7 +415,7 @@ class StudyLedger:
 
         One that has all its epochs is complete, and never stopped.
         """
-        self._look_around()
+        self._steering.look_around()
         at_the_end = self._steering.aborting or self._steering.out_of_time
         if live.has_all_epochs:
             return not at_the_end
@@ -426,7 +427,7 @@ class StudyLedger:
 
     def _stop(self, live: LiveTrial, reason: str) -> None:
         live.stopped = True
-        self._store.note_stop(self._lease, live.plan.number, "PRUNED", reason)
+        self._writes.note_stop(live.plan.number, "PRUNED", reason)
 
     def _cut_short(self, number: int) -> None:
         live = self._live[number]
@@ -434,7 +435,7 @@ class StudyLedger:
             del self._live[number]
             self._generation.tell(live.optuna_number, "FAIL")
         elif live.stopped or live.has_all_epochs:
-            self.end(number)
+            self._end(number)
         elif live.last is None:
             self._cut_off(number, self._steering.reason)
         else:
@@ -446,7 +447,7 @@ class StudyLedger:
         if self._steering.out_of_time:
             had = self._now() - self._live[number].begun
             reason += f" It had {had:.0f} s; give it more time, at least as much again."
-        self._store.note_stop(self._lease, number, "FAIL", reason)
+        self._writes.note_stop(number, "FAIL", reason)
         self._settle(number, "FAIL", reason=reason)
 
     def _settle(
@@ -455,18 +456,26 @@ class StudyLedger:
         live = self._live.pop(number)
         self._paused.discard(number)
         self._vigil.ends(number)
-        self._store.end_trial(self._lease, number, state, reason=reason, traceback=traceback)
-        self._free_workers += 1
-        self._later.append(partial(self._generation.tell, live.optuna_number, state, live.best_metrics))
+        self._writes.end_trial(number, state, reason=reason, traceback=traceback)
+        self._generation.tell(live.optuna_number, state, live.best_metrics)
         if live.last_checkpoint is not None and live.last_checkpoint != live.best_checkpoint:
-            self._later.append(partial(self._delete, [live.last_checkpoint]))
+            self._delete_later([live.last_checkpoint])
         self._count_end(number, last=live.last)
         if self._watcher:
-            self._watcher.ended(self._store.trial(self._study.id, number))
+            self._watcher.ended(number, state, reason)
+        if not (self._steering.ending or self._steering.out_of_time):
+            given_up = self._despair.ended(reason if state == "FAIL" else None)
+            if given_up is not None:
+                self.abort(given_up)
 
     def _count_end(self, number: int, *, last: EpochRecord | None) -> None:
         self._scheduler.ended(number, last)
         self._spending.ended()
+
+    def _delete_later(self, addresses: list[str]) -> None:
+        """Once the store has what came in their place."""
+        if addresses:
+            self._writes.afterwards(partial(self._delete, addresses))
 
     def _delete(self, addresses: list[str]) -> None:
         """The folders first: a driver that is killed in between leaves an address to look at again, and no orphan."""
@@ -474,18 +483,7 @@ class StudyLedger:
         if gone := [address for address in addresses if address not in needed]:
             for address in gone:
                 self._artifacts.delete(address)
-            self._store.forget_checkpoints(self._lease, gone)
-
-    def _look_around(self) -> None:
-        # A worker that has ended a trial waits for the next one, and what can be made again from the store can wait.
-        if not (self._free_workers and self._handed_out):
-            self._catch_up()
-        self._steering.look_around()
-
-    def _catch_up(self) -> None:
-        while self._later:
-            self._later[0]()
-            self._later.popleft()
+            self._writes.forget_checkpoints(gone)
 
 
 def _stopped(record: EpochRecord) -> str:

@@ -20,7 +20,8 @@ class LiveTrial:
 
     Attributes:
         optuna_number: None for a trial of an earlier space that the present one does not have.
-        stored: whether the store has it; a plan that never begins leaves no trace there.
+        stored: whether the store has it, or is about to; a plan that never begins leaves no trace there.
+        epochs: those that are recorded.
         last: its last record.
         best_metrics: all numbers of its best record.
         best: the rank of its best record.
@@ -38,6 +39,7 @@ class LiveTrial:
     plan: TrialPlan
     optuna_number: int | None
     stored: bool = False
+    epochs: set[int] = field(default_factory=set)
     last: EpochRecord | None = None
     best_metrics: Mapping[str, float] | None = None
     best: Rank | None = None
@@ -79,6 +81,7 @@ class LiveTrial:
         """
         rank, value = self.plan.objective.rank(record.metrics), self.plan.objective.value(record.metrics)
         self.last = record
+        self.epochs.add(record.epoch)
         if self.plan.objective.num_runs > 1:
             self._history.append(record)
         if not math.isnan(value) and (self.best is None or rank < self.best):

@@ -26,7 +26,7 @@ from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 from gradfleet.errors import StoreError
 from gradfleet.search.space import SearchSpace
 from gradfleet.study import optuna_rows
-from gradfleet.study.database import Database
+from gradfleet.study.database import Database, one_at_a_time
 
 if TYPE_CHECKING:
     from gradfleet.study.lease import Lease
@@ -44,12 +44,14 @@ class Mirror:
 
     Attributes:
         study: the copy in memory; its sampler may be set.
+        write: has the inside of a transaction run, in the order of its calls; at once, unless somebody sets another.
 
     Args:
         lease: that of the driver; None where only one program can write.
     """
 
     study: optuna.Study
+    write: Callable[[Callable[[Connection], object]], None]
 
     def __init__(
         self, database: Database, name: str, *, directions: Sequence[Direction], lease: Lease | None = None
@@ -58,6 +60,7 @@ class Mirror:
         self._lease = lease
         self._name = name
         self._directions = list(directions)
+        self.write = self._write_at_once
         self._storage = self._patiently(lambda: _open(database))
         self._patiently(self._create)
         self._study_id = self._patiently(lambda: self._storage.get_study_id_from_name(name))
@@ -148,14 +151,14 @@ class Mirror:
         """Write what the trials have gained."""
         changed, self._changed = self._changed, {}
         self._flushed = time.monotonic()
-        changes = [(self._ids[number], before, self.trial(number)) for number, before in changed.items()]
+        changes = [(number, before, copy(self.trial(number))) for number, before in changed.items()]
 
         def work(connection: Connection) -> None:
-            for change in changes:
-                optuna_rows.change_trial(connection, *change)
+            for number, before, now in changes:
+                optuna_rows.change_trial(connection, self._ids[number], before, now)
 
         if changes:
-            self._write(work)
+            self.write(work)
 
     @contextmanager
     def _changing(self, number: int) -> Iterator[None]:
@@ -176,25 +179,26 @@ class Mirror:
         notes = self._memory.get_study_system_attrs(self._memory_id)
         noted = {key: value for key, value in notes.items() if self._noted.get(key) != value}
 
-        def work(connection: Connection) -> int:
+        def work(connection: Connection) -> None:
             last = optuna_rows.newest(connection, self._study_id)
             if last is not None and optuna_rows.is_same(last, drawn):  # by a commit whose answer was lost
-                return int(last.trial_id)
+                self._ids[number] = int(last.trial_id)
+                return
             if (-1 if last is None else last.number) != number - 1:
                 raise StoreError(f"Another program writes to the Optuna study {self._name!r}; end it and resume.")
             optuna_rows.note_study(connection, self._study_id, noted)
-            return optuna_rows.add_trial(connection, self._study_id, drawn)
+            self._ids[number] = optuna_rows.add_trial(connection, self._study_id, drawn)
 
-        self._ids[number] = self._write(work)
+        self.write(work)
         self._noted |= noted
 
-    def _write(self, work: Callable[[Connection], T]) -> T:
-        def fenced(connection: Connection) -> T:
+    def _write_at_once(self, work: Callable[[Connection], object]) -> None:
+        def fenced(connection: Connection) -> None:
             if self._lease is not None:
                 self._lease.check(connection)
-            return work(connection)
+            work(connection)
 
-        return self._database.write(fenced)
+        self._database.write(fenced)
 
     def _in_memory(self, number: int) -> int:
         return self._memory.get_trial_id_from_study_id_trial_number(self._memory_id, number)
@@ -225,12 +229,14 @@ def _patiently(database: Database, attempt: Callable[[], T]) -> T:
 
 def _open(database: Database) -> RDBStorage:
     url = database.url.render_as_string(hide_password=False)
-    deadline = time.monotonic() + 5.0
+    deadline = time.monotonic() + 30.0
     while True:
         try:
-            return RDBStorage(url, engine_kwargs={"pool": database.engine.pool})  # closed with the store
+            with database.engine.begin() as connection:
+                one_at_a_time(connection)
+                return RDBStorage(url, engine_kwargs={"pool": database.engine.pool})  # closed with the store
         except (DBAPIError, StorageInternalError):
-            # Optuna makes its tables one by one: another process that does so at once is met as "exists already".
+            # Optuna makes its tables one by one: in SQLite, another process that does so is met as "exists already".
             if time.monotonic() > deadline:
                 raise
             time.sleep(random.uniform(0.05, 0.2))

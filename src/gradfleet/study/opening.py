@@ -13,7 +13,7 @@ from gradfleet.search.space import SearchSpace
 from gradfleet.study.lease import Lease
 from gradfleet.study.preflight import check_study
 from gradfleet.study.rows import StudyRow
-from gradfleet.study.store import Store
+from gradfleet.study.store import Store, name_taken
 from gradfleet.study.warm_start import taken_over
 from gradfleet.trials.recipe import Recipe
 from gradfleet.trials.recipes import by_value, pickle_reference, store_recipe
@@ -44,6 +44,20 @@ class Opening:
             StoreError: no store can be there.
         """
         check_study(self.store, self.name, resume=self.resume or self.extend)
+
+    def check_present(self, store: Store, spec: Mapping[str, Any], *, fingerprint: str | None) -> None:
+        """Refuse, before anything is started, the study of that name that is there.
+
+        Raises:
+            SettingError: it is not to be gone on with.
+            StudyMismatchError: as `open`.
+            LeaseHeldError: a living driver on this host works on it.
+        """
+        if self.name in (study.name for study in store.studies()):
+            if not (self.resume or self.extend):
+                raise name_taken(self.name, store.url)
+            study = store.open_study(self.name, spec, fingerprint=fingerprint, extend=self.extend)
+            Lease.check_free(store, study)
 
     def open(
         self,

@@ -14,7 +14,7 @@ from rich.text import Text
 
 from gradfleet.goal import Aim
 from gradfleet.study.budget import Budget
-from gradfleet.study.rows import RecordRow, TrialRow
+from gradfleet.study.rows import RecordRow, TrialRow, TrialState
 from gradfleet.study.standings import summary
 from gradfleet.training.history import EpochRecord
 from gradfleet.trials.plan import Config
@@ -91,16 +91,15 @@ class SweepProgress:
             one = self._all[trial.number] = _Shown(trial.number, trial.config)
             if trial.number in best:
                 self._note(one, best[trial.number].record)
-            if trial.state != "RUNNING":
-                self._settle(one, trial)
+            one.epoch = trial.epochs
+            self._settle(one, trial.state)
         if trials:
             ended = sum(trial.state != "RUNNING" for trial in trials)
             self.say(f"Going on: {ended} trials have ended, {len(trials) - ended} are taken up again.")
 
-    def _settle(self, one: _Shown, trial: TrialRow) -> None:
-        one.state = trial.state.lower()
-        one.epoch = trial.epochs
-        if trial.state == "FAIL":
+    def _settle(self, one: _Shown, state: TrialState) -> None:
+        one.state = state.lower()
+        if state == "FAIL":
             one.rank = (float("inf"),)
 
     def started(self, number: int, config: Config) -> None:
@@ -117,11 +116,10 @@ class SweepProgress:
         if one.value is None or rank < one.rank:
             one.rank, one.value = rank, self._objective.value(record.metrics)
 
-    def ended(self, trial: TrialRow) -> None:
-        one = self._all.setdefault(trial.number, _Shown(trial.number, trial.config))
-        self._settle(one, trial)
-        if trial.state == "FAIL":
-            self.say(f"Trial {trial.number} failed: {trial.reason}")
+    def ended(self, number: int, state: TrialState, reason: str | None) -> None:
+        self._settle(self._all.setdefault(number, _Shown(number, {})), state)
+        if state == "FAIL":
+            self.say(f"Trial {number} failed: {reason}")
         self._maybe_line()
 
     # -- drawing -------------------------------------------------------------------------------------------------------

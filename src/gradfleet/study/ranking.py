@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
@@ -64,18 +63,6 @@ def leaderboard(
     rows = [_row(trial, columns, now=now) | details.get(trial.number, {}) for trial in ordered]
     frame = pandas.DataFrame(rows, columns=[*own, *columns.values()])
     return frame.astype({"value": "float64", "best_epoch": "Int64", "seconds": "float64"})
-
-
-def most_frequent_cause(trials: Iterable[TrialRow]) -> tuple[str, int] | None:
-    """Why most of the failed trials failed, and how many of them; None when none did."""
-    causes = Counter(cause(trial) for trial in trials if trial.state == "FAIL")
-    return causes.most_common(1)[0] if causes else None
-
-
-def cause(trial: TrialRow) -> str:
-    """One line on why a trial failed: its reason, else the last line of its traceback."""
-    lines = (trial.traceback or "").strip().splitlines()
-    return trial.reason or (lines[-1].strip() if lines else "no reason was recorded")
 
 
 def _details(ranking: Sequence[tuple[int, RecordRow]], objective: Aim) -> dict[int, dict[str, Any]]:

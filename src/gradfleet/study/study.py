@@ -16,11 +16,12 @@ from gradfleet.search.space import SearchSpace
 from gradfleet.study import marks, requests
 from gradfleet.study.artifacts import Artifacts
 from gradfleet.study.driver import Driver
+from gradfleet.study.failures import causes, listed
 from gradfleet.study.lease import Lease
 from gradfleet.study.places import driver_log
 from gradfleet.study.plots.facts import PlotFacts
 from gradfleet.study.provenance import Provenance
-from gradfleet.study.ranking import front, leaderboard, most_frequent_cause, ranked
+from gradfleet.study.ranking import front, leaderboard, ranked
 from gradfleet.study.replay import Replay, replay
 from gradfleet.study.report.facts import report_facts
 from gradfleet.study.rows import ENDED, RecordRow, StudyRow, StudyState, TrialRow
@@ -470,12 +471,10 @@ class Study:
 
 
 def _why_none(name: str, trials: list[TrialRow]) -> str:
-    failed = sum(trial.state == "FAIL" for trial in trials)
-    found = most_frequent_cause(trials)
-    if found is None:
+    failed = causes(trials)
+    if not failed:
         return f"No trial of study {name!r} has a result yet: {len(trials)} were started, none has ended with one."
-    cause, times = found
     return (
-        f"No trial of study {name!r} has a result: {failed} of {len(trials)} failed, {times} of them with: {cause} "
+        f"No trial of study {name!r} has a result: {len(failed)} of {len(trials)} failed: {listed(failed)}. "
         "The tracebacks are in study.trials."
     )

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Protocol
 
-from gradfleet.study.rows import RecordRow, TrialRow
+from gradfleet.study.rows import RecordRow, TrialRow, TrialState
 from gradfleet.training.history import EpochRecord
 from gradfleet.trials.plan import Config
 
@@ -23,4 +23,6 @@ class Watcher(Protocol):
 
     def recorded(self, number: int, record: EpochRecord) -> None: ...
 
-    def ended(self, trial: TrialRow) -> None: ...
+    def ended(self, number: int, state: TrialState, reason: str | None) -> None:
+        """The trial has its final state; a failed one always has a reason."""
+        ...

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Collection
+from contextlib import AbstractContextManager
 from typing import Protocol
 
 from gradfleet.errors import TrialStopped
@@ -19,7 +20,12 @@ class Ledger(Protocol):
     """The study's side of a sweep: hands out plans, takes what happened, decides who goes on.
 
     A plan goes from `next_plan` over `begin` and any number of `record` to `end` or `lost`, or unused to `hand_back`.
+    What is told is kept when the call returns, unless it is one of several `together`.
     """
+
+    def together(self) -> AbstractContextManager[None]:
+        """What is told inside of the `with` is kept at its end, all at once; answers come at once."""
+        ...
 
     @property
     def finished(self) -> bool:

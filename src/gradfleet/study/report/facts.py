@@ -6,9 +6,9 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
+from gradfleet.study.failures import cause
 from gradfleet.study.plots.facts import PlotFacts
 from gradfleet.study.provenance import Provenance
-from gradfleet.study.ranking import cause
 from gradfleet.study.rows import StudyRow, TrialRow
 from gradfleet.study.standings import Standings
 

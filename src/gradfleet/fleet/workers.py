@@ -1,0 +1,168 @@
+"""The workers of one sweep: Ray actors that are started when there is work, kept, and replaced when they die."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from types import TracebackType
+from typing import Any, Self, TypeAlias
+
+import ray
+from ray.exceptions import RayError, RayTaskError
+
+from gradfleet.errors import ExecutionError
+from gradfleet.fleet.worker import Ended, Reported, TrialWorker
+from gradfleet.trials.resources import Resources
+
+MAX_STILLBORN = 3
+"""How many workers in a row may die as they start."""
+
+
+@dataclass(frozen=True, slots=True)
+class Died:
+    """A worker is gone, and its trial, if it had one, with it."""
+
+
+Heard: TypeAlias = Reported | Ended | Died
+
+
+@dataclass(eq=False, slots=True)
+class Worker:
+    """One process.
+
+    Attributes:
+        trial: the number of the trial that it runs, or ran last.
+    """
+
+    actor: Any
+    trial: int = -1
+    begun: float = 0.0
+
+    @property
+    def seconds(self) -> float:
+        """Since that trial began."""
+        return time.monotonic() - self.begun
+
+
+class Workers:
+    """Up to `most` workers, each with the `resources` of one trial; use it as a context manager, which ends them.
+
+    Args:
+        recipe: as `by_value` makes it; it is stored in the cluster once.
+    """
+
+    def __init__(self, recipe: bytes, *, most: int, resources: Resources) -> None:
+        self.most = most
+        self._recipe = ray.put(recipe)
+        options = {"num_cpus": resources.cpu, "num_gpus": resources.gpu or 0, "max_restarts": 0}
+        # SPREAD: a sweep that does not fill the cluster shares its hosts out evenly.
+        self._make = ray.remote(TrialWorker).options(**options, scheduling_strategy="SPREAD")
+        self._starting: dict[Any, Worker] = {}
+        self._idle: list[Worker] = []
+        self._busy: dict[Any, Worker] = {}
+        self._stillborn = 0
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        for worker in [*self._starting.values(), *self._idle, *self._busy.values()]:
+            _kill(worker)
+
+    @property
+    def running(self) -> set[int]:
+        """The trials that run."""
+        return {worker.trial for worker in self._busy.values()}
+
+    @property
+    def idle(self) -> int:
+        """How many wait for a trial."""
+        return len(self._idle)
+
+    @property
+    def free(self) -> int:
+        """How many trials could be given out, those to workers that are still to start included."""
+        return self.most - len(self._busy)
+
+    def prepare(self, trials: int) -> None:
+        """Start as many workers as so many waiting trials need beside those that are there."""
+        for _ in range(min(trials, self.free) - len(self._idle) - len(self._starting)):
+            worker = Worker(self._make.remote(self._recipe))
+            self._starting[worker.actor.ready.remote()] = worker
+
+    def start(self, number: int, plan: bytes) -> None:
+        """Give a trial to a worker that waits for one."""
+        worker = self._idle.pop()
+        worker.trial, worker.begun = number, time.monotonic()
+        self._busy[worker.actor.start.remote(plan)] = worker
+
+    def answer(self, worker: Worker, *, goes_on: bool) -> None:
+        """Answer the record that `worker` has told of."""
+        self._busy[worker.actor.answer.remote(goes_on)] = worker
+
+    def end(self, number: int) -> None:
+        """End the worker of a trial, in the middle of whatever it does."""
+        for call, worker in list(self._busy.items()):
+            if worker.trial == number:
+                del self._busy[call]
+                _kill(worker)
+
+    def wait(self, seconds: float) -> bool:
+        """Wait until a worker has something to tell, at most so long; whether one has."""
+        calls = [*self._busy, *self._starting]
+        if not calls:
+            time.sleep(seconds)
+            return False
+        return bool(ray.wait(calls, num_returns=1, timeout=seconds)[0])
+
+    def hear(self) -> Iterator[tuple[Worker, Heard]]:
+        """What workers that run a trial have to tell by now, one by one; those that have started are idle from now on.
+
+        Who has told of a record waits for `answer`; who has told of an end is free for the next trial.
+
+        Raises:
+            ExecutionError: workers die as they start, one after the other.
+        """
+        calls = [*self._busy, *self._starting]
+        ready = ray.wait(calls, num_returns=len(calls), timeout=0)[0] if calls else []
+        for call in ready:
+            if call in self._starting:
+                self._started(call)
+        for call in ready:
+            if call in self._busy:  # else it was a start, or was ended meanwhile
+                yield self._heard(call)
+
+    def _started(self, call: Any) -> None:
+        worker = self._starting.pop(call)
+        try:
+            ray.get(call)
+        except RayError as error:
+            _kill(worker)
+            self._stillborn += 1
+            if self._stillborn >= MAX_STILLBORN:
+                raise ExecutionError(
+                    f"{MAX_STILLBORN} workers died one after the other as they started; the last one: {error}"
+                ) from error
+        else:
+            self._stillborn = 0
+            self._idle.append(worker)
+
+    def _heard(self, call: Any) -> tuple[Worker, Heard]:
+        worker = self._busy.pop(call)
+        try:
+            heard: Heard = ray.get(call)
+        except RayTaskError:
+            raise
+        except RayError:
+            _kill(worker)  # one that is out of reach must not train on beside its successor
+            return worker, Died()
+        if isinstance(heard, Ended):
+            self._idle.append(worker)
+        return worker, heard
+
+
+def _kill(worker: Worker) -> None:
+    ray.kill(worker.actor)
