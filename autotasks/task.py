@@ -84,7 +84,7 @@ class AutoTask(ABC):
         target: float | None = None,
         patience: int | None = None,
         epochs: int | None = None,
-        sampler: str = "tpe",
+        sampler: str = "auto",
         scheduler: str = "asha",
         resources: Resources | None = None,
         cluster: str | None = None,

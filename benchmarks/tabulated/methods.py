@@ -12,7 +12,7 @@ from optuna.samplers import BaseSampler, RandomSampler, TPESampler
 from ray.tune.schedulers import AsyncHyperBandScheduler, TrialScheduler
 
 from gradfleet.objective import Objective
-from gradfleet.search.samplers import make_sampler
+from gradfleet.search import samplers
 from gradfleet.search.suggester import Config
 from gradfleet.study.scheduler import Course, Verdict
 from gradfleet.study.schedulers.names import scheduler_options
@@ -46,13 +46,14 @@ def gradfleet(table: Table, seed: int) -> Search:
     """The default sampler and scheduler: the objects that a sweep uses, without the store under them."""
     course = Course(objective=OBJECTIVE, epochs=table.epochs, space=table.space, seed=seed, trials=None)
     scheduler = scheduler_options("asha").build(course)
+    searched = samplers.Search(space=table.space, aim=OBJECTIVE, epochs=table.epochs)
 
     def goes_on(trial: optuna.Trial, epoch: int, value: float) -> bool:
         return scheduler.judge(trial.number, _record(epoch, value)) is Verdict.GO_ON
 
     return Search(
         _study(seed),
-        lambda number: make_sampler("tpe", seed=seed, number=number),
+        lambda number: samplers.make_sampler("auto", searched, seed=seed, number=number),
         goes_on,
         lambda number, epoch, value: scheduler.ended(number, _record(epoch, value)),
         given=table.space.default(),

@@ -187,7 +187,7 @@ class AutoModel:
         target: float | None = None,
         patience: int | None = None,
         epochs: int = 10,
-        sampler: SamplerChoice = "tpe",
+        sampler: SamplerChoice = "auto",
         scheduler: SchedulerChoice = "asha",
         portfolio: Sequence[Config] = (),
         warm_start: bool = True,
@@ -220,8 +220,9 @@ class AutoModel:
             target: stop when a record's objective is at least as good.
             patience: stop after so many trials without a better one.
             epochs: of one trial at most.
-            sampler: "tpe", "gp", "cmaes", "nsga2", "random"; "grid" tries everything there is and then ends; or a
-                sampler of Optuna's.
+            sampler: "auto", which is "curves" for one objective and "tpe" for several or with constraints; "gp",
+                "cmaes", "nsga2", "random"; "grid" tries everything there is and then ends; or a sampler of Optuna's.
+                "curves" models the final score of a configuration, also from trials that were stopped early.
             scheduler: who is stopped early: "asha", "hyperband", "median" or "none"; or a value of
                 `gradfleet.study.schedulers` with its settings, such as `Asha(grace=2)`.
             portfolio: configurations to try after the default one.

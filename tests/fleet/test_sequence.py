@@ -26,7 +26,7 @@ def test_one_after_the_other_trials_come_in_the_same_sequence_twice_and_after_a_
                 Steady(tmp_path / name),
                 name=name,
                 budget=Budget(trials=until),
-                sampler="tpe",
+                sampler="auto",
                 seed=5,
                 resources=Resources(cpu=2),
             )

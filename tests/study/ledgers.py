@@ -14,7 +14,7 @@ from optuna.storages import RDBStorage
 
 from gradfleet.errors import ExecutionError
 from gradfleet.objective import Objective
-from gradfleet.search.samplers import make_sampler
+from gradfleet.search.samplers import Search, make_sampler
 from gradfleet.search.space import SearchSpace
 from gradfleet.study.budget import Budget
 from gradfleet.study.generation import Generation
@@ -65,17 +65,19 @@ def open_ledger(
 ) -> StudyLedger:
     """An opened ledger over the lease's study, as a sweep makes it."""
     study = lease.study
+    space = SearchSpace.from_json(store.generations(study.id)[-1].space)
+    search = Search(space=space, aim=study.objective, epochs=epochs)
     generation = Generation(
         store,
         study,
-        lambda number: make_sampler(sampler, seed=study.seed, number=number),
+        lambda number: make_sampler(sampler, search, seed=study.seed, number=number),
         portfolio=portfolio,
         lease=lease,
     )
     ledger = StudyLedger(
         store,
         lease,
-        space=SearchSpace.from_json(store.generations(study.id)[-1].space),
+        space=space,
         generation=generation,
         scheduler=scheduler or NoScheduler(),
         budget=budget or Budget(trials=3),

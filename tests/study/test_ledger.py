@@ -284,16 +284,16 @@ def test_the_same_seed_asks_for_the_same_configurations_with_and_without_a_resta
     store: Store, spec: dict[str, object], tmp_path: Path
 ) -> None:
     configurations = []
-    for name, stops in (("straight", []), ("again", []), ("restarted", [2, 5])):
+    for name, stops in (("straight", []), ("again", []), ("restarted", [2, 10])):
         study = store.create_study(name, spec, seed=3)
         recipe, recorded = Curve(), []
         with Lease.acquire(store, study) as lease:
-            for until in [*stops, 8]:
-                ledger = open_ledger(store, lease, budget=Budget(trials=until), sampler="tpe")
+            for until in [*stops, 12]:
+                ledger = open_ledger(store, lease, budget=Budget(trials=until), sampler="auto")
                 InlineExecutor().run(recipe, ledger)
         recorded = [row.config for row in store.trials(study.id)]
         configurations.append(recorded)
-    assert len(configurations[0]) == 8
+    assert len(configurations[0]) == 12
     assert configurations[0] == configurations[1] == configurations[2]
 
 

@@ -64,8 +64,8 @@ def fit(
     ] = None,
     seed: Annotated[int, typer.Option(metavar="N", help="Of the split, the search and every trial.")] = 0,
     sampler: Annotated[
-        str, typer.Option(metavar="tpe|gp|cmaes|nsga2|random", help="How configurations are chosen.")
-    ] = "tpe",
+        str, typer.Option(metavar="auto|curves|tpe|gp|cmaes|nsga2|random", help="How configurations are chosen.")
+    ] = "auto",
     scheduler: Annotated[
         str, typer.Option(metavar="asha|hyperband|median|none", help="Whether trials that are behind others end early.")
     ] = "asha",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, field
 from functools import partial
 from typing import Any
@@ -10,7 +10,15 @@ from typing import Any
 from gradfleet.errors import SettingError, unknown_name
 from gradfleet.goal import Aim, Goal
 from gradfleet.search.grid import Grid
-from gradfleet.search.samplers import SamplerChoice, check_objectives, make_sampler, sampler_name
+from gradfleet.search.samplers import (
+    SamplerChoice,
+    Search,
+    check_aim,
+    check_sampler,
+    make_sampler,
+    named_for,
+    sampler_name,
+)
 from gradfleet.search.space import SearchSpace
 from gradfleet.study.aimed_scheduler import AimedScheduler
 from gradfleet.study.budget import Budget
@@ -35,7 +43,7 @@ class SweepSettings:
     objective: Aim
     budget: Budget
     epochs: int = 10
-    sampler: SamplerChoice = "tpe"
+    sampler: SamplerChoice = "auto"
     scheduler: SchedulerChoice = "asha"
     resources: Resources = field(default_factory=Resources)
     cluster: str | None = None
@@ -62,7 +70,7 @@ class SweepSettings:
     def to_json(self) -> dict[str, Any]:
         """What the study's spec keeps of it."""
         return {
-            "sampler": sampler_name(self.sampler),
+            "sampler": sampler_name(named_for(self.sampler, self.objective)),
             "scheduler": scheduler_options(self.scheduler).to_json(),
             "epochs": self.epochs,
             "seed": self.seed,
@@ -86,8 +94,10 @@ class SweepSettings:
         """Of all runs of one trial."""
         return self.epochs * self.objective.num_runs
 
-    def sampler_for(self, number: int = 0) -> Any:
-        return make_sampler(self.sampler, seed=self.seed, number=number)
+    def sampler_factory(self, space: SearchSpace) -> Callable[[int], Any]:
+        """From a trial's number to the Optuna sampler that draws it."""
+        search = Search(space=space, aim=self.objective, epochs=self.trial_epochs)
+        return lambda number: make_sampler(self.sampler, search, seed=self.seed, number=number)
 
     def grid(self, space: SearchSpace) -> Grid | None:
         """What is tried one by one, where the sampler is "grid".
@@ -98,8 +108,8 @@ class SweepSettings:
         return Grid(space) if self.sampler == "grid" else None
 
     def _check_sampler(self) -> None:
-        self.sampler_for()
-        check_objectives(self.sampler, len(self.objective.objectives))
+        check_sampler(self.sampler)
+        check_aim(self.sampler, self.objective)
 
     def new_scheduler(self, space: SearchSpace) -> Scheduler:
         course = Course(

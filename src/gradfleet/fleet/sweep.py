@@ -107,7 +107,7 @@ def _open_ledger(order: Order, *, store: Store, lease: Lease, watcher: Watcher) 
     generation = Generation(
         store,
         lease.study,
-        settings.sampler_for,
+        settings.sampler_factory(space),
         portfolio=[*settings.portfolio, *configs_of(lease.study.spec)],
         grid=settings.grid(space),
         lease=lease,

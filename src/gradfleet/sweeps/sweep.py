@@ -16,7 +16,7 @@ from gradfleet.errors import ExecutionError, Problems, SettingError, unknown_nam
 from gradfleet.goal import Goal, aim
 from gradfleet.objective import Objective
 from gradfleet.search.narrowing import narrowed
-from gradfleet.search.samplers import make_sampler
+from gradfleet.search.samplers import check_sampler
 from gradfleet.study.budget import seconds
 from gradfleet.study.schedulers.names import scheduler_options
 from gradfleet.sweeps.document import Document
@@ -97,7 +97,7 @@ def _check_search(document: Document, spec: SweepSpec) -> None:
             seconds(search.budget)
     if search.sampler is not None:
         with problems, document.blaming(("search", "sampler")):
-            make_sampler(search.sampler, seed=search.seed, number=0)
+            check_sampler(search.sampler)
     if search.scheduler is not None:
         with problems, document.blaming(("search", "scheduler")):
             scheduler_options(search.scheduler)

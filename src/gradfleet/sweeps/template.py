@@ -24,7 +24,7 @@ _EXAMPLES = {
     "gpu": 0.5,
     "keep": 5,
     "patience": 20,
-    "sampler": "tpe",
+    "sampler": "auto",
     "scheduler": "asha",
     "seed": 0,
     "store": "sqlite:///gradfleet.db",

@@ -1,0 +1,1 @@
+"""The default search strategy: models of what each configuration would reach, learned from whole and partial curves."""
