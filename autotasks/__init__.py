@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from autotasks.image_classification import AutoImageClassifier
+from autotasks.sentiment import AutoSentimentClassifier, Sentiment
 from autotasks.task import AutoTask
+from autotasks.text_classification import AutoTextClassifier
 
-__all__ = ["AutoImageClassifier", "AutoTask"]
+__all__ = ["AutoImageClassifier", "AutoSentimentClassifier", "AutoTask", "AutoTextClassifier", "Sentiment"]

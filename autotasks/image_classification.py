@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from autotasks.augmentation import Augmentation
 from autotasks.task import AutoTask
 from autotasks.vision_networks import cnn, mlp, resnet
 from gradfleet import AutoModel, Choice, Float, Int, Tuner
-from gradfleet.tasks import Config
 
 
 class AutoImageClassifier(AutoTask):
@@ -26,7 +27,7 @@ class AutoImageClassifier(AutoTask):
     task = "image-classification"
 
     @classmethod
-    def tuner(cls) -> Tuner:
+    def tuner(cls, backbones: Sequence[str] = ()) -> Tuner:
         tuner = Tuner()
         tuner.architecture("cnn", cnn, channels=Int(16, 64, log=True), depth=Int(1, 4), dropout=Float(0.0, 0.5))
         tuner.architecture("resnet", resnet, channels=Int(16, 64, log=True), depth=Int(1, 2), dropout=Float(0.0, 0.5))
@@ -53,15 +54,6 @@ class AutoImageClassifier(AutoTask):
         return tuner
 
     @classmethod
-    def portfolio(cls) -> list[Config]:
-        space = cls.tuner().space()
-        return [
-            space.complete({"architecture": "resnet"}),
-            space.complete({"architecture": "cnn", "architecture.cnn.channels": 48, "architecture.cnn.depth": 3}),
-            space.complete({"architecture": "mlp"}),
-        ]
-
-    @classmethod
-    def automodel(cls) -> AutoModel:
-        model = AutoModel(cls.tuner(), objective=cls.objective, reference=cls.reference())
+    def automodel(cls, backbones: Sequence[str] = ()) -> AutoModel:
+        model = AutoModel(cls.tuner(backbones), objective=cls.objective, reference=cls.reference(backbones))
         return model.compile(kind="multiclass", metrics=["accuracy"])

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
+from copy import copy
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Self
 
-from gradfleet import AutoDataset, AutoModel, Objective, Resources, Study, Tuner
-from gradfleet.errors import NotFoundError
-from gradfleet.tasks import Config, Evaluation, Exported, Recipe, TaskReference
+from autotasks.backbones import check_backbones, names_of
+from autotasks.portfolio import KnownGood, affordable, read_portfolio
+from gradfleet import AutoDataset, AutoModel, Choice, Objective, Resources, Study, Tuner
+from gradfleet.errors import NotFoundError, SettingError
+from gradfleet.tasks import Budget, Config, Evaluation, Exported, Recipe, TaskReference
 
 if TYPE_CHECKING:
     import numpy
@@ -19,15 +22,18 @@ if TYPE_CHECKING:
 class AutoTask(ABC):
     """A kind of problem with everything chosen: how to read it, what to try, what to optimize.
 
-    A preset says what its `tuner` may vary; data, search and prediction are here. Options are JSON values, so that
-    another process can make the same recipe again from the task's name.
+    A preset says what its `tuner` may vary; data, search and prediction are here.
 
     Args:
         data: what `AutoDataset` takes; a path is enough.
-        options: of the preset.
+        backbones: pretrained networks, each a local folder or, when online, a name on the Hugging Face hub.
+        inputs, target: of a table, the columns to learn from and to learn; guessed, and said, when not given.
 
     Attributes:
         model: the search that `fit` runs; narrow its space, or give it another objective, before that.
+
+    Raises:
+        SettingError: a backbone cannot be read; DataError: nothing can be learned from the data.
     """
 
     task: ClassVar[str]
@@ -35,44 +41,80 @@ class AutoTask(ABC):
 
     objective: ClassVar[Objective] = Objective("val_accuracy", "max")
     epochs: ClassVar[int] = 20
+    backbone_kind: ClassVar[str] = "network"
+    portfolio_of: ClassVar[str] = ""
+    """The task whose portfolio this one shares; empty for its own."""
 
-    def __init__(self, data: Any, *, seed: int = 0, on_bad_rows: str = "raise") -> None:
-        self.data = data if isinstance(data, AutoDataset) else self.dataset(data, seed=seed, on_bad_rows=on_bad_rows)
+    def __init__(
+        self,
+        data: Any,
+        *,
+        backbones: Sequence[str | Path] = (),
+        seed: int = 0,
+        on_bad_rows: str = "raise",
+        inputs: str | None = None,
+        target: str | Sequence[str] | None = None,
+    ) -> None:
+        # Absolute, because a worker has another working folder; a name on the hub is no folder here.
+        self._backbones = tuple(str(Path(one).absolute()) if Path(one).exists() else str(one) for one in backbones)
+        check_backbones(self._backbones, kind=self.backbone_kind)
+        names_of(self._backbones)
+        self.data = (
+            data
+            if isinstance(data, AutoDataset)
+            else self.dataset(
+                data, backbones=self._backbones, seed=seed, on_bad_rows=on_bad_rows, inputs=inputs, target=target
+            )
+        )
         self._seed = seed
-        self.model = self.automodel()  # here, because the time budget of fit counts from its call
-        self._known_good = self.portfolio()
+        self.model = self.automodel(self._backbones)  # here, because the time budget of fit counts from its call
         self._study: Study | None = None
+        self.automodel(self._backbones)  # here, because the time budget of fit counts from its call
 
     # -- what a preset says --------------------------------------------------------------------------------------------
 
     @classmethod
-    def dataset(cls, data: Any, *, seed: int, on_bad_rows: str) -> AutoDataset:
+    def dataset(
+        cls,
+        data: Any,
+        *,
+        backbones: Sequence[str],
+        seed: int,
+        on_bad_rows: str,
+        inputs: str | None,
+        target: str | Sequence[str] | None,
+    ) -> AutoDataset:
         """The data as this task reads it."""
-        return AutoDataset(data, seed=seed, on_bad_rows=on_bad_rows)
+        del backbones
+        return AutoDataset(data, seed=seed, on_bad_rows=on_bad_rows, inputs=inputs, target=target)
 
     @classmethod
     @abstractmethod
-    def tuner(cls) -> Tuner:
+    def tuner(cls, backbones: Sequence[str] = ()) -> Tuner:
         """What the search may vary."""
 
     @classmethod
-    def portfolio(cls) -> list[Config]:
-        """Known-good configurations, tried right after the default one."""
-        return []
-
-    @classmethod
     @abstractmethod
-    def automodel(cls) -> AutoModel:
+    def automodel(cls, backbones: Sequence[str] = ()) -> AutoModel:
         """The search over `tuner`, with what is not varied."""
 
     @classmethod
-    def recipe(cls) -> Recipe:
-        """How this task's trials are trained and loaded; what a study of it refers to by name."""
-        return cls.automodel().recipe
+    def portfolio(cls, backbones: Sequence[str] = (), *, seconds: float | None = None) -> list[Config]:
+        """Known-good configurations, tried right after the default one: those that a search so long has time for."""
+        return affordable(cls._known_good(backbones), seconds)
 
     @classmethod
-    def reference(cls) -> TaskReference:
-        return TaskReference(cls.task)
+    def _known_good(cls, backbones: Sequence[str]) -> list[KnownGood]:
+        return read_portfolio(cls.portfolio_of or cls.task, list(names_of(backbones)))
+
+    @classmethod
+    def recipe(cls, backbones: Sequence[str] = ()) -> Recipe:
+        """How this task's trials are trained and loaded; what a study of it refers to by name."""
+        return cls.automodel(backbones).recipe
+
+    @classmethod
+    def reference(cls, backbones: Sequence[str]) -> TaskReference:
+        return TaskReference(cls.task, {"backbones": list(backbones)} if backbones else {})
 
     # -- what a user does ----------------------------------------------------------------------------------------------
 
@@ -100,8 +142,14 @@ class AutoTask(ABC):
         progress: bool = True,
         wait: bool = True,
     ) -> Self:
-        """Search for the best model; every argument is that of `AutoModel.fit`, and none is needed."""
-        self._study = self.model.fit(
+        """Search for the best model; every argument is that of `AutoModel.fit`, and none is needed.
+
+        A short budget leaves out what is known to take longer; a study that is resumed keeps what it began with.
+        """
+        limit = self._seconds(trials, budget)
+        if resume and name is not None:
+            limit = self._seconds_before(name, store, limit)
+        self._study = self._affordable(limit).fit(
             self.data,
             trials=trials,
             budget=budget,
@@ -110,7 +158,7 @@ class AutoTask(ABC):
             epochs=self.epochs if epochs is None else epochs,
             sampler=sampler,
             scheduler=scheduler,
-            portfolio=self._known_good,
+            portfolio=self.portfolio(self._backbones, seconds=limit),
             resources=resources,
             cluster=cluster,
             name=name,
@@ -127,6 +175,32 @@ class AutoTask(ABC):
             wait=wait,
         )
         return self
+
+    @staticmethod
+    def _seconds(trials: int | None, budget: str | float | None) -> float | None:
+        try:
+            return Budget.of(trials=trials, budget=budget).seconds
+        except SettingError:  # the search refuses it, together with everything else that cannot be
+            return None
+
+    def _affordable(self, seconds: float | None) -> AutoModel:
+        """The search without the architectures that so many seconds are too few for, unless the user chose them."""
+        whole = self.tuner(self._backbones).space()["architecture"]
+        known = self._known_good(self._backbones)
+        slow = {one.architecture for one in known} - {one.architecture for one in known if one.fits(seconds)}
+        if not slow or self.model.space["architecture"] != whole or not isinstance(whole, Choice):
+            return self.model
+        return copy(self.model).narrow({"architecture": {"choices": [one for one in whole.choices if one not in slow]}})
+
+    @staticmethod
+    def _seconds_before(name: str, store: str | Path | None, seconds: float | None) -> float | None:
+        """What the study's first search had, which decided on its space; `seconds` when there is no such study."""
+        try:
+            spec = Study.attach(name, store=store).spec
+        except NotFoundError:
+            return seconds
+        found: float | None = spec["search"]["budget"]["seconds"]
+        return found
 
     @property
     def study(self) -> Study:
@@ -151,6 +225,10 @@ class AutoTask(ABC):
         """Probabilities of shape (items, classes), in the order of `self.data.labels`."""
         return self.study.best.model().predict_proba(items)
 
+    def evaluate(self, data: Any) -> Evaluation:
+        """The best model's metrics over labelled data, such as a held-out folder."""
+        return self.study.best.model().evaluate(data)
+
     def export(
         self, path: str | Path, *, format: str = "bundle", check: bool = True, max_loss: float = 0.01
     ) -> Exported:
@@ -162,7 +240,3 @@ class AutoTask(ABC):
             max_loss: how much of the score "onnx-int8" may lose.
         """
         return self.study.best.export(path, format=format, check=check, max_loss=max_loss)
-
-    def evaluate(self, data: Any) -> Evaluation:
-        """The best model's metrics over labelled data, such as a held-out folder."""
-        return self.study.best.model().evaluate(data)

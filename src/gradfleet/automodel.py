@@ -152,12 +152,15 @@ class AutoModel:
         channels_last: bool = False,
         batch_size: int = 32,
         callbacks: Sequence[Callable[[], Callback]] = (),
+        calibrate: bool = False,
     ) -> Self:
         """Fix what is not searched. A dimension of the tuner with the same name goes before what is given here.
 
         Args:
             batch_size: rows an optimizer step.
             callbacks: makers of callbacks, called once a trial; a class such as `EarlyStopping` is one.
+            calibrate: keep with each checkpoint the temperature that makes its probabilities fit the validation data;
+                `predict_proba` uses it, and nothing else does.
             Everything else is as for `Model.compile`.
 
         Raises:
@@ -175,7 +178,9 @@ class AutoModel:
             torch_compile=torch_compile,
             channels_last=channels_last,
         )
-        self._recipe = ModelRecipe(self.tuner, settings, batch_size=batch_size, callbacks=tuple(callbacks))
+        self._recipe = ModelRecipe(
+            self.tuner, settings, batch_size=batch_size, callbacks=tuple(callbacks), calibrate=calibrate
+        )
         return self
 
     def fit(
@@ -225,7 +230,7 @@ class AutoModel:
                 "curves" models the final score of a configuration, also from trials that were stopped early.
             scheduler: who is stopped early: "asha", "hyperband", "median" or "none"; or a value of
                 `gradfleet.study.schedulers` with its settings, such as `Asha(grace=2)`.
-            portfolio: configurations to try after the default one.
+            portfolio: configurations to try after the default one; what one leaves out is filled with defaults.
             warm_start: try after those the best configurations of earlier studies of the same store, after the same
                 objective on the same or similar data, or with the same training function; see
                 `gradfleet.study.warm_start`. What was taken is said, and kept with the study.

@@ -5,7 +5,20 @@ from __future__ import annotations
 from importlib.metadata import entry_points
 from typing import Any
 
+from gradfleet.data.examples import ArrayExamples as ArrayExamples
+from gradfleet.data.examples import Inputs as Inputs
+from gradfleet.data.examples import NamedInputs as NamedInputs
+from gradfleet.data.feature_cache import FeatureCache as FeatureCache
+from gradfleet.data.language import PretrainedTokenizer as PretrainedTokenizer
+from gradfleet.data.language import TextInputs as TextInputs
+from gradfleet.data.language import TextPreparation as TextPreparation
+from gradfleet.data.language import TrainedTokenizer as TrainedTokenizer
+from gradfleet.data.rows_by_name import RowsByName as RowsByName
 from gradfleet.export.formats import Exported as Exported
+from gradfleet.search.space import When as When
+from gradfleet.search.suggester import Value as Value
+from gradfleet.study.budget import Budget as Budget
+from gradfleet.training.data_network import DataNetwork as DataNetwork
 from gradfleet.training.evaluation import Evaluation as Evaluation
 from gradfleet.trials.plan import Config as Config
 from gradfleet.trials.recipe import Recipe as Recipe

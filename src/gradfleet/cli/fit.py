@@ -20,6 +20,7 @@ FIT_EXAMPLES = (
     "gradfleet fit image-classification flowers/ --trials 40 --name flowers",
     "gradfleet fit image-classification flowers/ --trials 80 --name flowers --resume",
     "gradfleet fit image-classification flowers/ --target 0.95 --json > flowers.json",
+    "gradfleet fit text-classification reviews.csv --backbone all-MiniLM-L6-v2/",
 )
 
 
@@ -37,7 +38,10 @@ def tasks(*, json: JsonOption = False) -> None:
 def fit(
     task: Annotated[str, typer.Argument(metavar="TASK", help="One of `gradfleet tasks`.", show_default=False)],
     data: Annotated[
-        str, typer.Argument(metavar="DATA", help="A folder with a folder of images a class.", show_default=False)
+        str,
+        typer.Argument(
+            metavar="DATA", help="A folder with a folder of images a class, or a table of texts.", show_default=False
+        ),
     ],
     *,
     budget: Annotated[
@@ -86,6 +90,10 @@ def fit(
     on_bad_rows: Annotated[
         str, typer.Option(metavar="raise|skip", help="Refuse images that cannot be read, or go on without them.")
     ] = "raise",
+    backbone: Annotated[
+        list[str] | None,
+        typer.Option(metavar="FOLDER|NAME", help="A pretrained network: a local folder, or a name on the hub."),
+    ] = None,
     quiet: Annotated[bool, typer.Option("--quiet", help="No progress on stderr.")] = False,
     json: JsonOption = False,
 ) -> None:
@@ -100,7 +108,7 @@ def fit(
     from gradfleet.trials.resources import Resources
 
     _check(task, available_tasks(), name=name, resume=resume)
-    preset = autotask(task, os.path.abspath(data), seed=seed, on_bad_rows=on_bad_rows)
+    preset = autotask(task, os.path.abspath(data), backbones=backbone or [], seed=seed, on_bad_rows=on_bad_rows)
     preset.fit(
         trials=trials,
         budget=budget,

@@ -21,6 +21,7 @@ PREDICT_EXAMPLES = (
     "gradfleet predict flowers new.jpg other.jpg",
     "gradfleet predict flowers photos/*.jpg --proba > probabilities.tsv",
     "gradfleet predict flowers new.jpg --trial 0 --json",
+    "gradfleet predict reviews 'a lovely film'",
 )
 
 EVALUATE_EXAMPLES = (
@@ -32,7 +33,9 @@ EVALUATE_EXAMPLES = (
 
 def predict(
     name: Name,
-    items: Annotated[list[str], typer.Argument(metavar="ITEM", help="Files to predict.", show_default=False)],
+    items: Annotated[
+        list[str], typer.Argument(metavar="ITEM", help="Files, or texts, to predict.", show_default=False)
+    ],
     *,
     proba: Annotated[bool, typer.Option("--proba", help="Probabilities: a header, then a column a class.")] = False,
     trial: TrialOption = None,
@@ -40,9 +43,9 @@ def predict(
     store: StoreOption = None,
     json: JsonOption = False,
 ) -> None:
-    """Predict files with the best model of a study.
+    """Predict files, or texts where the study learned from texts, with the best model of a study.
 
-    A line each: the file, a tab, its label.
+    A line each: the item, a tab, its label.
     """
     from gradfleet.study.study import Study
 
@@ -119,14 +122,19 @@ def _tables(measured: Evaluation) -> dict[str, Any]:
     return {name: table.to_dict("index") for name, table in measured.details.items()}
 
 
+def _located(model: Any, items: Sequence[str]) -> list[str]:
+    """Files by their whole path; texts stay as they are."""
+    return list(items) if model.facts.tokens else [os.path.abspath(item) for item in items]
+
+
 def _labels(model: Any, items: Sequence[str]) -> list[dict[str, Any]]:
-    labels = model.predict([os.path.abspath(item) for item in items])
+    labels = model.predict(_located(model, items))
     return [{"item": item, "label": label} for item, label in zip(items, labels, strict=True)]
 
 
 def _probabilities(model: Any, items: Sequence[str]) -> list[dict[str, Any]]:
     """An entry an item, with a dict from class to probability."""
-    table = model.predict_proba([os.path.abspath(item) for item in items]).tolist()
+    table = model.predict_proba(_located(model, items)).tolist()
     labels = [str(label) for label in model.facts.labels or range(len(table[0]))]
     return [
         {"item": item, "probabilities": dict(zip(labels, row, strict=True))}

@@ -10,6 +10,7 @@ import numpy as np
 import torch
 
 from gradfleet.data.language import TextInputs, TextTargets
+from gradfleet.data.rows_by_name import RowsByName
 from gradfleet.errors import DataError, SettingError
 
 
@@ -46,7 +47,7 @@ class ArrayExamples:
             there are, with replacement. None takes every row once.
     """
 
-    inputs: Inputs
+    inputs: Inputs | RowsByName
     targets: Targets
     weights: torch.Tensor | None = None
 

@@ -11,6 +11,7 @@ import torch
 from gradfleet.data import tokenizing
 from gradfleet.data.fingerprint import of_json
 from gradfleet.data.ragged import Ragged, Strings
+from gradfleet.data.rows_by_name import RowsByName
 from gradfleet.data.tokenizing import PretrainedTokenizer, Tokenizer, TrainedTokenizer
 from gradfleet.errors import DataError, SettingError, unknown_name
 
@@ -153,6 +154,7 @@ class TextInputs:
         texts: the raw strings, for models that read words.
         view: which tokens a batch holds.
         bucketed: whether an epoch's batches are made of texts of like length.
+        beside: further tensors of the same rows, which a network wants in each batch; prepared texts have none.
     """
 
     tokens: Mapping[str, Ragged]
@@ -160,6 +162,7 @@ class TextInputs:
     paddings: Mapping[str, int]
     view: str
     bucketed: bool = True
+    beside: RowsByName | None = None
 
     def __len__(self) -> int:
         return len(self.texts)
@@ -179,14 +182,15 @@ class TextInputs:
         return replace(self, view=view)
 
     def part(self, start: int, end: int) -> TextInputs:
-        """The rows from `start` to before `end`."""
+        """The rows from `start` to before `end`, as they were prepared."""
         tokens = {view: rows.part(start, end) for view, rows in self.tokens.items()}
-        return replace(self, tokens=tokens, texts=Strings(self.texts.rows.part(start, end)))
+        return replace(self, tokens=tokens, texts=Strings(self.texts.rows.part(start, end)), beside=None)
 
     def take(self, rows: torch.Tensor) -> dict[str, torch.Tensor]:
         """`input_ids` and `attention_mask`, int64 (rows, longest), by the names that transformers has for them."""
         numbers, there = self.tokens[self.view].padded(rows, padding=self.paddings[self.view])
-        return {"input_ids": numbers, "attention_mask": there.long()}
+        more = {} if self.beside is None else self.beside.take(rows)
+        return {"input_ids": numbers, "attention_mask": there.long(), **more}
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,7 +7,7 @@ import os
 import shutil
 import tempfile
 import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from functools import partial
@@ -17,13 +17,15 @@ from typing import Any
 import numpy as np
 import torch
 
+from gradfleet.data.items import inputs_of
 from gradfleet.errors import ExportError, SettingError, unknown_name
 from gradfleet.export import clean_process
 from gradfleet.export.bundle import PROGRAM_REFERENCE, Member, write_bundle
 from gradfleet.export.onnx import quantize, require_onnx, write_onnx
 from gradfleet.export.program import PROGRAM, exported, program_bytes
-from gradfleet.export.score import CLOSE, Score, metrics_of, rows_of
+from gradfleet.export.score import CLOSE, INPUTS, Score, metrics_of, rows_of
 from gradfleet.export.trained import Trained
+from gradfleet.training.data_network import DataNetwork
 from gradfleet.training.state.checkpoint import DESCRIPTION, read_files
 from gradfleet.training.state.saving import TRAINING
 
@@ -119,7 +121,8 @@ def _write_program(trained: Trained, folder: Path) -> None:
 
 def _write_onnx(trained: Trained, folder: Path) -> None:
     require_onnx()
-    write_onnx(exported(trained.network, _example(trained)), folder)
+    example = _example(trained)
+    write_onnx(exported(trained.network, example), list(example), folder)
     _describe(trained, folder)
 
 
@@ -163,36 +166,48 @@ def _measured_bundle(trained: Trained, folder: Path) -> tuple[float, int]:
 
 def _measured_outputs(trained: Trained, folder: Path, form: _Format) -> tuple[float, int]:
     """The score of what comes out of the export for all validation inputs, and their number."""
-    inputs, targets = rows_of(trained.open_data().validation)
+    inputs, targets = rows_of(trained.open_data().validation, trained.network.model.network)
     assert form.runner is not None
     with tempfile.TemporaryDirectory() as place:
-        before, after = Path(place, "inputs.npy"), Path(place, "outputs.npy")
-        np.save(before, inputs.numpy())
+        before, after = Path(place, "inputs.npz"), Path(place, "outputs.npy")
+        arrays: dict[str, Any] = {name: rows.numpy() for name, rows in inputs.items()}
+        np.savez(before, **arrays)
         clean_process.run(form.runner, folder, before, after)
         outputs = torch.from_numpy(np.load(after))
     if not form.is_lossy:
-        _require_equal(trained, inputs[:_COMPARED], outputs[:_COMPARED])
+        _require_equal(trained, {name: rows[:_COMPARED] for name, rows in inputs.items()}, outputs[:_COMPARED])
     return metrics_of(trained.network.model, outputs, targets)[trained.metric], len(targets)
 
 
-def _example(trained: Trained) -> torch.Tensor:
-    """A few prepared inputs of the type that the network learned from."""
-    facts = trained.network.facts
+def _example(trained: Trained) -> dict[str, torch.Tensor]:
+    """A few inputs of the type that the network learned from."""
+    predictor = trained.network
+    facts, network = predictor.facts, predictor.model.network
+    if facts.tokens:
+        texts = inputs_of(["One text of several words.", "Another text, which is longer than the first."], facts)
+        read = network.reads(texts) if isinstance(network, DataNetwork) else texts
+        assert not isinstance(read, torch.Tensor)
+        return read.take(torch.arange(2))
     if trained.data is not None and trained.data.exists():
-        return rows_of(trained.open_data().validation)[0][:2]
+        rows = rows_of(trained.open_data().validation, network)[0]
+        return {name: tensor[:2] for name, tensor in rows.items()}
     dtype = torch.uint8 if facts.preparation is not None else torch.float32
-    return torch.zeros((2, *facts.input_shape), dtype=dtype)
+    return {INPUTS: torch.zeros((2, *facts.input_shape), dtype=dtype)}
 
 
 def _describe(trained: Trained, folder: Path) -> None:
     facts = trained.network.facts.to_json()
     kept = {name: facts[name] for name in ("kind", "labels", "input_shape", "preparation")}
+    network = trained.network.model.network
+    if isinstance(network, DataNetwork):
+        kept["learned"] = network.learned()
     text = json.dumps({**kept, "about": dict(trained.about)}, indent=1, ensure_ascii=False)
     (folder / DESCRIBED).write_text(text, encoding="utf-8")
 
 
-def _require_equal(trained: Trained, inputs: torch.Tensor, outputs: torch.Tensor) -> None:
-    expected = trained.network.model.predict(inputs).float()
+def _require_equal(trained: Trained, inputs: Mapping[str, torch.Tensor], outputs: torch.Tensor) -> None:
+    named = inputs[INPUTS] if list(inputs) == [INPUTS] else inputs
+    expected = trained.network.model.predict(named).float()
     apart = float((expected - outputs).abs().max() / max(1.0, float(expected.abs().max())))
     if not apart <= _OUTPUTS_AGREE:
         raise ExportError(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from importlib.util import find_spec
 from pathlib import Path
@@ -23,8 +23,8 @@ def require_onnx() -> None:
         raise ExportError(f'ONNX needs {" and ".join(missing)}: pip install "gradfleet[export]".')
 
 
-def write_onnx(program: torch.export.ExportedProgram, folder: Path) -> None:
-    """Write the program as `model.onnx`, with an input "inputs" and an output "outputs" of any number of rows.
+def write_onnx(program: torch.export.ExportedProgram, names: Sequence[str], folder: Path) -> None:
+    """Write the program as `model.onnx`, with inputs of these names and an output "outputs", of any number of rows.
 
     Raises:
         ExportError: an operation has no counterpart in ONNX; torch's reason is in the message.
@@ -32,7 +32,7 @@ def write_onnx(program: torch.export.ExportedProgram, folder: Path) -> None:
     try:
         with _quiet():
             graph = torch.onnx.export(
-                program, (), dynamo=True, input_names=["inputs"], output_names=["outputs"], verbose=False
+                program, (), dynamo=True, input_names=list(names), output_names=["outputs"], verbose=False
             )
             assert graph is not None, "with dynamo=True there is a program"
             graph.save(folder / GRAPH)

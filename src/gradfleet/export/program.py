@@ -16,6 +16,7 @@ from torch import nn
 
 from gradfleet.data.prepared import DataFacts
 from gradfleet.errors import ExportError
+from gradfleet.export.score import INPUTS
 from gradfleet.training.model import Model
 from gradfleet.training.settings import TrainingSettings
 from gradfleet.training.state.checkpoint import DESCRIPTION
@@ -25,23 +26,25 @@ PROGRAM = "program.pt2"
 _ROWS = 3  # of the example that is traced; torch.export takes 0 and 1 for constants
 
 
-def exported(predictor: ModelPredictor, example: torch.Tensor) -> torch.export.ExportedProgram:
-    """The network in eval mode, on the CPU, with a batch axis of any length.
+def exported(predictor: ModelPredictor, example: Mapping[str, torch.Tensor]) -> torch.export.ExportedProgram:
+    """The network in eval mode, on the CPU, for any number of rows; of texts also for any length.
 
     Args:
-        example: prepared inputs, a few rows.
+        example: prepared inputs by name, a few rows; see `score.rows_of`.
 
     Raises:
         ExportError: torch cannot follow the network; its reason is in the message.
     """
     network = copy.deepcopy(predictor.model.network).cpu().eval()
-    inputs = torch.cat([example.cpu()] * _ROWS)[:_ROWS].clone()
+    rows = {name: torch.cat([tensor.cpu()] * _ROWS)[:_ROWS].clone() for name, tensor in example.items()}
+    batch = torch.export.Dim("batch", min=1)
     try:
         with warnings.catch_warnings(), torch.no_grad():
             warnings.simplefilter("ignore")  # torch's own, about parts of itself
-            return torch.export.export(
-                network, (inputs,), dynamic_shapes=({0: torch.export.Dim("batch", min=1)},), strict=False
-            )
+            if list(rows) == [INPUTS]:
+                return torch.export.export(network, (rows[INPUTS],), dynamic_shapes=({0: batch},), strict=False)
+            shapes = {name: {0: batch, 1: torch.export.Dim.AUTO} for name in rows}
+            return torch.export.export(network, (), kwargs=rows, dynamic_shapes=shapes, strict=False)
     except Exception as error:
         raise ExportError(
             f"torch.export cannot follow this {type(network).__name__}: {error} "
@@ -68,8 +71,8 @@ class ProgramNetwork(nn.Module):
         self.training = False
         return self
 
-    def forward(self, inputs: torch.Tensor) -> torch.Tensor:
-        outputs: torch.Tensor = self.program(inputs)
+    def forward(self, *inputs: torch.Tensor, **named: torch.Tensor) -> torch.Tensor:
+        outputs: torch.Tensor = self.program(*inputs, **named)
         return outputs
 
 

@@ -7,13 +7,19 @@ from dataclasses import dataclass
 from typing import Any
 
 import torch
+from torch import nn
 
+from gradfleet.data.examples import ArrayExamples
 from gradfleet.data.loaders import make_batches
 from gradfleet.errors import ExportError
+from gradfleet.training.data_network import DataNetwork
 from gradfleet.training.evaluation import evaluate
 from gradfleet.training.metrics.meter import Meter
 from gradfleet.training.model import Model
 from gradfleet.training.step import Step, split_batch
+
+INPUTS = "inputs"
+"""What the only tensor of a network that takes one is called."""
 
 CLOSE = 1e-3
 """How far a score may be from the recorded one where arithmetic differs: another device, other threads, ONNX."""
@@ -51,17 +57,25 @@ class Score:
             )
 
 
-def rows_of(part: Any) -> tuple[torch.Tensor, Any]:
-    """All inputs of prepared validation data as one tensor, and all targets.
+def rows_of(part: Any, network: nn.Module) -> tuple[dict[str, torch.Tensor], torch.Tensor]:
+    """All inputs of prepared validation data by name, as the network reads them, and all targets.
+
+    A network that takes one tensor has it under INPUTS; texts are padded to the longest of them all.
 
     Raises:
-        ExportError: the inputs are no tensors of one shape.
+        ExportError: inputs or targets are no tensors.
     """
+    if isinstance(network, DataNetwork) and isinstance(part, ArrayExamples):
+        part = network.seen(part)
+    if isinstance(part, ArrayExamples) and not isinstance(part.inputs, torch.Tensor):
+        if not isinstance(part.targets, torch.Tensor):
+            raise ExportError('What a network writes cannot be checked here; use format="bundle".')
+        return part.inputs.take(torch.arange(len(part))), part.targets
     batches = [split_batch(batch) for batch in make_batches(part, batch_size=256, shuffle=False, seed=0).epoch(0)]
     inputs, targets = zip(*batches, strict=True)
     if not all(isinstance(one, torch.Tensor) for one in (*inputs, *targets)):
         raise ExportError('Inputs and targets of one tensor each can be exported; use format="bundle" for others.')
-    return torch.cat(inputs), torch.cat(targets)
+    return {INPUTS: torch.cat(inputs)}, torch.cat(targets)
 
 
 def metrics_of(model: Model, outputs: torch.Tensor, targets: torch.Tensor) -> Mapping[str, float]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 
 from gradfleet.errors import NoUsableTrialError
 from gradfleet.fleet.order import Order
@@ -20,7 +21,7 @@ from gradfleet.study.warm_start import configs_of, said
 from gradfleet.study.watcher import Watcher
 from gradfleet.trials.executor import Executor
 from gradfleet.trials.model_recipe import EPOCH_PART
-from gradfleet.trials.plan import TrialPlan
+from gradfleet.trials.plan import Config, TrialPlan
 from gradfleet.trials.repeated import repeated
 
 TEARDOWN = 1.0
@@ -41,7 +42,7 @@ def run_sweep(order: Order, executor: Executor, *, store: Store, view: SweepProg
     """
     study, budget = store.study(order.study), order.settings.budget
     store.database.outage.say = view.say
-    view.say(f"Study {study.name!r} in {store.url}, until {budget}.")
+    view.say(f"Study {study.name!r} in {store.url}, until {budget}.{_first(order.settings.portfolio)}")
     if taken := study.spec.get("search", {}).get("warm_start"):
         view.say(said(taken))
     earlier = earlier_pace(store, study)
@@ -128,3 +129,9 @@ def _open_ledger(order: Order, *, store: Store, lease: Lease, watcher: Watcher) 
     )
     ledger.open()
     return ledger
+
+
+def _first(portfolio: Sequence[Config]) -> str:
+    """What is tried first, by architecture."""
+    names = [str(config["architecture"]) for config in portfolio if "architecture" in config]
+    return f" After the default come {', '.join(names)}, known to be good; then the search." if names else ""

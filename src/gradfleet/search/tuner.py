@@ -16,7 +16,7 @@ from gradfleet.search.space import Entry, SearchSpace, When
 from gradfleet.search.suggester import Value
 
 # Settings of compile, fit and loader that can be dimensions.
-SETTINGS = ("batch_size", "clip_norm", "learning_rate", "loss", "precision", "schedule")
+SETTINGS = ("batch_size", "clip_norm", "layer_decay", "learning_rate", "loss", "precision", "schedule")
 
 
 @dataclass(frozen=True, slots=True)

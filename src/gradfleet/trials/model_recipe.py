@@ -13,18 +13,25 @@ from typing import Any
 import torch
 from torch import nn
 
+from gradfleet.data.examples import ArrayExamples
+from gradfleet.data.feature_cache import FeatureCache
 from gradfleet.data.prepared import DataFacts
+from gradfleet.errors import DataError
 from gradfleet.search.optimizers import OptimizerChoice
 from gradfleet.search.tuner import Tuner
 from gradfleet.training.callbacks.callback import Callback
 from gradfleet.training.callbacks.time_limit import TimeLimit
 from gradfleet.training.callbacks.tracker import Run, Tracker
+from gradfleet.training.data_network import DataNetwork
+from gradfleet.training.history import EpochRecord
 from gradfleet.training.model import Model
+from gradfleet.training.optimizers.layer_rates import LayerRates
 from gradfleet.training.problem import Problem
 from gradfleet.training.settings import TrainingSettings
 from gradfleet.training.state import saving
 from gradfleet.training.state.checkpoint import read_extra
 from gradfleet.training.state.seeding import seed_everything
+from gradfleet.training.temperature import TemperatureScaling, fit_temperature
 from gradfleet.trials import checkpoints
 from gradfleet.trials.costs import COSTS, costs
 from gradfleet.trials.plan import Config, TrialPlan
@@ -49,28 +56,48 @@ class ModelRecipe:
         settings: what the config leaves open.
         batch_size: rows a step of the optimizer, when no dimension is called so.
         callbacks: each is called once a trial and makes its callback.
+        calibrate: whether a checkpoint keeps the temperature that makes its probabilities fit the validation data.
     """
 
     tuner: Tuner
     settings: TrainingSettings = field(default_factory=TrainingSettings)
     batch_size: int = 32
     callbacks: tuple[Callable[[], Callback], ...] = ()
+    calibrate: bool = False
 
     def run(self, plan: TrialPlan, report: Report) -> None:
         assert plan.data is not None, "AutoModel.fit refuses a search of Models without data"
         data = plan.data.open()
         seed_everything(plan.seed)
-        model = self.build(plan.config, data.facts)
+        started = time.perf_counter()
+        network = self.tuner.build_network(plan.config, data.facts)
+        extra = {"config": dict(plan.config), "facts": data.facts.to_json()}
+        train, validation = data.train, data.validation
+        if isinstance(network, DataNetwork):
+            cache = FeatureCache.of(plan.data)
+            network.start(_examples(train), cache)
+            extra["learned"] = network.learned()
+            if network.fitted_at_once:
+                measured = network.measured_on(_examples(validation), "validation", cache)
+                model = self._compiled(network, plan.config, data.facts)
+                self._report_at_once(plan, model, measured, extra, time.perf_counter() - started, report)
+                return
+            train, validation = network.learns_from(_examples(train), cache), network.seen(_examples(validation))
+        self._train(plan, self._compiled(network, plan.config, data.facts), (train, validation), extra, report)
+
+    def _train(
+        self, plan: TrialPlan, model: Model, data: tuple[Any, Any], extra: dict[str, Any], report: Report
+    ) -> None:
         model.micro_batch.rows = plan.micro_batch
-        keeper = _Keeper(plan, extra={"config": dict(plan.config), "facts": data.facts.to_json()})
+        scaling = TemperatureScaling() if self.calibrate else None
+        keeper = _Keeper(plan, extra=extra, scaling=scaling)
         limits = [] if plan.deadline is None else [TimeLimit(plan.deadline)]
         start = None if plan.resume is None else checkpoints.fetch(plan.resume)
         epochs = model.epochs(
-            data.train,
-            data.validation,
+            *data,
             epochs=plan.epochs,
             batch_size=self._batch_size(plan.config),
-            callbacks=[*self._callbacks(plan), *limits],
+            callbacks=[*self._callbacks(plan), *limits, *([] if scaling is None else [scaling])],
             seed=plan.seed,
             resume=None if plan.inherits else start,
             inherit=start if plan.inherits else None,
@@ -78,19 +105,42 @@ class ModelRecipe:
         measured: dict[str, float] = {}
         with closing(epochs):  # a trial that is stopped ends its fit too: trackers are closed, listeners told
             for record in epochs:
-                measured = measured or costs(model, data.validation)
+                measured = measured or costs(model, data[1])
                 part = min((limit.part for limit in limits if limit.part is not None), default=1.0)
                 metrics = {**measured, **({EPOCH_PART: part} if part < 1 else {}), **record.metrics}
                 report(replace(record, metrics=metrics), keeper.keep(model, record.epoch, metrics))
+
+    def _report_at_once(
+        self,
+        plan: TrialPlan,
+        model: Model,
+        validation: ArrayExamples,
+        extra: dict[str, Any],
+        seconds: float,
+        report: Report,
+    ) -> None:
+        """The one record of a network that has learned all it can: as after its last epoch, so that it is complete."""
+        measured = model.evaluate(validation, batch_size=self._batch_size(plan.config))
+        if self.calibrate:
+            assert isinstance(validation.targets, torch.Tensor), "texts have no probabilities"
+            outputs = model.predict(validation, batch_size=self._batch_size(plan.config))
+            extra["temperature"] = fit_temperature(outputs, validation.targets, model.kind)
+        metrics = {f"val_{name}": value for name, value in measured.items()}
+        metrics |= {"train_seconds": seconds, **costs(model, validation)}
+        report(EpochRecord(plan.epochs, metrics), _Keeper(plan, extra=extra).keep(model, plan.epochs, metrics))
 
     def load(self, checkpoint: Path) -> ModelPredictor:
         """The predictor of a checkpoint that `run` wrote; only this recipe's own builders are called."""
         extra = read_extra(checkpoint)
         facts = DataFacts.from_json(extra["facts"])
         config: Config = extra["config"]
-        model = self.build(config, facts)
+        network = self.tuner.build_network(config, facts)
+        if isinstance(network, DataNetwork):
+            network.restore(extra["learned"])
+        model = self._compiled(network, config, facts)
         saving.load(model, checkpoint)
-        return ModelPredictor(model, facts, batch_size=self._batch_size(config))
+        temperature = extra.get("temperature", 1.0)
+        return ModelPredictor(model, facts, batch_size=self._batch_size(config), temperature=temperature)
 
     def build(self, config: Config, facts: DataFacts) -> Model:
         """The untrained, compiled Model of a config.
@@ -98,7 +148,9 @@ class ModelRecipe:
         Raises:
             SettingError: the config and the settings together cannot be.
         """
-        built = self.tuner.build_network(config, facts)
+        return self._compiled(self.tuner.build_network(config, facts), config, facts)
+
+    def _compiled(self, built: Any, config: Config, facts: DataFacts) -> Model:
         model = built if isinstance(built, Model) else Model(built)
         settings = self._settings(config, facts)
         return model.compile(**{name: getattr(settings, name) for name in TrainingSettings.__dataclass_fields__})
@@ -132,6 +184,9 @@ class ModelRecipe:
         names = ("loss", "precision", "schedule", "clip_norm", "learning_rate")
         chosen = {name: self.tuner.setting(config, name, getattr(self.settings, name)) for name in names}
         chosen |= _optimizers(self.tuner.optimizer_choices(config))
+        decay = self.tuner.setting(config, "layer_decay")
+        if decay is not None:
+            chosen["optimizer"] = LayerRates(chosen.get("optimizer", "adamw"), decay=decay)
         return replace(self.settings, kind=self.settings.kind or facts.kind, **chosen)
 
     def _batch_size(self, config: Config) -> int:
@@ -144,6 +199,15 @@ class ModelRecipe:
             if isinstance(callback, Tracker):
                 callback.run = Run(group=plan.study, name=name, config=plan.config)
         return callbacks
+
+
+def _examples(part: Any) -> ArrayExamples:
+    if not isinstance(part, ArrayExamples):
+        raise DataError(
+            f"A network that looks at its data before it trains needs prepared rows, got a {type(part).__name__}. "
+            "Give AutoDataset arrays, a table or a path instead."
+        )
+    return part
 
 
 def _optimizers(choices: Sequence[OptimizerChoice]) -> dict[str, Any]:
@@ -160,8 +224,9 @@ def _optimizers(choices: Sequence[OptimizerChoice]) -> dict[str, Any]:
 class _Keeper:
     """Decides which epochs of a trial get a checkpoint: each best one, and one every few seconds."""
 
-    def __init__(self, plan: TrialPlan, *, extra: Mapping[str, Any]) -> None:
+    def __init__(self, plan: TrialPlan, *, extra: Mapping[str, Any], scaling: TemperatureScaling | None = None) -> None:
         self._plan = plan
+        self._scaling = scaling
         self._extra = extra
         self._best = plan.best
         self._written = time.monotonic()
@@ -178,6 +243,7 @@ class _Keeper:
         if is_best:
             self._best = rank
         address = checkpoints.epoch_address(self._plan.checkpoints, epoch)
-        checkpoints.write(address, partial(model.save, extra=self._extra))
+        temperature = {} if self._scaling is None else {"temperature": self._scaling.value()}
+        checkpoints.write(address, partial(model.save, extra={**self._extra, **temperature}))
         self._written = time.monotonic()
         return address

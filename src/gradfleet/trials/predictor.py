@@ -14,6 +14,7 @@ from gradfleet.data.labelled import labelled_arrays, labelled_folder, labelled_t
 from gradfleet.data.prepared import DataFacts
 from gradfleet.data.tables import is_table
 from gradfleet.errors import DataError
+from gradfleet.training.data_network import DataNetwork
 from gradfleet.training.evaluation import Evaluation
 from gradfleet.training.model import Model
 
@@ -24,11 +25,13 @@ class ModelPredictor:
     Attributes:
         model: the trained Model itself.
         facts: of the training data: labels, input shape, preparation.
+        temperature: what raw outputs are divided by before they become probabilities.
     """
 
-    def __init__(self, model: Model, facts: DataFacts, *, batch_size: int = 32) -> None:
+    def __init__(self, model: Model, facts: DataFacts, *, batch_size: int = 32, temperature: float = 1.0) -> None:
         self.model = model
         self.facts = facts
+        self.temperature = temperature
         self._batch_size = batch_size
 
     @property
@@ -62,7 +65,7 @@ class ModelPredictor:
         """
         if self.facts.kind == "regression":
             raise DataError("A regression model has no probabilities; use predict().")
-        outputs = self._outputs(items).float()
+        outputs = self._outputs(items).float() / self.temperature
         probabilities = outputs.softmax(dim=1) if self.facts.kind == "multiclass" else outputs.sigmoid()
         return probabilities.numpy()
 
@@ -77,7 +80,16 @@ class ModelPredictor:
             DataError: a class that training never saw, or items that cannot be read; they are named.
         """
         self.model.labels = self.facts.labels
-        return self.model.evaluate(self._labelled(data), batch_size=self._batch_size)
+        labelled = self._labelled(data)
+        network = self._data_network()
+        if network is not None and isinstance(labelled, ArrayExamples):
+            labelled = network.seen(labelled)
+        return self.model.evaluate(labelled, batch_size=self._batch_size)
+
+    def _data_network(self) -> DataNetwork | None:
+        """The network, when it reads inputs in its own way."""
+        network = next(iter(self.model.networks.values()))
+        return network if isinstance(network, DataNetwork) else None
 
     def _labelled(self, data: Any) -> Any:
         if isinstance(data, tuple) and len(data) == 2 and not isinstance(data, ArrayExamples):
@@ -89,4 +101,10 @@ class ModelPredictor:
         return data
 
     def _outputs(self, items: Any) -> torch.Tensor:
-        return self.model.predict(inputs_of(items, self.facts), batch_size=self._batch_size)
+        inputs: Any = inputs_of(items, self.facts)
+        network = self._data_network()
+        if network is not None:
+            inputs = network.reads(inputs)
+        if not isinstance(inputs, torch.Tensor):  # rows that give batches by name need a second column
+            inputs = ArrayExamples(inputs, torch.zeros(len(inputs)))
+        return self.model.predict(inputs, batch_size=self._batch_size)

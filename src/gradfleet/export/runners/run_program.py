@@ -10,8 +10,11 @@ import torch
 warnings.simplefilter("ignore")
 export, inputs, outputs = sys.argv[1:]
 network = torch.export.load(Path(export, "program.pt2")).module()
-rows = torch.from_numpy(np.load(inputs))
-with torch.no_grad():
-    found = torch.cat([network(rows[start : start + 256]) for start in range(0, len(rows), 256)])
-np.save(outputs, found.float().numpy())
+rows = {name: torch.from_numpy(tensor) for name, tensor in np.load(inputs).items()}
+found = []
+for start in range(0, len(next(iter(rows.values()))), 256):
+    batch = {name: tensor[start : start + 256] for name, tensor in rows.items()}
+    with torch.no_grad():
+        found.append(network(batch["inputs"]) if list(batch) == ["inputs"] else network(**batch))
+np.save(outputs, torch.cat(found).float().numpy())
 assert "gradfleet" not in sys.modules

@@ -1,0 +1,128 @@
+"""Pretrained backbones by local folder or hub name: none of their code is run, and one that is not there is refused."""
+
+from __future__ import annotations
+
+import os
+import re
+import socket
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+import torch
+from torch import nn
+
+from gradfleet.errors import SettingError
+
+_PATIENCE = 5.0
+"""Seconds to wait for the hub to answer."""
+
+
+def names_of(backbones: Sequence[str]) -> dict[str, str]:
+    """What each backbone is called in a search: the last part of its folder or hub name.
+
+    Raises:
+        SettingError: two would be called the same.
+    """
+    names: dict[str, str] = {}
+    for source in map(str, backbones):
+        name = re.sub(r"[^\w-]+", "-", Path(source).name.lower()).strip("-") or "backbone"
+        if name == "model" and Path(source).parent.name:  # a folder called so says nothing
+            name = re.sub(r"[^\w-]+", "-", Path(source).parent.name.lower())
+        if name in names:
+            raise SettingError(f"Two backbones would be called {name!r}: {names[name]} and {source}. Rename a folder.")
+        names[name] = source
+    return names
+
+
+def check_backbones(backbones: Sequence[str], *, kind: str) -> None:
+    """Make sure of every backbone, so that one that cannot be had is refused before the search, and without waiting.
+
+    A name on the hub is looked for in the local cache first and downloaded when the hub answers.
+
+    Args:
+        kind: of network that is needed, such as "text encoder".
+
+    Raises:
+        SettingError: with every backbone that cannot be read.
+    """
+    problems = []
+    for source in map(str, backbones):
+        try:
+            _check(source)
+        except Exception as error:
+            problems.append(_refused(source, kind, error))
+    if problems:
+        raise SettingError(problems)
+
+
+def read_pretrained(source: str) -> Any:
+    """The pretrained network, in float32.
+
+    Raises:
+        SettingError: it cannot be read.
+    """
+    from transformers import AutoModel
+
+    try:
+        # `trust_remote_code` stays at its default: no code of a hub is ever run.
+        return AutoModel.from_pretrained(source, dtype=torch.float32)
+    except Exception as error:
+        raise SettingError(_refused(source, "network", error)) from error
+
+
+def made_from(config: Mapping[str, Any]) -> Any:
+    """An untrained network of this configuration, as `config.to_dict()` gave it."""
+    from transformers import AutoConfig, AutoModel
+
+    settings = dict(config)
+    make: Any = AutoModel.from_config
+    return make(AutoConfig.for_model(settings.pop("model_type"), **settings))
+
+
+@contextmanager
+def computing(network: nn.Module) -> Iterator[None]:
+    """In eval mode, without gradients; the mode is put back."""
+    before = network.training
+    network.eval()
+    try:
+        with torch.no_grad():
+            yield
+    finally:
+        network.train(before)
+
+
+def _check(source: str) -> None:
+    from transformers import AutoConfig, AutoModel
+
+    if Path(source).is_dir():
+        AutoConfig.from_pretrained(source, local_files_only=True)
+        if not any(Path(source).glob("*.safetensors")):
+            raise FileNotFoundError("it has no weights (*.safetensors)")
+        return
+    if Path(source).is_absolute():
+        raise FileNotFoundError("there is no such folder")
+    try:
+        AutoModel.from_pretrained(source, local_files_only=True)
+    except OSError:
+        _reach_hub()
+        AutoModel.from_pretrained(source)
+
+
+def _reach_hub() -> None:
+    """Raise at once where there is no network: the hub's own client tries again for half a minute."""
+    address = urlsplit(os.environ.get("HF_ENDPOINT", "https://huggingface.co"))
+    try:
+        socket.create_connection((address.hostname or "", address.port or 443), timeout=_PATIENCE).close()
+    except OSError as error:
+        raise ConnectionError(f"it is not in the local cache, and {address.hostname} cannot be reached") from error
+
+
+def _refused(source: str, kind: str, error: Exception) -> str:
+    line = (str(error).strip().splitlines() or [type(error).__name__])[0].rstrip(".")
+    return (
+        f"No pretrained {kind} can be read from {source!r}: {line}. Give the path of a folder that `save_pretrained` "
+        "wrote, or leave backbones= out: networks from scratch need no download."
+    )

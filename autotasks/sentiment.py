@@ -1,0 +1,99 @@
+"""Sentiment of texts: how good or bad they find what they speak of."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, ClassVar, NamedTuple
+
+import numpy as np
+
+from autotasks.polarity import polarities as read_polarities
+from autotasks.text_classification import AutoTextClassifier
+from gradfleet import AutoDataset, Objective
+from gradfleet.errors import DataError
+
+
+class Sentiment(NamedTuple):
+    """What is thought of a text.
+
+    Attributes:
+        label: the most likely one, as it is in the data.
+        score: from -1, bad, to 1, good: the labels' polarities, each as much as its label is likely.
+    """
+
+    label: Any
+    score: float
+
+
+class AutoSentimentClassifier(AutoTextClassifier):
+    """Learns how good or bad texts find what they speak of.
+
+    Labels are numbers (-1, 0, 1), stars (1 to 5), booleans or words (positive, neutral, negative), which all have a
+    polarity from -1 to 1. The search is that of AutoTextClassifier; macro-F1 decides, which counts rare labels as much
+    as frequent ones.
+
+    Args:
+        polarities: of each label, for labels of other names.
+        Everything else is as for AutoTextClassifier.
+
+    Raises:
+        DataError: a label without a polarity that could be known.
+
+    Example:
+        >>> sentiment = AutoSentimentClassifier("reviews.csv").fit(budget="10m")  # doctest: +SKIP
+        >>> sentiment.predict(["a lovely film"])  # doctest: +SKIP
+        [Sentiment(label='pos', score=0.94)]
+    """
+
+    task = "sentiment-analysis"
+    portfolio_of = "text-classification"
+    objective: ClassVar[Objective] = Objective("val_f1", "max")
+
+    def __init__(
+        self,
+        data: Any,
+        *,
+        polarities: Mapping[str, float] | None = None,
+        backbones: Sequence[str | Path] = (),
+        seed: int = 0,
+        on_bad_rows: str = "raise",
+        inputs: str | None = None,
+        target: str | Sequence[str] | None = None,
+    ) -> None:
+        super().__init__(data, backbones=backbones, seed=seed, on_bad_rows=on_bad_rows, inputs=inputs, target=target)
+        self.polarities = read_polarities(_labels(self.data), polarities)
+        """Of each label, in the order of class numbers."""
+
+    @classmethod
+    def dataset(
+        cls,
+        data: Any,
+        *,
+        backbones: Sequence[str],
+        seed: int,
+        on_bad_rows: str,
+        inputs: str | None,
+        target: str | Sequence[str] | None,
+    ) -> AutoDataset:
+        return AutoDataset(
+            data,
+            seed=seed,
+            on_bad_rows=on_bad_rows,
+            inputs=inputs,
+            target=target,
+            preparation=cls.preparation(backbones),
+            kind="multiclass",  # stars are often written as floats
+        )
+
+    def predict(self, items: Any) -> list[Sentiment]:
+        """The sentiment of each text."""
+        model = self.study.best.model()
+        scores = model.predict_proba(items) @ np.array(list(self.polarities.values()))
+        return [Sentiment(label, float(score)) for label, score in zip(model.predict(items), scores, strict=True)]
+
+
+def _labels(data: AutoDataset) -> tuple[Any, ...]:
+    if data.kind != "multiclass":
+        raise DataError(f"Sentiment has one label a text, and this data is {data.kind}.")
+    return tuple(range(data.open().facts.num_outputs)) if data.labels is None else data.labels

@@ -1,0 +1,55 @@
+"""DataNetwork: a network that looks at the training data before its first step, or reads data in its own way."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any, ClassVar
+
+from torch import nn
+
+from gradfleet.data.examples import ArrayExamples, Inputs
+from gradfleet.data.feature_cache import FeatureCache
+from gradfleet.data.rows_by_name import RowsByName
+
+
+class DataNetwork(nn.Module):
+    """Override what the network needs; what is not overridden does nothing.
+
+    A trial calls `start` on a new network, before its optimizer is made. What that found out beside weights, such as a
+    vocabulary or the shape of a pretrained network, is `learned`; a checkpoint keeps it as JSON and `restore` takes it
+    instead of `start` when the model is loaded, so that neither training data nor pretrained files are needed then.
+
+    Attributes:
+        fitted_at_once: `start` leaves nothing to train: the trial measures the network once and is complete.
+    """
+
+    fitted_at_once: ClassVar[bool] = False
+
+    def start(self, train: ArrayExamples, cache: FeatureCache) -> None:
+        """Become ready to train on these examples, which are as the data was prepared (`reads` is not applied)."""
+
+    def learned(self) -> dict[str, Any]:
+        """JSON from which `restore` makes a network of the same shape."""
+        return {}
+
+    def restore(self, learned: Mapping[str, Any]) -> None:
+        """Become a network of that shape; weights follow."""
+
+    def reads(self, inputs: Inputs | RowsByName) -> Inputs | RowsByName:
+        """Prepared inputs as this network's batches are made of."""
+        return inputs
+
+    def learns_from(self, train: ArrayExamples, cache: FeatureCache) -> ArrayExamples:
+        """The training examples as this network's batches are made of, where that is not as everywhere else."""
+        del cache
+        return self.seen(train)
+
+    def measured_on(self, examples: ArrayExamples, name: str, cache: FeatureCache) -> ArrayExamples:
+        """A part of the data as a network that is fitted at once is measured on it; `name` tells parts apart."""
+        del name, cache
+        return self.seen(examples)
+
+    def seen(self, examples: ArrayExamples) -> ArrayExamples:
+        """Examples with their inputs as `reads` gives them."""
+        return replace(examples, inputs=self.reads(examples.inputs))

@@ -1,0 +1,64 @@
+"""AutoSentimentClassifier: labels of many kinds, one polarity."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from autotasks import AutoSentimentClassifier
+from autotasks.polarity import polarities
+from gradfleet import autotask
+from gradfleet.errors import DataError
+from tests.autotasks.small_texts import films
+
+
+@pytest.mark.parametrize(
+    ("labels", "expected"),
+    [
+        (("-1", "0", "1"), [-1, 0, 1]),
+        ((0, 1), [-1, 1]),
+        ((1, 2, 3, 4, 5), [-1, -0.5, 0, 0.5, 1]),
+        (("1 star", "3 stars", "5 stars"), [-1, 0, 1]),
+        (("★", "★★", "★★★"), [-1, 0, 1]),
+        (("-2", "1", "2"), [-1, 0.5, 1]),
+        (("False", "True"), [-1, 1]),
+        (("NEG", "neutral", "Pos"), [-1, 0, 1]),
+        (("Very Negative", "negative", "positive", "very_positive"), [-1, -0.5, 0.5, 1]),
+    ],
+)
+def test_what_people_write_has_a_polarity(labels: tuple[Any, ...], expected: list[float]) -> None:
+    assert list(polarities(labels).values()) == expected
+
+
+def test_labels_that_say_no_polarity_are_refused_and_can_be_told() -> None:
+    with pytest.raises(DataError, match=r"No polarity is known of the labels 'anger', 'joy'. Known are numbers, stars"):
+        polarities(("anger", "joy"))
+    assert polarities(("anger", "joy"), {"joy": 1, "anger": -0.5}) == {"anger": -0.5, "joy": 1.0}
+    with pytest.raises(DataError) as refused:
+        polarities(("anger", "joy"), {"joy": 3})
+    assert list(refused.value.problems) == [
+        "polarities= says nothing of the label 'anger'.",
+        "A polarity is from -1 to 1, got 3.0 for 'joy'.",
+    ]
+
+
+def test_a_file_of_stars_gives_labels_and_scores_and_macro_f1(tmp_path: Path) -> None:
+    table = films(200)
+    table["stars"] = table.pop("label").map({"good": 5.0, "bad": 1.0})
+    table.to_csv(tmp_path / "stars.csv", index=False)
+    sentiment = autotask("sentiment-analysis", tmp_path / "stars.csv", target="stars")
+    assert isinstance(sentiment, AutoSentimentClassifier)
+    sentiment.fit(trials=2, epochs=3, cluster="inline", store=tmp_path / "g.db", progress=False)
+    good, bad = sentiment.predict(["The cast is lovely", "The plot is dull"])
+    assert (good.label, bad.label) == (5, 1)
+    assert -1 <= bad.score < -0.3 < 0.3 < good.score <= 1
+    assert sentiment.study.row.objective.metric == "val_f1"
+    assert sentiment.evaluate(tmp_path / "stars.csv")["f1"] > 0.9
+
+
+def test_several_labels_a_text_have_no_sentiment() -> None:
+    table = films(40).assign(a=[0, 1] * 20, b=[1, 1] * 20)
+    with pytest.raises(DataError):
+        AutoSentimentClassifier(table, target=["a", "b"])

@@ -1,0 +1,147 @@
+"""AutoTextClassifier: a table of texts is enough."""
+
+from __future__ import annotations
+
+import re
+import time
+from pathlib import Path
+
+import numpy as np
+import pandas
+import pytest
+
+from autotasks import AutoTextClassifier
+from autotasks.portfolio import read_portfolio
+from gradfleet import Bundle, Choice, Study, autotask
+from gradfleet.errors import DataError, SettingError
+from gradfleet.search.space import SearchSpace
+from tests.autotasks.small_texts import films
+
+
+@pytest.fixture(scope="module")
+def classifier(tmp_path_factory: pytest.TempPathFactory) -> AutoTextClassifier:
+    """Fitted on a file; trial 0 is a bag of tokens, trial 1 the linear baseline."""
+    place = tmp_path_factory.mktemp("films")
+    films(240).to_csv(place / "films.csv", index=False)
+    classifier = AutoTextClassifier(place / "films.csv")
+    return classifier.fit(trials=3, epochs=6, cluster="inline", store=place / "g.db", name="films", progress=False)
+
+
+@pytest.mark.row("DA7")
+def test_a_file_is_enough_from_training_to_labels(classifier: AutoTextClassifier) -> None:
+    assert classifier.evaluate(films(60, seed=1))["accuracy"] > 0.95
+    texts = ["The cast is lovely", "The cast is dreadful"]
+    assert classifier.predict(texts) == ["good", "bad"]
+    assert classifier.predict(pandas.DataFrame({"text": texts, "other": [1, 2]})) == ["good", "bad"]
+    probabilities = classifier.predict_proba(texts)
+    assert probabilities.sum(axis=1) == pytest.approx(1.0)
+    assert any("'text'" in note and "'label'" in note for note in classifier.data.notes), "guessed, and said"
+    again = Study.attach("films", store=classifier.study.store_url).best.model()
+    assert again.predict(texts) == ["good", "bad"], "found by the task's name, no trust needed"
+
+
+def test_the_linear_baseline_is_trial_1_and_named(classifier: AutoTextClassifier) -> None:
+    board = classifier.leaderboard().set_index("trial")
+    assert board.loc[1, "architecture"] == "tfidf"
+    metrics = classifier.study.trial(1).metrics
+    assert metrics["val_accuracy"] > 0.9
+    assert {"latency_ms", "num_parameters", "train_seconds"} <= set(metrics), "as of any network"
+
+
+def test_texts_that_are_empty_foreign_or_huge_are_read(classifier: AutoTextClassifier) -> None:
+    odd = ["", "   ", "電影很好看", "🙂", "lovely " * 1_500_000]
+    for trial in classifier.study.trials:
+        found = classifier.study.trial(trial.number).model().predict_proba(odd)
+        assert np.isfinite(found).all(), trial.config["architecture"]
+
+
+@pytest.mark.row_part("ES7")
+@pytest.mark.parametrize(("number", "format"), [(1, "bundle"), (1, "onnx"), (0, "torch")])
+def test_networks_and_baseline_are_exported_and_checked_in_a_new_process(
+    classifier: AutoTextClassifier, tmp_path: Path, number: int, format: str
+) -> None:
+    trial = classifier.study.trial(number)
+    done = trial.export(tmp_path / "out", format=format)
+    assert done.score is not None
+    assert done.score.measured == pytest.approx(done.score.recorded, abs=1e-3)
+    if format == "bundle":
+        assert Bundle.load(tmp_path / "out").predict(["so lovely"]) == trial.model().predict(["so lovely"])
+
+
+def test_an_encoder_reads_the_texts_once_and_is_fine_tuned_from_a_solved_head(encoder: Path, tmp_path: Path) -> None:
+    classifier = AutoTextClassifier(films(160), backbones=[encoder])
+    portfolio = [one["architecture"] for one in classifier.portfolio([str(encoder)])]
+    assert portfolio == ["tfidf", "tiny-bert-frozen", "cnn", "tiny-bert", "transformer"]
+    classifier.model.narrow({"architecture": {"choices": ["tiny-bert-frozen", "tiny-bert"]}})
+    classifier.fit(trials=4, epochs=2, cluster="inline", store=tmp_path / "g.db", progress=False)
+    kinds = {trial.config["architecture"] for trial in classifier.study.trials}
+    assert kinds == {"tiny-bert-frozen", "tiny-bert"}
+    vectors = list(Path(classifier.study.spec["data"]).parent.glob("features-*"))
+    assert len(vectors) == 2, "one for the rows that train, one for those that validate"
+    done = classifier.export(tmp_path / "out")
+    assert done.score is not None
+    assert Bundle.load(tmp_path / "out").predict(["The cast is lovely"]) in (["good"], ["bad"])
+
+
+@pytest.mark.row_part("UX4")
+def test_a_backbone_that_is_not_there_is_refused_at_once_with_what_works_offline(
+    encoder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HF_ENDPOINT", "http://127.0.0.1:9")  # nobody answers there
+    (tmp_path / "empty").mkdir()
+    (tmp_path / "bare").mkdir()
+    (tmp_path / "bare" / "config.json").write_text((encoder / "config.json").read_text())
+    started = time.monotonic()
+    sources = ["nobody/nothing", "bare", "empty", str(tmp_path / "none")]
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(SettingError) as refused:
+        AutoTextClassifier(tmp_path / "no.csv", backbones=sources)
+    assert time.monotonic() - started < 15
+    choices = "Give the path of a folder that `save_pretrained` wrote, or leave backbones= out: networks from scratch"
+    assert [choices in problem for problem in refused.value.problems] == [True] * 4
+    assert "it is not in the local cache, and 127.0.0.1 cannot be reached" in refused.value.problems[0]
+    assert "it has no weights (*.safetensors)" in refused.value.problems[1]
+    assert "there is no such folder" in refused.value.problems[3]
+
+
+def test_two_backbones_of_one_name_are_refused(encoder: Path, tmp_path: Path) -> None:
+    (tmp_path / "tiny-bert").symlink_to(encoder)
+    with pytest.raises(SettingError, match="Two backbones would be called 'tiny-bert'"):
+        AutoTextClassifier(films(20), backbones=[encoder, tmp_path / "tiny-bert"])
+
+
+def test_the_portfolio_is_of_the_space_and_says_where_it_comes_from() -> None:
+    space = AutoTextClassifier.tuner().space()
+    configs = [space.complete(config) for config in AutoTextClassifier.portfolio()]
+    assert configs[0]["architecture"] == "tfidf"
+    assert all(one.source for one in read_portfolio("text-classification", ["any"]))
+
+
+def test_a_short_budget_leaves_out_what_takes_longer(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    classifier = AutoTextClassifier(films(60))
+    classifier.fit(budget="40s", trials=2, epochs=1, cluster="inline", store=tmp_path / "g.db", name="short")
+    said = capsys.readouterr().err
+    assert "After the default come tfidf, known to be good; then the search." in said
+    space = SearchSpace.from_json(classifier.study.spec["space"])
+    assert space["architecture"] == Choice("bag", "tfidf")
+    # Going on with a longer budget keeps what the study began with.
+    classifier.fit(budget="20m", trials=3, epochs=1, cluster="inline", store=tmp_path / "g.db", name="short",
+                   resume=True, progress=False)  # fmt: skip
+    assert len(classifier.study.trials) == 3
+
+
+def test_texts_with_several_labels_are_told_apart(tmp_path: Path) -> None:
+    table = films(160)
+    table["long"] = table["text"].str.contains("long").astype(int)
+    table["good"] = (table.pop("label") == "good").astype(int)
+    classifier = AutoTextClassifier(table, target=["good", "long"])
+    classifier.fit(trials=2, epochs=4, cluster="inline", store=tmp_path / "g.db", progress=False)
+    found = classifier.study.trial(1).model().predict(["The plot is lovely and long", "The plot is dull"])
+    assert found == [["good", "long"], []]
+
+
+def test_a_table_without_texts_is_refused_by_its_columns(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match=re.escape("'a'")):
+        autotask("text-classification", pandas.DataFrame({"a": [1, 2, 3], "b": ["x", "y", "x"]})).fit(
+            trials=1, cluster="inline", store=tmp_path / "g.db", progress=False
+        )
