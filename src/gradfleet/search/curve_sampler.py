@@ -20,7 +20,8 @@ from optuna.study import StudyDirection
 from optuna.trial import FrozenTrial, TrialState
 
 from gradfleet.errors import SpaceError
-from gradfleet.search.curves.proposer import Past, Proposer
+from gradfleet.search.curves.knowledge import Past
+from gradfleet.search.curves.proposer import Proposer
 from gradfleet.search.dimensions import Dimension
 from gradfleet.search.ranges import Float, Int
 from gradfleet.search.space import SearchSpace

@@ -9,7 +9,8 @@ import numpy
 import pytest
 
 from gradfleet import Choice, Float, Int
-from gradfleet.search.curves.proposer import STARTUP, Past, Proposer
+from gradfleet.search.curves.knowledge import Past
+from gradfleet.search.curves.proposer import STARTUP, Proposer
 from gradfleet.search.space import Entry, SearchSpace, When
 from gradfleet.search.suggester import Config
 
