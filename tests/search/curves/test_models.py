@@ -9,12 +9,14 @@ import pytest
 from scipy.integrate import quad
 from scipy.optimize import approx_fprime
 from scipy.stats import norm
+from threadpoolctl import ThreadpoolController
 
 from gradfleet.search.curves.finals import Finals
 from gradfleet.search.curves.forest import Forest
 from gradfleet.search.curves.gaussian_process import GaussianProcess, Hyperparameters, _Posterior, fitted
 from gradfleet.search.curves.improvement import log_expected_improvement
 from gradfleet.search.curves.scaling import MOST_NOISE, noise, standardised
+from gradfleet.search.curves.threads import one_thread
 
 ONE = [slice(0, 1)]
 TWO = [slice(0, 1), slice(1, 2)]
@@ -129,3 +131,14 @@ def test_noise_is_in_the_units_of_the_targets() -> None:
     assert math.sqrt(found[15]) == pytest.approx(0.1 * slope / 0.05)
     assert 0 < found[5] < found[15]
     assert noise(Finals(scores, numpy.full(21, 1e9)), targets).tolist() == [MOST_NOISE] * 21
+
+
+def test_linear_algebra_has_one_thread_for_as_long_as_it_is_asked_to() -> None:
+    def threads() -> list[int]:
+        libraries = ThreadpoolController().select(user_api="blas").info()
+        return [library["num_threads"] for library in libraries]
+
+    before = threads()
+    with one_thread():
+        assert set(threads()) == {1}
+    assert threads() == before

@@ -11,6 +11,7 @@ import numpy
 from gradfleet.search.curves.axes import Array
 from gradfleet.search.curves.encoding import Encoding
 from gradfleet.search.curves.knowledge import Knowledge, Past
+from gradfleet.search.curves.threads import one_thread
 from gradfleet.search.grid import Grid
 from gradfleet.search.space import SearchSpace
 from gradfleet.search.suggester import Config
@@ -86,10 +87,11 @@ class Proposer:
         from gradfleet.search.curves.outlook import Outlook  # scipy takes a while, and the first trials need none of it
 
         look = Outlook.from_process if turn % 2 else Outlook.from_trees
-        outlook = look(known, self.encoding, rng)
-        candidates = self._untried(self._candidates(outlook.best_first, rng), tried)
-        ties = 1e-6 * rng.random(len(candidates))  # trees expect the same of many
-        return candidates[(outlook.gains(candidates) + ties).argmax()]
+        with one_thread():
+            outlook = look(known, self.encoding, rng)
+            candidates = self._untried(self._candidates(outlook.best_first, rng), tried)
+            ties = 1e-6 * rng.random(len(candidates))  # trees expect the same of many
+            return candidates[(outlook.gains(candidates) + ties).argmax()]
 
     def _candidates(self, best_first: Array, rng: numpy.random.Generator) -> Array:
         """Half of them drawn evenly, half near the configurations that the model thinks best."""
