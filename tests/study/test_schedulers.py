@@ -254,3 +254,12 @@ def test_a_grace_beyond_the_last_epoch_is_refused(options: Asha | Hyperband | Me
     assert options.problems(epochs=4, trials=None) == [
         f"{kind} would first judge after epoch 5, and a trial has 4: make grace smaller."
     ]
+
+
+def test_how_many_epochs_a_trial_has_in_the_long_run_follows_from_the_rungs() -> None:
+    assert made(Asha(grace=1, reduction_factor=3), epochs=9).usual_epochs == pytest.approx(1 + 2 / 3 + 6 / 9)
+    bold, middle, cautious = 1 + 2 / 3 + 6 / 9, 3 + 6 / 3, 9.0
+    sizes = bracket_sizes(2, 3)
+    shared = sum(size * epochs for size, epochs in zip(sizes, (bold, middle, cautious), strict=True)) / sum(sizes)
+    assert made(Hyperband(grace=1, reduction_factor=3), epochs=9).usual_epochs == pytest.approx(shared)
+    assert made(Median(), epochs=9).usual_epochs is None

@@ -14,6 +14,7 @@ from gradfleet.study.interrupt import two_stage_interrupt
 from gradfleet.study.lease import Lease
 from gradfleet.study.ledger import StudyLedger
 from gradfleet.study.progress import SweepProgress
+from gradfleet.study.scheduler import Scheduler
 from gradfleet.study.store import Store
 from gradfleet.study.study import Study
 from gradfleet.study.view import BestTrial
@@ -45,10 +46,17 @@ def run_sweep(order: Order, executor: Executor, *, store: Store, view: SweepProg
     view.say(f"Study {study.name!r} in {store.url}, until {budget}.{_first(order.settings.portfolio)}")
     if taken := study.spec.get("search", {}).get("warm_start"):
         view.say(said(taken))
-    earlier = earlier_pace(store, study)
-    watcher = Forecaster(view, budget, say=view.say, started=order.started, earlier=earlier)
+    scheduler = order.settings.new_scheduler(order.space)
+    watcher = Forecaster(
+        view,
+        budget,
+        say=view.say,
+        started=order.started,
+        earlier=earlier_pace(store, study),
+        usual_epochs=scheduler.usual_epochs,
+    )
     with Lease.acquire(store, study, say=view.say) as lease:
-        ledger = _open_ledger(order, store=store, lease=lease, watcher=watcher)
+        ledger = _open_ledger(order, store=store, lease=lease, scheduler=scheduler, watcher=watcher)
         with two_stage_interrupt(ledger, view.say) as interrupts:
             try:
                 with view:
@@ -92,7 +100,7 @@ def _found(study: Study, best: BestTrial) -> str:
     return found
 
 
-def _open_ledger(order: Order, *, store: Store, lease: Lease, watcher: Watcher) -> StudyLedger:
+def _open_ledger(order: Order, *, store: Store, lease: Lease, scheduler: Scheduler, watcher: Watcher) -> StudyLedger:
     settings, space = order.settings, order.space
     seconds = settings.budget.seconds
     plan = TrialPlan(
@@ -118,7 +126,7 @@ def _open_ledger(order: Order, *, store: Store, lease: Lease, watcher: Watcher) 
         lease,
         space=space,
         generation=generation,
-        scheduler=settings.new_scheduler(space),
+        scheduler=scheduler,
         budget=settings.budget,
         plan=plan,
         keep=settings.keep,

@@ -27,6 +27,10 @@ class AimedScheduler(Scheduler):
         self._judges = {feasible: make() for feasible in (True, False)}
         self._fronts: defaultdict[int, Front] = defaultdict(Front)
 
+    @property
+    def usual_epochs(self) -> float | None:
+        return self._judges[True].usual_epochs
+
     def judge(self, number: int, record: EpochRecord) -> Verdict:
         verdict = self._judge_of(record).judge(number, record)
         if len(self._goal.objectives) == 1 or self._goal.violation(record.metrics):

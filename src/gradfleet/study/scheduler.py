@@ -66,6 +66,11 @@ class Scheduler(ABC):
     def ended(self, number: int, last: EpochRecord | None) -> None:
         """The trial has ended; `last` is its last record, None when it has none."""
 
+    @property
+    def usual_epochs(self) -> float | None:
+        """How many epochs a trial has once many are there to be compared with; None where nobody can say."""
+        return None
+
     # What a scheduler that lets trials wait has to say beside; the others need none of it.
 
     @property

@@ -34,6 +34,10 @@ class AshaScheduler(Scheduler):
         self._course = course
         self._rungs = rungs
 
+    @property
+    def usual_epochs(self) -> float:
+        return self._rungs.usual_epochs(self._course.epochs)
+
     def judge(self, number: int, record: EpochRecord) -> Verdict:
         """NaN is stopped and enters no rung: it would spoil the comparison there."""
         score = self._course.score(record.metrics)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from statistics import fmean
 from typing import ClassVar
 
 from gradfleet.study.scheduler import Course, Scheduler, Verdict
@@ -42,6 +43,10 @@ class HyperbandScheduler(Scheduler):
     def bracket(self, number: int) -> int:
         """The bracket of a trial; 0 is the boldest."""
         return self._turns[number % len(self._turns)]
+
+    @property
+    def usual_epochs(self) -> float:
+        return fmean(self._brackets[turn].usual_epochs for turn in self._turns)
 
     def judge(self, number: int, record: EpochRecord) -> Verdict:
         return self._brackets[self.bracket(number)].judge(number, record)

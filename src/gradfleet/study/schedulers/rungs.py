@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy
 
 
@@ -24,6 +26,15 @@ class Rungs:
     def __init__(self, milestones: list[float], reduction_factor: float) -> None:
         self._rungs: list[tuple[float, dict[int, float]]] = [(milestone, {}) for milestone in reversed(milestones)]
         self._percentile = 100 * (1 - 1 / reduction_factor)
+
+    def usual_epochs(self, epochs: int) -> float:
+        """What a trial of at most so many epochs has on average: the share that climbs from each rung is known."""
+        total, share, below = 0.0, 1.0, 0
+        for milestone, _ in reversed(self._rungs):
+            rung = math.ceil(milestone)
+            total += share * (rung - below)
+            share, below = share * (1 - self._percentile / 100), rung
+        return total + share * (epochs - below)
 
     def climbs(self, number: int, epoch: int, score: float) -> bool:
         """Whether the trial may go on after this epoch; the first record that reaches a rung counts there."""
