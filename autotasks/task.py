@@ -12,7 +12,7 @@ from autotasks.backbones import check_backbones, names_of
 from autotasks.portfolio import KnownGood, affordable, read_portfolio
 from gradfleet import AutoDataset, AutoModel, Choice, Objective, Resources, Study, Tuner
 from gradfleet.errors import NotFoundError, SettingError
-from gradfleet.tasks import Budget, Config, Evaluation, Exported, Recipe, TaskReference
+from gradfleet.tasks import Budget, Config, Ensemble, Evaluation, Exported, Recipe, TaskReference
 
 if TYPE_CHECKING:
     import numpy
@@ -138,6 +138,7 @@ class AutoTask(ABC):
         repeats: int = 1,
         folds: int | None = None,
         retry_failed: bool = False,
+        extend: bool = False,
         warm_start: bool = True,
         progress: bool = True,
         wait: bool = True,
@@ -170,6 +171,7 @@ class AutoTask(ABC):
             repeats=repeats,
             folds=folds,
             retry_failed=retry_failed,
+            extend=extend,
             warm_start=warm_start,
             progress=progress,
             wait=wait,
@@ -240,3 +242,7 @@ class AutoTask(ABC):
             max_loss: how much of the score "onnx-int8" may lose.
         """
         return self.study.best.export(path, format=format, check=check, max_loss=max_loss)
+
+    def ensemble(self, *, size: int = 25) -> Ensemble:
+        """The mean of the kept models that is best on the validation rows; see `Study.ensemble`."""
+        return self.study.ensemble(size=size)

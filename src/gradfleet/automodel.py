@@ -208,6 +208,7 @@ class AutoModel:
         keep: int = 5,
         repeats: int = 1,
         folds: int | None = None,
+        keep_predictions: bool = True,
         stall: str | float | None = None,
         give_up: int | None = GIVE_UP,
         progress: bool = True,
@@ -249,6 +250,8 @@ class AutoModel:
                 and builders, ranges moved. Its trials stay and are learned from, with the new dimensions at their
                 defaults; those out of a narrowed range are left out of that.
             keep: how many of the best trials keep their checkpoint, beside the default configuration's.
+            keep_predictions: keep what a Model says of the validation rows beside its checkpoint, for `study.ensemble`;
+                of more than 4 million numbers nothing is kept in any case.
             stall: a trial on a cluster that reports no record for so long counts as hanging: it fails, and its worker
                 is replaced. When not given 20 times the longest wait that this sweep has seen, and 10 minutes at least.
             give_up: end the search when so many trials, its first ones, have all failed of the same cause; None tries
@@ -291,6 +294,7 @@ class AutoModel:
                 cluster=cluster,
                 seed=seed,
                 keep=keep,
+                keep_predictions=keep_predictions,
                 retry_failed=retry_failed,
                 stall=None if stall is None else seconds(stall, what="stall"),
                 give_up=give_up,

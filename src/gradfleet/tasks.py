@@ -18,6 +18,7 @@ from gradfleet.export.formats import Exported as Exported
 from gradfleet.search.space import When as When
 from gradfleet.search.suggester import Value as Value
 from gradfleet.study.budget import Budget as Budget
+from gradfleet.study.ensemble import Ensemble as Ensemble
 from gradfleet.training.data_network import DataNetwork as DataNetwork
 from gradfleet.training.evaluation import Evaluation as Evaluation
 from gradfleet.trials.plan import Config as Config

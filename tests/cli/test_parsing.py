@@ -28,6 +28,7 @@ def test_the_verbs_are_these() -> None:
     assert sorted(VERBS) == [
         "best",
         "doctor",
+        "ensemble",
         "evaluate",
         "export",
         "fit",

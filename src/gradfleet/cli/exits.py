@@ -44,7 +44,7 @@ _CODES: tuple[tuple[type[Exception], int], ...] = (
 )
 
 _RESOURCES = re.compile(r"\bresources=Resources\(\.\.\.\)")
-_NAMES = "artifacts|cluster|keep|name|on_bad_rows|resume|store|trust_recipe"
+_NAMES = "artifacts|cluster|extend|folds|keep|name|on_bad_rows|repeats|resume|retry_failed|store|trust_recipe"
 _ARGUMENT = re.compile(rf"""\b({_NAMES})=(?:True\b|'([^']*)'|"([^"]*)")?""")
 
 

@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from gradfleet.cli.options import JsonOption, StoreOption
+from gradfleet.cli.options import ExtendOption, JsonOption, RetryOption, StoreOption
 from gradfleet.cli.outcome import end
 from gradfleet.cli.output import pairs, show, show_json
 from gradfleet.errors import SettingError, unknown_name
@@ -19,6 +19,8 @@ FIT_EXAMPLES = (
     "gradfleet fit image-classification flowers/ --budget 10m",
     "gradfleet fit image-classification flowers/ --trials 40 --name flowers",
     "gradfleet fit image-classification flowers/ --trials 80 --name flowers --resume",
+    "gradfleet fit image-classification flowers/ --trials 20 --repeats 3 --folds 5",
+    "gradfleet fit image-classification flowers/ --scheduler pbt --trials 40 --epochs 30",
     "gradfleet fit image-classification flowers/ --target 0.95 --json > flowers.json",
     "gradfleet fit text-classification reviews.csv --backbone all-MiniLM-L6-v2/",
 )
@@ -61,6 +63,8 @@ def fit(
         str | None, typer.Option(metavar="NAME", help="Of the study; one is made and printed by default.")
     ] = None,
     resume: Annotated[bool, typer.Option("--resume", help="Go on with the study of that name if it exists.")] = False,
+    extend: ExtendOption = False,
+    retry_failed: RetryOption = False,
     store: StoreOption = None,
     artifacts: Annotated[
         str | None,
@@ -68,10 +72,18 @@ def fit(
     ] = None,
     seed: Annotated[int, typer.Option(metavar="N", help="Of the split, the search and every trial.")] = 0,
     sampler: Annotated[
-        str, typer.Option(metavar="auto|curves|tpe|gp|cmaes|nsga2|random", help="How configurations are chosen.")
+        str,
+        typer.Option(
+            metavar="auto|curves|tpe|gp|cmaes|nsga2|random|grid",
+            help="How configurations are chosen; grid tries everything there is.",
+        ),
     ] = "auto",
     scheduler: Annotated[
-        str, typer.Option(metavar="asha|hyperband|median|none", help="Whether trials that are behind others end early.")
+        str,
+        typer.Option(
+            metavar="asha|hyperband|median|pasha|pbt|none",
+            help="Whether trials that are behind others end early; pbt trains a population, whose best are copied.",
+        ),
     ] = "asha",
     cpu: Annotated[float, typer.Option(metavar="X", help="CPU cores of one trial.")] = 1.0,
     gpu: Annotated[
@@ -86,6 +98,16 @@ def fit(
             "own on this machine.",
         ),
     ] = None,
+    repeats: Annotated[
+        int, typer.Option(metavar="N", help="Train each configuration so often, with other seeds; the mean decides.")
+    ] = 1,
+    folds: Annotated[
+        int | None,
+        typer.Option(metavar="N", help="Train each configuration on so many folds of the data; the mean decides."),
+    ] = None,
+    no_warm_start: Annotated[
+        bool, typer.Option("--no-warm-start", help="Do not begin with what earlier studies of the store have found.")
+    ] = False,
     keep: Annotated[int, typer.Option(metavar="N", help="How many of the best trials keep their checkpoint.")] = 5,
     on_bad_rows: Annotated[
         str, typer.Option(metavar="raise|skip", help="Refuse images that cannot be read, or go on without them.")
@@ -107,7 +129,7 @@ def fit(
     from gradfleet.tasks import autotask, available_tasks
     from gradfleet.trials.resources import Resources
 
-    _check(task, available_tasks(), name=name, resume=resume)
+    _check(task, available_tasks(), name=name, going_on="--extend" if extend else "--resume" if resume else None)
     preset = autotask(task, os.path.abspath(data), backbones=backbone or [], seed=seed, on_bad_rows=on_bad_rows)
     preset.fit(
         trials=trials,
@@ -123,18 +145,23 @@ def fit(
         store=store,
         artifacts=artifacts,
         resume=resume,
+        extend=extend,
+        retry_failed=retry_failed,
+        repeats=repeats,
+        folds=folds,
+        warm_start=not no_warm_start,
         keep=keep,
         progress=not quiet,
     )
     end(preset.study, target=target, store=store, json=json)
 
 
-def _check(task: str, known: list[str], *, name: str | None, resume: bool) -> None:
+def _check(task: str, known: list[str], *, name: str | None, going_on: str | None) -> None:
     problems = []
     if task not in known:
         problems.append(unknown_name("task", task, known))
-    if resume and name is None:
-        problems.append("--resume needs to know with which study: add its --name.")
+    if going_on is not None and name is None:
+        problems.append(f"{going_on} needs to know with which study: add its --name.")
     if problems:
         raise SettingError(problems)
 

@@ -10,6 +10,7 @@ from typer.core import TyperGroup
 import gradfleet
 from gradfleet.cli import (
     doctor,
+    ensemble,
     exits,
     export,
     fit,
@@ -90,6 +91,7 @@ app.command(epilog=examples(*predict.PREDICT_EXAMPLES))(predict.predict)
 app.command(epilog=examples(*predict.EVALUATE_EXAMPLES))(predict.evaluate)
 app.command(epilog=examples(*trials.REPLAY_EXAMPLES))(trials.replay)
 app.command(epilog=examples(*export.EXAMPLES))(export.export)
+app.command(epilog=examples(*ensemble.EXAMPLES))(ensemble.ensemble)
 app.command(epilog=examples(*doctor.EXAMPLES))(doctor.doctor)
 
 sweeps = typer.Typer(

@@ -26,6 +26,18 @@ TrustOption = Annotated[
     typer.Option("--trust-recipe", help="Load a recipe that was stored by value, which runs its author's code."),
 ]
 
+ExtendOption = Annotated[
+    bool,
+    typer.Option(
+        "--extend",
+        help="Go on with the study of that name under another space: its trials stay and are learned from.",
+    ),
+]
+
+RetryOption = Annotated[
+    bool, typer.Option("--retry-failed", help="Run trials that failed again too, from their last checkpoint.")
+]
+
 JsonOption = Annotated[bool, typer.Option("--json", help="One JSON object on stdout, and nothing else there.")]
 
 

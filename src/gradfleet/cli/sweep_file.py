@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from gradfleet.cli.options import JsonOption
+from gradfleet.cli.options import ExtendOption, JsonOption, RetryOption
 from gradfleet.cli.outcome import end
 from gradfleet.cli.output import note, pairs, show, show_json
 from gradfleet.cli.sweep import facts
@@ -28,6 +28,7 @@ RUN_EXAMPLES = (
     "gradfleet sweep run flowers.yaml",
     "gradfleet sweep run flowers.yaml search.budget=1h space.architecture=cnn",
     "gradfleet sweep run flowers.yaml --resume",
+    "gradfleet sweep run flowers.yaml search.trials=80 --extend --retry-failed",
 )
 
 SUBMIT_EXAMPLES = (
@@ -123,6 +124,8 @@ def run(
     overrides: Overrides = None,
     *,
     resume: Annotated[bool, typer.Option("--resume", help="Go on with the study of that name if it exists.")] = False,
+    extend: ExtendOption = False,
+    retry_failed: RetryOption = False,
     background: Annotated[
         bool, typer.Option("--background", help="Return at once; `sweep wait` and `sweep logs` tell the rest.")
     ] = False,
@@ -136,7 +139,7 @@ def run(
     from gradfleet.sweeps.sweep import Sweep
 
     sweep = Sweep.read(file, overrides or ())
-    study = sweep.fit(resume=resume, progress=not quiet, wait=not background)
+    study = sweep.fit(resume=resume, extend=extend, retry_failed=retry_failed, progress=not quiet, wait=not background)
     if background:
         show_json(facts(study)) if json else show(pairs({"sweep": study.name, "log": study.log}))
         return

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Self
 from gradfleet.errors import CheckpointError, ExecutionError
 from gradfleet.training.state.checkpoint import read_files, write_files
 from gradfleet.trials import checkpoints
+from gradfleet.trials.averaged import AveragedPredictor
 from gradfleet.trials.recipe import Predictor
 from gradfleet.trials.recipes import load_recipe
 
@@ -33,10 +34,12 @@ class Member:
     Attributes:
         recipe: what reads the files: the reference of a named task, or PROGRAM_REFERENCE.
         files: a checkpoint's files by name, without what only training needs.
+        weight: how much it counts among the others.
     """
 
     recipe: Mapping[str, Any]
     files: Mapping[str, bytes]
+    weight: float = 1.0
 
 
 def write_bundle(folder: Path, members: Sequence[Member], about: Mapping[str, Any]) -> None:
@@ -48,13 +51,16 @@ def write_bundle(folder: Path, members: Sequence[Member], about: Mapping[str, An
     names = [f"member-{number}" for number in range(len(members))]
     for name, member in zip(names, members, strict=True):
         write_files(folder / name, member.files)
-    listed = [{"folder": name, "recipe": dict(member.recipe)} for name, member in zip(names, members, strict=True)]
+    listed = [
+        {"folder": name, "recipe": dict(member.recipe), "weight": member.weight}
+        for name, member in zip(names, members, strict=True)
+    ]
     description = {"format": FORMAT, "members": listed, "about": dict(about)}
     (folder / BUNDLE).write_text(json.dumps(description, indent=1, ensure_ascii=False), encoding="utf-8")
 
 
 class Bundle:
-    """A model that was exported with `format="bundle"`: weights as safetensors, everything else as JSON.
+    """A model or an ensemble, exported with `format="bundle"`: weights as safetensors, everything else as JSON.
 
     The network is built again by the named task that trained it, which has to be installed, and nothing in the folder
     is run. Only a model from a search of your own networks, which have no name, travels as a torch.export program:
@@ -87,10 +93,10 @@ class Bundle:
         """
         folder = checkpoints.fetch(os.fspath(path))
         description = _read(folder)
-        found = description["members"]
-        if len(found) != 1:
-            raise CheckpointError(f"The bundle {path} holds {len(found)} models; this version reads bundles of one.")
-        return cls(_member(folder, found[0], trust_program=trust_program), description["about"])
+        listed = description["members"]
+        found = [_member(folder, one, trust_program=trust_program) for one in listed]
+        weights = [one.get("weight", 1.0) for one in listed]
+        return cls(found[0] if len(found) == 1 else AveragedPredictor(found, weights), description["about"])
 
     @property
     def labels(self) -> tuple[str, ...] | None:

@@ -102,16 +102,20 @@ def _score(trained: Trained, folder: Path, form: _Format, max_loss: float) -> Sc
 
 
 def _write_bundle(trained: Trained, folder: Path) -> None:
-    write_bundle(folder, [_member(trained)], trained.about)
+    write_bundle(folder, _members(trained), trained.about)
 
 
-def _member(trained: Trained) -> Member:
-    """The checkpoint without what only training needs; a recipe without a name sends its network along."""
-    files = {name: content for name, content in read_files(trained.checkpoint).items() if name != TRAINING}
+def _members(trained: Trained) -> list[Member]:
+    """Checkpoints without what only training needs; a recipe without a name sends its network along, as one program."""
+    found = {
+        checkpoint: {name: content for name, content in read_files(checkpoint).items() if name != TRAINING}
+        for checkpoint in trained.checkpoints
+    }
     if trained.is_named:
-        return Member(trained.reference, files)
+        return [Member(trained.reference, files, trained.checkpoints[place]) for place, files in found.items()]
     program = exported(trained.network, _example(trained))
-    return Member(PROGRAM_REFERENCE, {DESCRIPTION: files[DESCRIPTION], PROGRAM: program_bytes(program)})
+    first = next(iter(found.values()))
+    return [Member(PROGRAM_REFERENCE, {DESCRIPTION: first[DESCRIPTION], PROGRAM: program_bytes(program)})]
 
 
 def _write_program(trained: Trained, folder: Path) -> None:

@@ -11,25 +11,26 @@ from typing import Any
 from gradfleet.data.prepared import PreparedData, read_prepared
 from gradfleet.errors import ExecutionError, ExportError
 from gradfleet.objective import Objective
+from gradfleet.trials.averaged import AveragedPredictor
 from gradfleet.trials.predictor import ModelPredictor
 from gradfleet.trials.recipe import Predictor, Recipe
 
 
 @dataclass(frozen=True)
 class Trained:
-    """A trial's model on its way out.
+    """A trial's model, or the mean of several, on its way out.
 
     Attributes:
-        checkpoint: a local folder with its files.
+        checkpoints: a local folder with the files of each, and how much it counts.
         recipe: what reads them.
         reference: the recipe as the study's spec refers to it.
         objective: what the search optimized.
-        metrics: all that was recorded of the epoch that the checkpoint holds.
+        metrics: all that was recorded of the epoch that the checkpoint holds, or measured of the mean.
         data: the folder of the prepared data that it was measured on; None for a function that brought its own.
         about: JSON on where it comes from, kept in the export.
     """
 
-    checkpoint: Path
+    checkpoints: Mapping[Path, float]
     recipe: Recipe
     reference: Mapping[str, Any]
     objective: Objective
@@ -39,7 +40,8 @@ class Trained:
 
     @cached_property
     def predictor(self) -> Predictor:
-        return self.recipe.load(self.checkpoint)
+        found = [self.recipe.load(checkpoint) for checkpoint in self.checkpoints]
+        return found[0] if len(found) == 1 else AveragedPredictor(found, list(self.checkpoints.values()))
 
     @property
     def network(self) -> ModelPredictor:
@@ -49,6 +51,8 @@ class Trained:
             ExportError: the model is none, or has several.
         """
         predictor = self.predictor
+        if isinstance(predictor, AveragedPredictor):
+            predictor = predictor.as_network()
         if not isinstance(predictor, ModelPredictor):
             raise ExportError(
                 f"The model is {type(predictor).__name__}'s and has no network; it can be exported as a bundle only."

@@ -53,6 +53,7 @@ class SweepSettings:
     stall: float | None = None
     give_up: int | None = GIVE_UP
     portfolio: Sequence[Config] = ()
+    keep_predictions: bool = True
 
     def __post_init__(self) -> None:
         problems = [f"{name} is at least 1, got {value}." for name, value in self._counts() if value < 1]

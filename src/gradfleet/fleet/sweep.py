@@ -112,6 +112,7 @@ def _open_ledger(order: Order, *, store: Store, lease: Lease, scheduler: Schedul
         deadline=None if seconds is None else order.started + max(seconds - TEARDOWN, 0.5 * seconds),
         threads=settings.resources.threads,
         study=order.study,
+        keep_predictions=settings.keep_predictions,
     )
     generation = Generation(
         store,

@@ -16,6 +16,7 @@ from gradfleet.search.space import SearchSpace
 from gradfleet.study import marks, requests
 from gradfleet.study.artifacts import Artifacts
 from gradfleet.study.driver import Driver
+from gradfleet.study.ensemble import SIZE, Ensemble, ensemble
 from gradfleet.study.failures import causes, listed
 from gradfleet.study.lease import Lease
 from gradfleet.study.places import driver_log
@@ -193,13 +194,20 @@ class Study:
         Raises:
             NoUsableTrialError: no trial has a result; the most frequent cause of failure is in the message.
         """
+        return self._ranked(top=1)[0]
+
+    def _ranked(self, *, top: int | None = None) -> list[BestTrial]:
+        """The trials that may be best, best first; at least one.
+
+        Raises:
+            NoUsableTrialError: there is none.
+        """
         trials, best = self._store.standings(self._id)
         ranking = ranked(trials, best.values(), self.objective)
         if not ranking:
             raise NoUsableTrialError(_why_none(self.name, trials))
-        number, record = ranking[0]
-        trial = next(trial for trial in trials if trial.number == number)
-        return self._with_result(trial, record)
+        by_number = {trial.number: trial for trial in trials}
+        return [self._with_result(by_number[number], record) for number, record in ranking[:top]]
 
     @property
     def front(self) -> list[BestTrial]:
@@ -212,6 +220,27 @@ class Study:
         ranking = dict(ranked(trials, best.values(), self.objective))
         numbers = front(list(ranking.items()), self.objective)
         return [self._with_result(by_number[number], ranking[number]) for number in numbers]
+
+    def ensemble(self, *, size: int = SIZE) -> Ensemble:
+        """The mean of some of the models that were kept: what is best on the validation rows.
+
+        Chosen greedily, a model as often as it helps (Caruana et al., 2004), from what each said of the validation
+        rows, which lies beside its checkpoint; where it was not kept, the models are asked again. On those rows it is
+        never worse than the best single model. The more trials were kept (`keep=` of fit), the more there is to
+        choose from. Trials that break a constraint, or were stopped before the last of their runs, are left out.
+
+        Args:
+            size: additions at most, so that no weight is below 1 / size.
+
+        Raises:
+            NoUsableTrialError: no trial has a result.
+            SettingError: the objective is not a metric of validation rows.
+            NotFoundError: no model was kept.
+            ExecutionError: the models are not of one network each, or the recipe is not trusted.
+        """
+        found = self._ranked()
+        final = [one for one in found if self.objective.final(one.metrics)]
+        return ensemble(final or found[:1], self.objective, study=self.name, size=size)
 
     def trial(self, number: int) -> TrialView:
         """One trial with its best record.

@@ -3,19 +3,20 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from gradfleet.errors import NotFoundError
-from gradfleet.objective import Objective
+from gradfleet.goal import OWN, aim_from_json
 from gradfleet.study.artifacts import Artifacts
 from gradfleet.study.provenance import package_versions
 from gradfleet.study.rows import TrialState
 
 if TYPE_CHECKING:
     from gradfleet.export.formats import Exported
+    from gradfleet.export.trained import Trained
     from gradfleet.trials.plan import Config
     from gradfleet.trials.recipe import Predictor, Recipe
 
@@ -57,7 +58,7 @@ class TrialView:
             NotFoundError: that record has no checkpoint.
             ExecutionError: the study's recipe runs its author's code, and nobody said that it is trusted.
         """
-        return self.recipe().load(self._files())
+        return self.recipe().load(self.files())
 
     def export(
         self, path: str | os.PathLike[str], *, format: str = "bundle", check: bool = True, max_loss: float = 0.01
@@ -70,25 +71,39 @@ class TrialView:
             NotFoundError: as `model`.
         """
         from gradfleet.export.formats import export  # imports torch, which a leaderboard can do without
-        from gradfleet.export.trained import Trained
 
-        data = self.spec["data"]
-        trained = Trained(
-            self._files(),
-            self.recipe(),
-            self.spec["recipe"],
-            Objective(**self.spec["objective"]),
-            self.metrics,
-            None if data is None else Path(data),
-            {"study": self.study, "trial": self.number, "epoch": self.epoch, "config": dict(self.config)}
-            | {"metrics": dict(self.metrics), "versions": package_versions()},
-        )
-        return export(trained, path, format=format, check=check, max_loss=max_loss)
+        about = {"study": self.study, "trial": self.number, "epoch": self.epoch, "config": dict(self.config)}
+        done = trained([(self, 1.0)], self.own_metrics, {**about, "metrics": dict(self.metrics)})
+        return export(done, path, format=format, check=check, max_loss=max_loss)
 
-    def _files(self) -> Path:
+    @property
+    def own_metrics(self) -> Mapping[str, float]:
+        """The numbers of the run whose model is kept, where a trial has several; else `metrics`."""
+        own = {name.removeprefix(OWN): value for name, value in self.metrics.items() if name.startswith(OWN)}
+        return {**self.metrics, **own}
+
+    def files(self) -> Path:
+        """The best record's checkpoint as a local folder.
+
+        Raises:
+            NotFoundError: that record has none.
+        """
         if self.checkpoint is None:
             raise NotFoundError(f"Trial {self.number} has no model: {self._why_none()}")
         return self.artifacts.fetch(self.checkpoint)
+
+    def validation(self) -> Any:
+        """The prepared rows that the trial was validated on.
+
+        Raises:
+            NotFoundError: the search brought its own data.
+            ExecutionError: the data is not there any more.
+        """
+        from gradfleet.data.prepared import read_prepared
+
+        if self.spec["data"] is None:
+            raise NotFoundError(f"Study {self.study!r} brought its own data: its validation rows are not known here.")
+        return read_prepared(Path(self.spec["data"])).validation
 
     def _why_none(self) -> str:
         if self.epoch is None:
@@ -105,3 +120,27 @@ class BestTrial(TrialView):
 
     value: float
     epoch: int
+
+
+def trained(
+    trials: Sequence[tuple[TrialView, float]], metrics: Mapping[str, float], about: Mapping[str, Any]
+) -> Trained:
+    """Trials of one study as what is exported, each with how much it counts.
+
+    Args:
+        metrics: that a check has to find again.
+        about: JSON on where it comes from.
+    """
+    from gradfleet.export.trained import Trained
+
+    first, _ = trials[0]
+    data = first.spec["data"]
+    return Trained(
+        {trial.files(): weight for trial, weight in trials},
+        first.recipe(),
+        first.spec["recipe"],
+        aim_from_json(first.spec["objective"]).objectives[0],
+        metrics,
+        None if data is None else Path(data),
+        {**about, "versions": package_versions()},
+    )

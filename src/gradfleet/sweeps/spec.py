@@ -36,6 +36,9 @@ class SearchSpec(BaseModel):
     scheduler: str | None = Field(None, description="Whether trials that are behind others end early.")
     seed: int = Field(0, description="Of the split, the search and every trial.")
     keep: int | None = Field(None, ge=1, description="How many of the best trials keep their checkpoint.")
+    repeats: int | None = Field(None, ge=1, description="Train each configuration so often; the mean decides.")
+    folds: int | None = Field(None, ge=2, description="Train each on so many folds of the data; the mean decides.")
+    warm_start: bool | None = Field(None, description="Begin with what earlier studies of the store have found.")
 
 
 class ResourcesSpec(BaseModel):

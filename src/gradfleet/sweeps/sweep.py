@@ -72,9 +72,18 @@ class Sweep:
         task = autotask(spec.task, _located(spec.data), seed=spec.search.seed, **spec.options)
         return cls(spec, task.model, task)
 
-    def fit(self, *, resume: bool = False, progress: bool = True, wait: bool = True) -> Study:
+    def fit(
+        self,
+        *,
+        resume: bool = False,
+        extend: bool = False,
+        retry_failed: bool = False,
+        progress: bool = True,
+        wait: bool = True,
+    ) -> Study:
         """Search; the arguments and errors are those of `AutoModel.fit`."""
-        settings = self._settings() | {"resume": resume, "progress": progress, "wait": wait}
+        settings = self._settings() | {"resume": resume, "extend": extend, "retry_failed": retry_failed}
+        settings |= {"progress": progress, "wait": wait}
         if self.task is not None:
             self.task.fit(**settings)
             study: Study = self.task.study

@@ -21,15 +21,18 @@ _EXAMPLES = {
     "cluster": "auto",
     "cpu": 1.0,
     "epochs": 20,
+    "folds": 5,
     "gpu": 0.5,
     "keep": 5,
     "patience": 20,
+    "repeats": 3,
     "sampler": "auto",
     "scheduler": "asha",
     "seed": 0,
     "store": "sqlite:///gradfleet.db",
     "target": 0.95,
     "trials": 100,
+    "warm_start": "false",
 }
 
 

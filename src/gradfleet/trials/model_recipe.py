@@ -34,6 +34,7 @@ from gradfleet.training.state.seeding import seed_everything
 from gradfleet.training.temperature import TemperatureScaling, fit_temperature
 from gradfleet.trials import checkpoints
 from gradfleet.trials.costs import COSTS, costs
+from gradfleet.trials.held_out import KeepHeldOut
 from gradfleet.trials.plan import Config, TrialPlan
 from gradfleet.trials.predictor import ModelPredictor
 from gradfleet.trials.recipe import Report
@@ -90,14 +91,15 @@ class ModelRecipe:
     ) -> None:
         model.micro_batch.rows = plan.micro_batch
         scaling = TemperatureScaling() if self.calibrate else None
-        keeper = _Keeper(plan, extra=extra, scaling=scaling)
+        held_out = KeepHeldOut() if plan.keep_predictions and plan.checkpoints is not None else None
+        keeper = _Keeper(plan, extra=extra, scaling=scaling, held_out=held_out)
         limits = [] if plan.deadline is None else [TimeLimit(plan.deadline)]
         start = None if plan.resume is None else checkpoints.fetch(plan.resume)
         epochs = model.epochs(
             *data,
             epochs=plan.epochs,
             batch_size=self._batch_size(plan.config),
-            callbacks=[*self._callbacks(plan), *limits, *([] if scaling is None else [scaling])],
+            callbacks=[*self._callbacks(plan), *limits, *(one for one in (scaling, held_out) if one is not None)],
             seed=plan.seed,
             resume=None if plan.inherits else start,
             inherit=start if plan.inherits else None,
@@ -224,9 +226,17 @@ def _optimizers(choices: Sequence[OptimizerChoice]) -> dict[str, Any]:
 class _Keeper:
     """Decides which epochs of a trial get a checkpoint: each best one, and one every few seconds."""
 
-    def __init__(self, plan: TrialPlan, *, extra: Mapping[str, Any], scaling: TemperatureScaling | None = None) -> None:
+    def __init__(
+        self,
+        plan: TrialPlan,
+        *,
+        extra: Mapping[str, Any],
+        scaling: TemperatureScaling | None = None,
+        held_out: KeepHeldOut | None = None,
+    ) -> None:
         self._plan = plan
         self._scaling = scaling
+        self._held_out = held_out
         self._extra = extra
         self._best = plan.best
         self._written = time.monotonic()
@@ -243,7 +253,13 @@ class _Keeper:
         if is_best:
             self._best = rank
         address = checkpoints.epoch_address(self._plan.checkpoints, epoch)
-        temperature = {} if self._scaling is None else {"temperature": self._scaling.value()}
-        checkpoints.write(address, partial(model.save, extra={**self._extra, **temperature}))
+        checkpoints.write(address, partial(self._save, model, is_best=is_best))
         self._written = time.monotonic()
         return address
+
+    def _save(self, model: Model, folder: Path, *, is_best: bool) -> None:
+        temperature = {} if self._scaling is None else {"temperature": self._scaling.value()}
+        model.save(folder, extra={**self._extra, **temperature})
+        found = self._held_out.found if is_best and self._held_out is not None else None
+        if found is not None:
+            found.write(folder)

@@ -37,6 +37,7 @@ class TrialPlan:
             for whole batches.
         recorded: the last epoch that they recorded; what is reported of it and of those before it is not kept again.
         history: all that they recorded, where a trial has several runs; else empty.
+        keep_predictions: whether what the model says of the validation rows is kept beside its checkpoint.
         run: which run of the trial this is, from 0; None where it has one.
     """
 
@@ -58,3 +59,4 @@ class TrialPlan:
     run: int | None = None
     inherits: bool = False
     milestones: tuple[int, ...] = ()
+    keep_predictions: bool = True

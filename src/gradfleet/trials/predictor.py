@@ -25,6 +25,7 @@ class ModelPredictor:
     Attributes:
         model: the trained Model itself.
         facts: of the training data: labels, input shape, preparation.
+        batch_size: rows that go through the network at once.
         temperature: what raw outputs are divided by before they become probabilities.
     """
 
@@ -32,7 +33,7 @@ class ModelPredictor:
         self.model = model
         self.facts = facts
         self.temperature = temperature
-        self._batch_size = batch_size
+        self.batch_size = batch_size
 
     @property
     def labels(self) -> tuple[str, ...] | None:
@@ -48,7 +49,10 @@ class ModelPredictor:
         Raises:
             DataError: an item cannot be read, or the shape is another than in training; it is named.
         """
-        outputs = self._outputs(items)
+        return self.named(self.outputs(items))
+
+    def named(self, outputs: torch.Tensor) -> list[Any]:
+        """Raw outputs as predictions, one a row."""
         if self.facts.kind == "multiclass":
             return [self.facts.label(number) for number in outputs.argmax(dim=1).tolist()]
         if self.facts.kind == "multilabel":
@@ -65,7 +69,7 @@ class ModelPredictor:
         """
         if self.facts.kind == "regression":
             raise DataError("A regression model has no probabilities; use predict().")
-        outputs = self._outputs(items).float() / self.temperature
+        outputs = self.outputs(items).float() / self.temperature
         probabilities = outputs.softmax(dim=1) if self.facts.kind == "multiclass" else outputs.sigmoid()
         return probabilities.numpy()
 
@@ -80,11 +84,20 @@ class ModelPredictor:
             DataError: a class that training never saw, or items that cannot be read; they are named.
         """
         self.model.labels = self.facts.labels
+        return self.model.evaluate(self.examples(data), batch_size=self.batch_size)
+
+    def examples(self, data: Any) -> Any:
+        """Labelled data as the model's own batches are made of; `data` is what `evaluate` takes."""
         labelled = self._labelled(data)
         network = self._data_network()
         if network is not None and isinstance(labelled, ArrayExamples):
             labelled = network.seen(labelled)
-        return self.model.evaluate(labelled, batch_size=self._batch_size)
+        return labelled
+
+    @property
+    def reads_its_own_way(self) -> bool:
+        """Whether the network makes inputs of prepared ones that no other may understand."""
+        return self._data_network() is not None
 
     def _data_network(self) -> DataNetwork | None:
         """The network, when it reads inputs in its own way."""
@@ -100,11 +113,12 @@ class ModelPredictor:
             return (labelled_table if self.facts.columns else labelled_folder)(data, self.facts)
         return data
 
-    def _outputs(self, items: Any) -> torch.Tensor:
+    def outputs(self, items: Any) -> torch.Tensor:
+        """The network's own outputs, a row an item; `items` are what `predict` takes."""
         inputs: Any = inputs_of(items, self.facts)
         network = self._data_network()
         if network is not None:
             inputs = network.reads(inputs)
         if not isinstance(inputs, torch.Tensor):  # rows that give batches by name need a second column
             inputs = ArrayExamples(inputs, torch.zeros(len(inputs)))
-        return self.model.predict(inputs, batch_size=self._batch_size)
+        return self.model.predict(inputs, batch_size=self.batch_size)
