@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -39,7 +39,7 @@ class Replay(BestTrial):
 
 @dataclass(slots=True)
 class _Keeping:
-    """Keeps a replay's records, the best of them with its checkpoint, and stops where the trial stopped."""
+    """Keeps a replay's records, the best of them and the last with their checkpoints, and stops after `epochs`."""
 
     objective: Aim
     artifacts: Artifacts
@@ -48,58 +48,97 @@ class _Keeping:
     history: History
     best: EpochRecord | None = None
     checkpoint: str | None = None
+    last: str | None = None
 
     def __call__(self, record: EpochRecord, checkpoint: str | None = None) -> None:
         self.history.append(record)
         self.say(record)
-        is_best = self.best is None or self.objective.rank(record.metrics) < self.objective.rank(self.best.metrics)
-        gone = checkpoint
-        if is_best:
-            gone, self.best, self.checkpoint = self.checkpoint, record, checkpoint
-        if gone is not None:
-            self.artifacts.delete(gone)
+        before = {self.checkpoint, self.last}
+        self.last = checkpoint
+        if self.best is None or self.objective.rank(record.metrics) < self.objective.rank(self.best.metrics):
+            self.best, self.checkpoint = record, checkpoint
+        for gone in before - {self.checkpoint, self.last, None}:
+            self.artifacts.delete(str(gone))
         if record.epoch >= self.epochs:
             raise TrialStopped
 
 
 def replay(
-    study: StudyRow, trial: TrialRow, recipe: Recipe, *, say: Callable[[EpochRecord], object], shared: Mapping[str, Any]
+    study: StudyRow,
+    trials: Callable[[int], TrialRow],
+    number: int,
+    recipe: Recipe,
+    *,
+    say: Callable[[EpochRecord], object],
+    shared: Mapping[str, Any],
 ) -> Replay:
     """Train one trial again, in this process, for as many epochs as it had.
 
+    A copy of population training goes on from its parent's weights, so its parent is trained again first, as far as it
+    was when the copy was made; and so on to the trial that started anew.
+
     Args:
-        say: takes each record as it comes.
+        trials: gives a trial of the study by its number.
+        say: takes each record of the trial as it comes.
         shared: what the returned object has in common with every other view of this trial.
 
     Raises:
-        NotFoundError: the trial recorded nothing that could come out again.
+        NotFoundError: there is no such trial, or it recorded nothing that could come out again.
         ExecutionError: its data is gone, or it raises where it did not before.
     """
+    trial = trials(number)
     if trial.value is None:
         raise NotFoundError(f"Trial {trial.number} has no value that could come out again: {trial.state}.")
-    from gradfleet.training.state.seeding import (
-        untouched_generators,  # imports torch, which a leaderboard can do without
-    )
-    from gradfleet.trials.repeated import repeated
-    from gradfleet.trials.run import run_trial
+    from gradfleet.training.state.seeding import untouched_generators  # imports torch, needed for no leaderboard
 
     artifacts = Artifacts(study.artifacts)
     place = f"{artifacts.study(study.name)}/replay-{trial.number:04d}"
     artifacts.delete(place)
-    keeping = _Keeping(study.objective, artifacts, trial.epochs, say, History())
     with untouched_generators():
-        error = run_trial(repeated(recipe, study.spec), _plan(study, trial, place), keeping)
-    if error is not None or keeping.best is None:
-        raise ExecutionError(f"Trial {trial.number} could not be trained again:\n{error or 'it reported no record.'}")
-    metrics = keeping.best.metrics
+        kept = _Again(study, trials, recipe, artifacts).train(trial, place, epochs=trial.epochs, say=say)
+    assert kept.best is not None, "one without a record is an error"
+    metrics = kept.best.metrics
     feasible = not study.objective.violation(metrics)
     return Replay(
-        **{**shared, "metrics": metrics, "feasible": feasible, "checkpoint": keeping.checkpoint},
+        **{**shared, "metrics": metrics, "feasible": feasible, "checkpoint": kept.checkpoint},
         value=study.objective.value(metrics),
-        epoch=keeping.best.epoch,
+        epoch=kept.best.epoch,
         recorded=trial.value,
-        history=keeping.history,
+        history=kept.history,
     )
+
+
+@dataclass(frozen=True, slots=True)
+class _Again:
+    """Trains trials of one study again."""
+
+    study: StudyRow
+    trials: Callable[[int], TrialRow]
+    recipe: Recipe
+    artifacts: Artifacts
+
+    def train(self, trial: TrialRow, place: str, *, epochs: int, say: Callable[[EpochRecord], object]) -> _Keeping:
+        """The trial until the end of epoch `epochs`, its checkpoints under `place`.
+
+        Raises:
+            ExecutionError: it raises, or reports nothing.
+        """
+        from gradfleet.trials.repeated import repeated
+        from gradfleet.trials.run import run_trial
+
+        plan = replace(_plan(self.study, trial, place), milestones=(epochs,))
+        ancestors = f"{place}/from"
+        if (origin := trial.came_from) is not None:
+            parent = self.train(self.trials(origin.parent), ancestors, epochs=origin.epoch, say=lambda _: None)
+            start = parent.last
+            plan = replace(plan, resume=start, inherits=start is not None, recorded=origin.epoch)
+        kept = _Keeping(self.study.objective, self.artifacts, epochs, say, History())
+        error = run_trial(repeated(self.recipe, self.study.spec), plan, kept)
+        self.artifacts.delete(ancestors)
+        if error is not None or kept.best is None:
+            why = error or "it reported no record."
+            raise ExecutionError(f"Trial {trial.number} could not be trained again:\n{why}")
+        return kept
 
 
 def _plan(study: StudyRow, trial: TrialRow, place: str) -> TrialPlan:

@@ -6,7 +6,7 @@ import math
 import os
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
@@ -330,7 +330,8 @@ class Study:
     def replay(self, number: int, *, say: Callable[[EpochRecord], object] | None = None) -> Replay:
         """Train a trial again from what the study keeps, in this process, for as many epochs as it had.
 
-        With the packages, the data and the kind of device that the trial had, its recorded value comes out again.
+        With the packages, the data and the kind of device that the trial had, its recorded value comes out again. A
+        copy of population training is trained from the beginning of its chain of parents.
 
         Args:
             say: takes each record as it comes.
@@ -339,9 +340,9 @@ class Study:
             NotFoundError: there is no such trial, or it has no value.
             ExecutionError: the recipe is not trusted, the data is gone, or the trial raises where it did not before.
         """
-        trial = self._store.trial(self._id, number)
-        shared = self._shared(trial, None)
-        return replay(self.row, trial, self.recipe, say=say or (lambda _: None), shared=shared)
+        trial = partial(self._store.trial, self._id)
+        shared = self._shared(trial(number), None)
+        return replay(self.row, trial, number, self.recipe, say=say or (lambda _: None), shared=shared)
 
     def request(self, verb: str, arguments: Mapping[str, Any] | None = None) -> int:
         """Ask the sweep's driver, wherever it runs, to pause, resume, stop or cancel; the request's id.
