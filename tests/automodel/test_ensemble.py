@@ -20,7 +20,7 @@ from gradfleet.trials.averaged import mean_outputs, one_network
 from gradfleet.trials.held_out import FILE, KINDS, HeldOut, KeepHeldOut
 from tests.automodel.test_automodel import mlp, moons
 
-INLINE = {"cluster": "inline", "progress": False, "scheduler": "none"}
+INLINE = {"cluster": "inline", "progress": False, "scheduler": "none", "sampler": "random", "seed": 3}
 
 
 def blobs(rows: int = 300) -> tuple[np.ndarray, np.ndarray]:
@@ -52,8 +52,8 @@ def test_an_ensemble_is_not_worse_than_the_best_single_model_and_says_so(study: 
     assert best.number in ensemble.candidates
     assert next(iter(ensemble.weights)) == best.number, "the best single one comes first"
     assert ensemble.best_value == best.value, "the stored predictions give the recorded value again"
-    assert ensemble.value >= ensemble.best_value
-    assert len(ensemble.weights) > 1, "here several are better than one"
+    assert ensemble.value > ensemble.best_value, "here several are better than one"
+    assert len(ensemble.weights) > 1
     assert sum(ensemble.weights.values()) == pytest.approx(1)
     assert str(ensemble).endswith(
         f"accuracy {ensemble.value:.4f} on 60 validation rows; "
