@@ -11,49 +11,29 @@ import torch
 from torch import nn
 
 from autotasks.backbones import computing, made_from, read_pretrained
-from autotasks.linear import logistic, solve
+from autotasks.encoders import PretrainedEncoder
 from autotasks.tfidf import TfidfLinear, text_inputs
-from gradfleet.tasks import ArrayExamples, DataNetwork, FeatureCache, Inputs, NamedInputs, RowsByName, TextInputs
+from gradfleet.tasks import ArrayExamples, FeatureCache, Inputs, NamedInputs, RowsByName, TextInputs
 
 _AT_ONCE = 64  # texts of like length whose vectors are computed together
 
 
-class TextEncoder(DataNetwork):
+class TextEncoder(PretrainedEncoder):
     """A transformers encoder, the mean of its last states over the tokens, and a linear layer.
 
-    The linear layer begins as logistic regression on the pretrained vectors, so that fine-tuning does not tear them
-    apart for a head that knows nothing (Kumar et al., 2022, arXiv:2202.10054). The vectors are computed once a sweep.
-
     Args:
-        source: a local folder that `save_pretrained` wrote, or a name on the hub.
         view: what the tokens of this encoder's own tokenizer are called in the prepared data.
-        strength: of the data against small weights in that regression.
+        Everything else is as for PretrainedEncoder.
     """
 
     def __init__(self, source: str, view: str, num_outputs: int, *, strength: float, dropout: float = 0.0) -> None:
-        super().__init__()
-        self._source = source
+        super().__init__(source, num_outputs, strength=strength)
         self._view = view
-        self._num_outputs = num_outputs
-        self._strength = strength
         self.dropout = nn.Dropout(dropout)
 
     def start(self, train: ArrayExamples, cache: FeatureCache) -> None:
         self.encoder = read_pretrained(self._source)
-        self._solve_head(self._vectors(train, "train", cache), train.targets)
-
-    def _solve_head(self, features: torch.Tensor, targets: Any) -> None:
-        """Make the head logistic regression on features (rows, features), each of which counts alike."""
-        known = features.numpy()
-        mean, deviation = known.mean(0), known.std(0) + 1e-6
-        weights, biases = solve(
-            (known - mean) / deviation, targets, self._num_outputs, lambda: logistic(self._strength)
-        )
-        weights = weights / deviation
-        self.head = nn.Linear(features.shape[1], self._num_outputs)
-        with torch.no_grad():
-            self.head.weight.copy_(torch.from_numpy(weights))
-            self.head.bias.copy_(torch.from_numpy(biases - weights @ mean))
+        self.solve_head(self.vectors(train, "train", cache), train.targets)
 
     def learned(self) -> dict[str, Any]:
         settings: dict[str, Any] = self.encoder.config.to_dict()
@@ -77,11 +57,8 @@ class TextEncoder(DataNetwork):
         vectors: torch.Tensor = (states * there).sum(1) / there.sum(1).clamp(min=1)
         return vectors
 
-    def _vectors(self, examples: ArrayExamples, name: str, cache: FeatureCache) -> torch.Tensor:
-        return cache.array([name, self._source, "mean"], lambda: self._compute(examples))
-
-    def _compute(self, examples: ArrayExamples) -> np.ndarray[Any, Any]:
-        """Texts of like length together; the vectors in the texts' own order."""
+    def compute(self, examples: ArrayExamples) -> np.ndarray[Any, Any]:
+        """Texts of like length together."""
         inputs = text_inputs(examples.inputs).seen_as(self._view)
         found = torch.zeros(len(inputs), self.encoder.config.hidden_size)
         with computing(self):
@@ -106,8 +83,8 @@ class FrozenTextEncoder(TextEncoder):
     def start(self, train: ArrayExamples, cache: FeatureCache) -> None:
         self.encoder = read_pretrained(self._source)
         self.words.start(train, cache)
-        vectors, said = self._vectors(train, "train", cache), self.words.out_of_fold(train, cache)
-        self._solve_head(torch.cat([vectors, said], dim=1), train.targets)
+        vectors, said = self.vectors(train, "train", cache), self.words.out_of_fold(train, cache)
+        self.solve_head(torch.cat([vectors, said], dim=1), train.targets)
 
     def learned(self) -> dict[str, Any]:
         return {**super().learned(), **self.words.learned()}
@@ -124,7 +101,7 @@ class FrozenTextEncoder(TextEncoder):
         terms = self.words.reads(examples.inputs).take(torch.arange(len(examples)))
         with torch.no_grad():
             said = self.words(**terms)
-        return replace(examples, inputs=NamedInputs({"vectors": self._vectors(examples, name, cache), "said": said}))
+        return replace(examples, inputs=NamedInputs({"vectors": self.vectors(examples, name, cache), "said": said}))
 
     def forward(
         self,

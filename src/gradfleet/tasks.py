@@ -14,6 +14,7 @@ from gradfleet.data.language import TextInputs as TextInputs
 from gradfleet.data.language import TextPreparation as TextPreparation
 from gradfleet.data.language import TrainedTokenizer as TrainedTokenizer
 from gradfleet.data.rows_by_name import RowsByName as RowsByName
+from gradfleet.data.vision import ImagePreparation as ImagePreparation
 from gradfleet.export.formats import Exported as Exported
 from gradfleet.search.space import When as When
 from gradfleet.search.suggester import Value as Value

@@ -1,0 +1,123 @@
+"""Pretrained image networks: a linear layer on their vectors, solved at once, and fine-tuning that begins there."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import torch
+from torch import nn
+from torch.nn import functional
+
+from autotasks.backbones import computing, made_from, read_pretrained
+from autotasks.encoders import PretrainedEncoder
+from gradfleet.errors import SettingError
+from gradfleet.tasks import ArrayExamples, FeatureCache, NamedInputs
+
+_AT_ONCE = 32  # images whose vectors are computed together
+_FIRST_TOKEN = ("beit", "deit", "dinov2", "vit")
+"""Kinds of network whose first state speaks for the image; what they call pooled may not be pretrained."""
+_DEFAULTS = {"image_mean": [0.485, 0.456, 0.406], "image_std": [0.229, 0.224, 0.225]}  # of ImageNet
+
+
+class ImageEncoder(PretrainedEncoder):
+    """A transformers image network, its pooled vector, and a linear layer.
+
+    Takes pixels 0..255 as uint8, or 0..1 as floats, grey or RGB, of any size; resized and scaled as the network was
+    trained with.
+
+    Args:
+        Everything is as for PretrainedEncoder.
+    """
+
+    mean: torch.Tensor
+    deviation: torch.Tensor
+
+    def __init__(self, source: str, num_outputs: int, *, strength: float, dropout: float = 0.0) -> None:
+        super().__init__(source, num_outputs, strength=strength)
+        self.dropout = nn.Dropout(dropout)
+        self._side = 224
+        self.register_buffer("mean", torch.zeros(1, 3, 1, 1))
+        self.register_buffer("deviation", torch.ones(1, 3, 1, 1))
+
+    def start(self, train: ArrayExamples, cache: FeatureCache) -> None:
+        self.encoder = read_pretrained(self._source)
+        settings = _DEFAULTS | image_settings(self._source)
+        self._side = side_of(settings)
+        self.mean.copy_(torch.tensor(settings["image_mean"]).view(1, 3, 1, 1))
+        self.deviation.copy_(torch.tensor(settings["image_std"]).view(1, 3, 1, 1))
+        self.solve_head(self.vectors(train, "train", cache), train.targets)
+
+    def learned(self) -> dict[str, Any]:
+        return {"config": self.encoder.config.to_dict(), "side": self._side, "width": self.head.in_features}
+
+    def restore(self, learned: Mapping[str, Any]) -> None:
+        self.encoder = made_from(learned["config"])
+        self._side = learned["side"]
+        self.head = nn.Linear(learned["width"], self._num_outputs)
+
+    def forward(self, images: torch.Tensor) -> torch.Tensor:
+        outputs: torch.Tensor = self.head(self.dropout(self.pooled(images)))
+        return outputs
+
+    def pooled(self, images: torch.Tensor) -> torch.Tensor:
+        """The vector of each image, (rows, width)."""
+        pixels = images.float() / 255 if images.dtype == torch.uint8 else images
+        pixels = pixels.expand(-1, 3, -1, -1)
+        if pixels.shape[-2:] != (self._side, self._side):
+            size = (self._side, self._side)
+            pixels = functional.interpolate(pixels, size, mode="bilinear", align_corners=False, antialias=True)
+        found = self.encoder(pixel_values=(pixels - self.mean) / self.deviation)
+        first_token = self.encoder.config.model_type in _FIRST_TOKEN
+        vectors: torch.Tensor = found.last_hidden_state[:, 0] if first_token else found.pooler_output.flatten(1)
+        return vectors
+
+    def compute(self, examples: ArrayExamples) -> np.ndarray[Any, Any]:
+        images = _images(examples)
+        with computing(self):
+            parts = [self.pooled(images[first : first + _AT_ONCE]) for first in range(0, len(images), _AT_ONCE)]
+        return torch.cat(parts).float().numpy()
+
+
+class FrozenImageEncoder(ImageEncoder):
+    """The same, as far as it comes without training: a linear probe."""
+
+    fitted_at_once = True
+
+    def measured_on(self, examples: ArrayExamples, name: str, cache: FeatureCache) -> ArrayExamples:
+        return replace(examples, inputs=NamedInputs({"vectors": self.vectors(examples, name, cache)}))
+
+    def forward(self, images: torch.Tensor | None = None, vectors: torch.Tensor | None = None) -> torch.Tensor:
+        if vectors is None:
+            assert images is not None
+            vectors = self.pooled(images)
+        outputs: torch.Tensor = self.head(vectors)
+        return outputs
+
+
+def image_settings(source: str) -> dict[str, Any]:
+    """How images were brought into shape for a pretrained network; empty when it does not say."""
+    from transformers.image_processing_base import ImageProcessingMixin
+
+    try:
+        return dict(ImageProcessingMixin.get_image_processor_dict(source)[0])
+    except OSError:
+        return {}
+
+
+def side_of(settings: Mapping[str, Any]) -> int:
+    """Pixels of a side of the images that the network was trained with; 224 when that is not said."""
+    for name in ("crop_size", "size"):
+        said = settings.get(name) or {}
+        side = said if isinstance(said, int) else said.get("height") or said.get("shortest_edge")
+        if side:
+            return int(side)
+    return 224
+
+
+def _images(examples: ArrayExamples) -> torch.Tensor:
+    if not isinstance(examples.inputs, torch.Tensor):
+        raise SettingError(f"An image network looks at images, and these inputs are {type(examples.inputs).__name__}.")
+    return examples.inputs

@@ -1,0 +1,68 @@
+"""Pretrained image networks: a linear probe first, then fine-tuning from it."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from autotasks import AutoImageClassifier
+from gradfleet import Bundle
+
+
+@pytest.fixture(scope="module", params=["resnet", "vit"])
+def backbone(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A narrow network that was never trained, as `save_pretrained` writes it."""
+    from transformers import ResNetConfig, ResNetModel, ViTConfig, ViTModel
+
+    folder = tmp_path_factory.mktemp("hub") / f"tiny-{request.param}"
+    torch.manual_seed(0)
+    if request.param == "resnet":
+        ResNetModel(ResNetConfig(embedding_size=8, hidden_sizes=[8, 16], depths=[1, 1])).save_pretrained(folder)
+    else:
+        config = ViTConfig(
+            hidden_size=16,
+            num_hidden_layers=1,
+            num_attention_heads=2,
+            intermediate_size=32,
+            image_size=32,
+            patch_size=8,
+        )
+        ViTModel(config).save_pretrained(folder)
+    said = {"size": {"height": 32, "width": 32}, "image_mean": [0.5] * 3, "image_std": [0.5] * 3}
+    (folder / "preprocessor_config.json").write_text(json.dumps(said))
+    return folder
+
+
+def write_tones(folder: Path, *, each: int) -> Path:
+    """Class folders of dark and of bright grey pictures of 40 x 24 pixels."""
+    noise = np.random.default_rng(0)
+    for label, base in (("bright", 170), ("dark", 40)):
+        (folder / label).mkdir(parents=True)
+        for number in range(each):
+            pixels = noise.integers(base, base + 60, (24, 40), dtype="uint8")
+            Image.fromarray(pixels).save(folder / label / f"{number}.png")
+    return folder
+
+
+def test_a_probe_and_fine_tuning_learn_from_vectors_that_are_computed_once(backbone: Path, tmp_path: Path) -> None:
+    classifier = AutoImageClassifier(write_tones(tmp_path / "tones", each=24), backbones=[backbone])
+    name = backbone.name
+    classifier.model.narrow({"architecture": {"choices": [f"{name}-frozen", name]}})
+    classifier.fit(trials=4, epochs=1, cluster="inline", store=tmp_path / "g.db", progress=False)
+    assert {trial.config["architecture"] for trial in classifier.study.trials} == {f"{name}-frozen", name}
+    assert classifier.study.trial(0).value == 1.0
+    assert len(list(Path(classifier.study.spec["data"]).parent.glob("features-*"))) == 2
+    bright = Image.new("RGB", (300, 10), (200, 200, 200))
+    assert classifier.predict([bright]) == ["bright"]
+    classifier.study.trial(0).export(tmp_path / "out")
+    assert Bundle.load(tmp_path / "out").predict([bright]) == ["bright"]
+
+
+def test_images_are_decoded_at_the_size_that_the_network_looks_at(backbone: Path, tmp_path: Path) -> None:
+    classifier = AutoImageClassifier(write_tones(tmp_path / "tones", each=4), backbones=[backbone])
+    assert classifier.data.open().facts.input_shape == (1, 19, 32)
