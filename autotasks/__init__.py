@@ -4,7 +4,15 @@ from __future__ import annotations
 
 from autotasks.image_classification import AutoImageClassifier
 from autotasks.sentiment import AutoSentimentClassifier, Sentiment
+from autotasks.summarization import AutoSummarizer
 from autotasks.task import AutoTask
 from autotasks.text_classification import AutoTextClassifier
 
-__all__ = ["AutoImageClassifier", "AutoSentimentClassifier", "AutoTask", "AutoTextClassifier", "Sentiment"]
+__all__ = [
+    "AutoImageClassifier",
+    "AutoSentimentClassifier",
+    "AutoSummarizer",
+    "AutoTask",
+    "AutoTextClassifier",
+    "Sentiment",
+]

@@ -106,6 +106,25 @@ class AutoModel:
         model._recipe = FunctionRecipe(train)
         return model
 
+    @classmethod
+    def from_recipe(
+        cls,
+        recipe: OpenRecipe,
+        tuner: Tuner,
+        objective: Objective | Sequence[Objective],
+        *,
+        reference: TaskReference | None = None,
+    ) -> AutoModel:
+        """Search with a recipe of one's own, whose trials are trained and loaded in their own way.
+
+        Args:
+            tuner: what may vary; the recipe builds what a config names.
+            objective: on what the recipe's records hold; as for AutoModel, and so is `reference`.
+        """
+        model = cls(tuner, objective=objective, reference=reference)
+        model._recipe = recipe
+        return model
+
     @property
     def space(self) -> SearchSpace:
         """What is searched."""

@@ -9,11 +9,16 @@ from gradfleet.data.examples import ArrayExamples as ArrayExamples
 from gradfleet.data.examples import Inputs as Inputs
 from gradfleet.data.examples import NamedInputs as NamedInputs
 from gradfleet.data.feature_cache import FeatureCache as FeatureCache
+from gradfleet.data.items import inputs_of as inputs_of
+from gradfleet.data.labelled import labelled_arrays as labelled_arrays
+from gradfleet.data.labelled import labelled_table as labelled_table
 from gradfleet.data.language import PretrainedTokenizer as PretrainedTokenizer
 from gradfleet.data.language import TextInputs as TextInputs
 from gradfleet.data.language import TextPreparation as TextPreparation
 from gradfleet.data.language import TrainedTokenizer as TrainedTokenizer
+from gradfleet.data.prepared import DataFacts as DataFacts
 from gradfleet.data.rows_by_name import RowsByName as RowsByName
+from gradfleet.data.tables import is_table as is_table
 from gradfleet.data.vision import ImagePreparation as ImagePreparation
 from gradfleet.export.formats import Exported as Exported
 from gradfleet.search.space import When as When
@@ -22,10 +27,16 @@ from gradfleet.study.budget import Budget as Budget
 from gradfleet.study.ensemble import Ensemble as Ensemble
 from gradfleet.training.data_network import DataNetwork as DataNetwork
 from gradfleet.training.evaluation import Evaluation as Evaluation
+from gradfleet.training.history import EpochRecord as EpochRecord
+from gradfleet.trials.checkpoints import read_checkpoint as read_checkpoint
+from gradfleet.trials.checkpoints import write_checkpoint as write_checkpoint
 from gradfleet.trials.plan import Config as Config
+from gradfleet.trials.plan import TrialPlan as TrialPlan
 from gradfleet.trials.recipe import Recipe as Recipe
+from gradfleet.trials.recipe import Report as Report
 from gradfleet.trials.recipes import TASKS, task_entry_point
 from gradfleet.trials.recipes import TaskReference as TaskReference
+from gradfleet.trials.sources import digest_of as digest_of
 
 
 def available_tasks() -> list[str]:

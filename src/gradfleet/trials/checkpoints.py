@@ -2,12 +2,20 @@
 
 from __future__ import annotations
 
+import json
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 import fsspec
 from fsspec.implementations.local import LocalFileSystem
+
+from gradfleet.training.state.checkpoint import read_files, write_files
+from gradfleet.trials.plan import TrialPlan
+
+_EXTRA = "extra.json"
 
 
 def epoch_address(checkpoints: str, epoch: int) -> str:
@@ -45,3 +53,26 @@ def fetch(address: str) -> Path:
     local = Path(tempfile.mkdtemp(prefix="gradfleet-checkpoint-"))
     filesystem.get(f"{path}/", str(local), recursive=True)
     return local
+
+
+def write_checkpoint(plan: TrialPlan, epoch: int, files: Mapping[str, bytes], extra: Mapping[str, Any]) -> str | None:
+    """Write one epoch's checkpoint of a recipe that has no Model; its address, or None where the plan keeps none.
+
+    Args:
+        files: what was learned, by name; no code.
+        extra: JSON that `read_checkpoint` gives back.
+    """
+    if plan.checkpoints is None:
+        return None
+    content = {**files, _EXTRA: json.dumps(dict(extra), ensure_ascii=False).encode()}
+    return write(epoch_address(plan.checkpoints, epoch), partial(write_files, files=content))
+
+
+def read_checkpoint(folder: Path) -> tuple[dict[str, bytes], dict[str, Any]]:
+    """The files and the JSON that `write_checkpoint` was given.
+
+    Raises:
+        CheckpointError: there is no checkpoint, or it is damaged.
+    """
+    files = read_files(folder)
+    return files, json.loads(files.pop(_EXTRA))

@@ -1,0 +1,93 @@
+"""AutoSummarizer: texts with their summaries are enough."""
+
+from __future__ import annotations
+
+import random
+from pathlib import Path
+
+import pandas
+import pytest
+
+from autotasks import AutoSummarizer
+from autotasks.rouge import rouge
+from autotasks.sentences import split_sentences
+from gradfleet import Bundle
+from gradfleet.errors import DataError, SettingError
+
+
+def reports(rows: int, *, seed: int = 0) -> pandas.DataFrame:
+    """Four sentences each, in any order; the one on what was found is the summary."""
+    draw = random.Random(seed)
+    texts, summaries = [], []
+    for number in range(rows):
+        thing = draw.choice(["copper", "barley", "granite", "cotton"])
+        found = f"We found that {thing} improves yield by {number} percent."
+        others = [f"Much is known about {thing}.", "Nobody had looked so far!", f"Sample {number} was kept dry."]
+        sentences = draw.sample([found, *others], 4)
+        texts.append(" ".join(sentences))
+        summaries.append(found)
+    return pandas.DataFrame({"text": texts, "summary": summaries})
+
+
+@pytest.fixture(scope="module")
+def summarizer(tmp_path_factory: pytest.TempPathFactory) -> AutoSummarizer:
+    place = tmp_path_factory.mktemp("reports")
+    reports(80).to_json(place / "reports.jsonl", orient="records", lines=True)
+    made = AutoSummarizer(place / "reports.jsonl")
+    return made.fit(trials=3, cluster="inline", store=place / "g.db", progress=False)
+
+
+def test_what_makes_a_summary_is_learned_and_compared_with_the_first_sentences(summarizer: AutoSummarizer) -> None:
+    board = summarizer.leaderboard().set_index("trial")
+    assert list(board.loc[[0, 1], "architecture"]) == ["extractive", "lead"]
+    assert summarizer.study.trial(0).value == pytest.approx(1.0)
+    assert summarizer.study.trial(1).metrics["val_rouge1"] < 0.9
+    text = "Nobody had looked so far! We found that copper improves yield by 7 percent. Sample 1 was kept dry."
+    assert summarizer.predict([text]) == ["We found that copper improves yield by 7 percent."]
+
+
+def test_held_out_texts_are_measured_with_each_row_the_worst_first(summarizer: AutoSummarizer) -> None:
+    measured = summarizer.evaluate(reports(20, seed=1))
+    assert set(measured) == {"rouge1", "rouge2", "rougeL"}
+    assert measured["rougeL"] > 0.9
+    assert measured.details["rows"]["rouge1"].is_monotonic_increasing
+    pair = (["One thing. Another thing."], ["One thing."])
+    assert 0 < summarizer.evaluate(pair)["rouge1"] <= 1
+
+
+@pytest.mark.row_part("ES4")
+def test_a_bundle_writes_the_same_summaries_and_was_checked_in_a_new_process(
+    summarizer: AutoSummarizer, tmp_path: Path
+) -> None:
+    done = summarizer.export(tmp_path / "out")
+    assert done.score is not None
+    assert done.score.measured == pytest.approx(summarizer.study.best.value)
+    odd = ["", "No end", "電影很好看。很好。", "word " * 50_000, "\n\n"]
+    assert Bundle.load(tmp_path / "out").predict(odd) == summarizer.predict(odd)
+
+
+def test_what_it_does_not_do_is_said(summarizer: AutoSummarizer, encoder: Path) -> None:
+    with pytest.raises(DataError, match=r"A summary has no probabilities; use predict\(\)"):
+        summarizer.predict_proba(["A text."])
+    with pytest.raises(SettingError, match="no use for pretrained networks yet: leave backbones= out"):
+        AutoSummarizer(reports(20), backbones=[encoder])
+
+
+def test_summaries_that_are_longer_than_their_texts_are_learned_from(tmp_path: Path) -> None:
+    table = reports(20).rename(columns={"text": "summary", "summary": "text"})
+    summarizer = AutoSummarizer(table, inputs="text", target="summary")
+    summarizer.fit(trials=2, cluster="inline", store=tmp_path / "g.db", progress=False)
+    assert summarizer.predict(["Short."]) == ["Short."]
+
+
+def test_sentences_end_at_marks_and_lines() -> None:
+    assert split_sentences('He said "no." Then he left!\nPause 3.5 s? 好。是') == [
+        'He said "no.', "Then he left!", "Pause 3.5 s?", "好。", "是",
+    ]  # fmt: skip
+    assert split_sentences("  ") == [""]
+
+
+def test_rouge_is_that_of_the_library() -> None:
+    found = rouge(["the cat sat"], ["the cats sat down"])
+    assert found["rouge1"][0] == pytest.approx(2 * 3 / (3 + 4)), "stemmed: cats counts as cat"
+    assert found["rouge2"][0] == pytest.approx(2 * 2 / (2 + 3))
