@@ -68,7 +68,8 @@ def read_pretrained(source: str) -> Any:
 
     try:
         # `trust_remote_code` stays at its default: no code of a hub is ever run.
-        return AutoModel.from_pretrained(source, dtype=torch.float32)
+        with _quiet():
+            return AutoModel.from_pretrained(source, dtype=torch.float32)
     except Exception as error:
         raise SettingError(_refused(source, "network", error)) from error
 
@@ -92,6 +93,23 @@ def computing(network: nn.Module) -> Iterator[None]:
             yield
     finally:
         network.train(before)
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Without transformers' progress bars and its report of weights without use, such as old heads."""
+    from transformers.utils import logging as untyped
+
+    logging: Any = untyped
+    verbosity, bars = logging.get_verbosity(), logging.is_progress_bar_enabled()
+    logging.set_verbosity_error()
+    logging.disable_progress_bar()
+    try:
+        yield
+    finally:
+        logging.set_verbosity(verbosity)
+        if bars:
+            logging.enable_progress_bar()
 
 
 def _check(source: str) -> None:
