@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import atexit
 import logging
+import time
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import ray
 
@@ -15,33 +17,89 @@ from gradfleet.fleet.quiet import quiet_ray
 from gradfleet.fleet.scratch import make_scratch, remove_scratch
 from gradfleet.trials.resources import Resources
 
+_LOOK_EVERY = 3.0  # seconds
+
 
 @dataclass(frozen=True, slots=True)
-class Cluster:
-    """A connected Ray cluster.
-
-    Attributes:
-        cpu: cores of all nodes together.
-        gpu: devices of all nodes together.
-    """
+class Node:
+    """A host of a cluster, with all its cores and devices, used or not."""
 
     cpu: float
     gpu: float
 
-    def workers(self, resources: Resources) -> int:
-        """How many trials of this size run side by side.
-
-        Raises:
-            ClusterError: not even one; both amounts are in the message.
-        """
+    def holds(self, resources: Resources) -> int:
+        """How many processes of this size it holds."""
         gpu = resources.gpu or 0.0
         fits = [int(have / need + 1e-9) for have, need in ((self.cpu, resources.cpu), (self.gpu, gpu)) if need > 0]
-        if min(fits) < 1:
-            raise ClusterError(
-                f"A trial asks for {resources.cpu:g} cpu and {gpu:g} gpu, but the cluster has "
-                f"{self.cpu:g} cpu and {self.gpu:g} gpu in all. Ask for less with resources=Resources(...)."
-            )
         return min(fits)
+
+
+@dataclass(frozen=True, slots=True)
+class Cluster:
+    """A connected Ray cluster, as it is now."""
+
+    nodes: tuple[Node, ...]
+
+    @classmethod
+    def current(cls) -> Self:
+        """The one that this process is connected to."""
+        alive = [node["Resources"] for node in ray.nodes() if node["Alive"]]
+        return cls(tuple(Node(cpu=one.get("CPU", 0.0), gpu=one.get("GPU", 0.0)) for one in alive))
+
+    @property
+    def cpu(self) -> float:
+        """Cores of all nodes together."""
+        return sum(node.cpu for node in self.nodes)
+
+    @property
+    def gpu(self) -> float:
+        """Devices of all nodes together."""
+        return sum(node.gpu for node in self.nodes)
+
+    def workers(self, resources: Resources) -> int:
+        """How many trials of this size run side by side; a process never spans hosts, a gang of them may.
+
+        Raises:
+            ClusterError: not even one; what is asked and what there is are in the message.
+        """
+        held = sum(node.holds(resources) for node in self.nodes)
+        if held < resources.workers:
+            raise ClusterError(f"{self._lacking(resources, held)} Ask for less with resources=Resources(...).")
+        return held // resources.workers
+
+    def _lacking(self, resources: Resources, held: int) -> str:
+        asked = _amounts(resources.cpu, resources.gpu or 0.0)
+        if held:
+            return (
+                f"A trial asks for {resources.workers} workers of {asked} each, but the cluster holds {held} of them."
+            )
+        if self.cpu < resources.cpu or self.gpu < (resources.gpu or 0.0):
+            return f"A trial asks for {asked}, but the cluster has {_amounts(self.cpu, self.gpu)} in all."
+        largest = max(self.nodes, key=lambda node: (node.gpu, node.cpu) if resources.gpu else (node.cpu, node.gpu))
+        return (
+            f"A trial asks for {asked} on one host, but none of the cluster's {len(self.nodes)} hosts has that; the "
+            f"largest has {_amounts(largest.cpu, largest.gpu)}."
+        )
+
+
+class Room:
+    """How many trials of one size a cluster holds, looked at anew every few seconds: hosts come and go."""
+
+    def __init__(self, resources: Resources, workers: int) -> None:
+        self._resources = resources
+        self._workers = workers
+        self._looked = time.monotonic()
+
+    def __call__(self) -> int:
+        if time.monotonic() - self._looked > _LOOK_EVERY:
+            self._looked = time.monotonic()
+            with suppress(ClusterError):  # a cluster that has lost all its hosts may get others
+                self._workers = Cluster.current().workers(self._resources)
+        return self._workers
+
+
+def _amounts(cpu: float, gpu: float) -> str:
+    return f"{cpu:g} cpu and {gpu:g} gpu"
 
 
 def connect(address: str | None = None) -> Cluster:
@@ -57,8 +115,7 @@ def connect(address: str | None = None) -> Cluster:
     if not ray.is_initialized():
         with quiet_ray():
             _start(address)
-    total = ray.cluster_resources()
-    return Cluster(cpu=total.get("CPU", 0.0), gpu=total.get("GPU", 0.0))
+    return Cluster.current()
 
 
 def _start(address: str | None) -> None:

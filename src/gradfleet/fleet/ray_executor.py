@@ -8,7 +8,7 @@ import time
 from collections import deque
 
 from gradfleet.errors import NoSpaceError
-from gradfleet.fleet.cluster import connect
+from gradfleet.fleet.cluster import Room, connect
 from gradfleet.fleet.worker import Ended, Reported
 from gradfleet.fleet.workers import Heard, Worker, Workers
 from gradfleet.training.history import EpochRecord
@@ -44,7 +44,7 @@ class RayExecutor:
     def __init__(self, *, cluster: str | None = None, resources: Resources | None = None) -> None:
         connected = connect(cluster)
         self._resources = (resources or Resources()).on(gpus=connected.gpu)
-        self._most = connected.workers(self._resources)
+        self._room = Room(self._resources, connected.workers(self._resources))
 
     def run(self, recipe: Recipe, ledger: Ledger) -> None:
         """See `Executor`.
@@ -54,7 +54,7 @@ class RayExecutor:
             ExecutionError: the recipe cannot leave this process, or no worker can be started.
         """
         if not ledger.finished:
-            with Workers(by_value(recipe), most=self._most, resources=self._resources) as workers:
+            with Workers(by_value(recipe), room=self._room, resources=self._resources) as workers:
                 _Shift(ledger, workers).work()
 
 
@@ -103,7 +103,7 @@ class _Shift:
 
     def _plan_ahead(self) -> None:
         """Ask while all are at work, so that a free worker never waits for the sampler."""
-        if not self._workers.free:
+        if self._workers.free <= 0:
             self._plan(min(len(self._planned) + 1, self._ahead))
 
     def _far(self, *, seconds: float) -> int:

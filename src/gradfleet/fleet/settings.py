@@ -65,6 +65,8 @@ class SweepSettings:
         if self.cluster is not None and self.cluster not in CLUSTERS and not self.is_remote:
             known = unknown_name("cluster", self.cluster, CLUSTERS)
             problems.append(f"{known} None is this machine, http://head:8265 a remote one.")
+        if self.cluster == "inline" and self.resources.workers > 1:
+            problems.append(f"cluster='inline' is one process, so workers is 1; got {self.resources.workers}.")
         if problems:
             raise SettingError(problems)
 

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import partial
 from types import TracebackType
 from typing import Any, Self, TypeAlias
 
@@ -12,6 +13,7 @@ import ray
 from ray.exceptions import RayError, RayTaskError
 
 from gradfleet.errors import ExecutionError
+from gradfleet.fleet.gang import GangWorker
 from gradfleet.fleet.worker import Ended, Reported, TrialWorker
 from gradfleet.trials.resources import Resources
 
@@ -46,18 +48,18 @@ class Worker:
 
 
 class Workers:
-    """Up to `most` workers, each with the `resources` of one trial; use it as a context manager, which ends them.
+    """As many workers as there is room for, each with the `resources` of one trial.
+
+    Use it as a context manager, which ends them.
 
     Args:
         recipe: as `by_value` makes it; it is stored in the cluster once.
+        room: how many workers the cluster holds now.
     """
 
-    def __init__(self, recipe: bytes, *, most: int, resources: Resources) -> None:
-        self.most = most
-        self._recipe = ray.put(recipe)
-        options = {"num_cpus": resources.cpu, "num_gpus": resources.gpu or 0, "max_restarts": 0}
-        # SPREAD: a sweep that does not fill the cluster shares its hosts out evenly.
-        self._make = ray.remote(TrialWorker).options(**options, scheduling_strategy="SPREAD")
+    def __init__(self, recipe: bytes, *, room: Callable[[], int], resources: Resources) -> None:
+        self._room = room
+        self._new = _maker(ray.put(recipe), resources)
         self._starting: dict[Any, Worker] = {}
         self._idle: list[Worker] = []
         self._busy: dict[Any, Worker] = {}
@@ -71,6 +73,11 @@ class Workers:
     ) -> None:
         for worker in [*self._starting.values(), *self._idle, *self._busy.values()]:
             _kill(worker)
+
+    @property
+    def most(self) -> int:
+        """How many trials run side by side, when there are so many."""
+        return self._room()
 
     @property
     def running(self) -> set[int]:
@@ -90,7 +97,7 @@ class Workers:
     def prepare(self, trials: int) -> None:
         """Start as many workers as so many waiting trials need beside those that are there."""
         for _ in range(min(trials, self.free) - len(self._idle) - len(self._starting)):
-            worker = Worker(self._make.remote(self._recipe))
+            worker = Worker(self._new())
             self._starting[worker.actor.ready.remote()] = worker
 
     def start(self, number: int, plan: bytes) -> None:
@@ -162,6 +169,17 @@ class Workers:
         if isinstance(heard, Ended):
             self._idle.append(worker)
         return worker, heard
+
+
+def _maker(recipe: Any, resources: Resources) -> Callable[[], Any]:
+    """What starts a worker: an actor of its own, or one that stands for a gang."""
+    # SPREAD: a sweep that does not fill the cluster shares its hosts out evenly.
+    options: dict[str, Any] = {"max_restarts": 0, "scheduling_strategy": "SPREAD"}
+    if resources.workers > 1:
+        gang: Any = ray.remote(GangWorker)
+        return partial(gang.options(**options, num_cpus=0).remote, recipe, resources)
+    alone: Any = ray.remote(TrialWorker)
+    return partial(alone.options(**options, num_cpus=resources.cpu, num_gpus=resources.gpu or 0).remote, recipe)
 
 
 def _kill(worker: Worker) -> None:

@@ -48,6 +48,7 @@ class ResourcesSpec(BaseModel):
 
     cpu: float = Field(1.0, ge=0, description="CPU cores.")
     gpu: float | None = Field(None, ge=0, description="GPUs; a fraction shares one. One where there is any, if unset.")
+    workers: int = Field(1, ge=1, description="Processes that train one trial together, with cpu and gpu each.")
 
 
 class RangeSpec(BaseModel):
@@ -115,7 +116,9 @@ class SweepSpec(BaseModel):
     resources: ResourcesSpec = ResourcesSpec()
     store: str | None = Field(None, description="A SQLite file or a database URL; gradfleet.db when not given.")
     artifacts: str | None = Field(None, description="Where checkpoints go; beside a SQLite store when not given.")
-    cluster: str | None = Field(None, description="auto: the Ray cluster of this machine. inline: without Ray.")
+    cluster: str | None = Field(
+        None, description="auto: the Ray cluster of this machine. inline: without Ray. http://head:8265: a remote one."
+    )
 
     @model_validator(mode="after")
     def _task_or_recipe(self) -> Self:

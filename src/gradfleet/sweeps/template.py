@@ -33,6 +33,7 @@ _EXAMPLES = {
     "target": 0.95,
     "trials": 100,
     "warm_start": "false",
+    "workers": 1,
 }
 
 

@@ -1,4 +1,4 @@
-"""What one trial may use of a machine."""
+"""What one trial may use of a machine, or of several."""
 
 from __future__ import annotations
 
@@ -12,15 +12,19 @@ class Resources:
     """CPU cores and GPUs of one trial; fractions share a device between trials.
 
     Attributes:
-        cpu: cores; also the number of threads torch uses, rounded down and at least 1.
-        gpu: devices, such as 0.25 for four trials on one; None is one device where the cluster has any, else none.
+        cpu: cores of each of its workers; also the number of threads torch uses, rounded down and at least 1.
+        gpu: devices of each, such as 0.25 for four trials on one; None is one device where the cluster has any, else
+            none.
+        workers: processes that train one trial together, on as many hosts as it takes; each takes its share of every
+            batch, so that batch sizes, steps and metrics are those of one. Only the first one reports and writes.
 
     Raises:
-        SettingError: a negative amount, or nothing of either.
+        SettingError: a negative amount, nothing of either, or no worker.
     """
 
     cpu: float = 1.0
     gpu: float | None = None
+    workers: int = 1
 
     def __post_init__(self) -> None:
         gpu = self.gpu or 0.0
@@ -30,6 +34,9 @@ class Resources:
             )
         if gpu > 1 and gpu != int(gpu):
             raise SettingError(f"More than one gpu comes in whole devices, got gpu={self.gpu}.")
+
+        if self.workers < 1:
+            raise SettingError(f"A trial has at least 1 worker, got workers={self.workers}.")
 
     @property
     def threads(self) -> int:
