@@ -66,8 +66,33 @@ SWEEP = """\
 version: 1
 name: epochs
 recipe: epochs:search
-search: {trials: 14, epochs: 5, scheduler: none, sampler: random}
+search: {trials: 10, epochs: 5, scheduler: none, sampler: random}
 store: gradfleet.db
+"""
+
+GANGS = """\
+import os, socket
+from pathlib import Path
+import torch
+from torch import nn
+from gradfleet import AutoModel, Float, Objective, Resources, Tuner
+
+SHARED = "@SHARED"
+
+def small(input_shape, num_outputs):
+    Path(SHARED, f"rank-{os.environ.get('RANK')}-on-{socket.gethostname()}").touch()
+    return nn.Sequential(nn.Linear(input_shape[0], 8), nn.Tanh(), nn.Linear(8, num_outputs))
+
+inputs = torch.randn(71, 4, generator=torch.Generator().manual_seed(1))
+tuner = Tuner()
+tuner.architecture("small", small)
+tuner.optimizer("sgd", learning_rate=Float(0.05, 0.5, log=True))
+model = AutoModel(tuner, objective=Objective("val_accuracy", "max")).compile(loss="cross_entropy", metrics=["accuracy"])
+shared = {"trials": 2, "epochs": 2, "scheduler": "none", "store": f"{SHARED}/gangs.db", "progress": False}
+for name in ("gang-a", "gang-b", "alone"):
+    gang = {"cluster": os.environ["CLUSTER"], "resources": Resources(cpu=1, workers=2), "wait": False}
+    where = gang if name != "alone" else {"cluster": "inline"}
+    model.fit((inputs, (inputs[:, 0] > 0).long()), name=name, warm_start=False, **where, **shared)
 """
 
 BAD = """\
@@ -97,8 +122,15 @@ value = float(Path(os.environ.get("DISK", "/nowhere"), "licence").read_text())
 def write_project(folder: Path, *, shared: Path) -> Path:
     """The project's files, in a new folder; `shared` is seen by the cluster too."""
     folder.mkdir()
-    texts = {"helpers": HELPERS, "networks": NETWORKS, "epochs": EPOCHS, "bad": BAD, "licensed": LICENSED}
-    for name, text in {**texts, "deeper": "OUTPUTS = 2\n"}.items():
+    texts = {
+        "helpers": HELPERS,
+        "networks": NETWORKS,
+        "epochs": EPOCHS,
+        "gangs": GANGS,
+        "bad": BAD,
+        "licensed": LICENSED,
+    }
+    for name, text in {**texts, "licensed": LICENSED, "deeper": "OUTPUTS = 2\n"}.items():
         (folder / f"{name}.py").write_text(text.replace("@SHARED", str(shared)))
     (folder / "lost.yaml").write_text(SWEEP)
     return folder

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import shlex
 import subprocess
@@ -19,6 +20,7 @@ from tests.cluster.ray_hosts import RayHosts
 
 pytestmark = [pytest.mark.ray, pytest.mark.slow]
 
+NAMES = ("gang-a", "gang-b", "alone")
 CLI = ("-c", "from gradfleet.cli.main import main; main()")
 
 
@@ -53,7 +55,9 @@ def laptop(cluster: RayHosts) -> Laptop:
     return Laptop(cluster)
 
 
-PAGE = (Path(__file__).parents[2] / "docs" / "clusters.md").read_text(encoding="utf-8")
+ROOT = Path(__file__).parents[2]
+EXAMPLES = ROOT / "examples"
+PAGE = (ROOT / "docs" / "clusters.md").read_text(encoding="utf-8")
 
 
 def jobs_of(cluster: RayHosts, study: str) -> list[dict[str, Any]]:
@@ -98,11 +102,32 @@ def test_a_host_is_lost_another_joins_the_driver_dies_and_every_trial_ends_once(
     assert again.returncode == 0, again.stderr
     study.wait(timeout=240)
     assert len(jobs_of(cluster, "epochs")) == 2
-    assert [trial.state for trial in study.trials] == ["COMPLETE"] * 14
-    assert [[one.epoch for one in study.history(number)] for number in range(14)] == [[1, 2, 3, 4, 5]] * 14
+    assert [trial.state for trial in study.trials] == ["COMPLETE"] * 10
+    assert [[one.epoch for one in study.history(number)] for number in range(10)] == [[1, 2, 3, 4, 5]] * 10
     trained = Counter(tuple(line.split()[:2]) for line in log.read_text().splitlines())
     assert max(trained.values()) <= 3, "an epoch is trained again for each death of its worker at most"
-    assert sum(trained.values()) <= 14 * 5 + 4, "what is lost is one epoch of each trial that ran"
+    assert sum(trained.values()) <= 10 * 5 + 4, "what is lost is one epoch of each trial that ran"
+
+
+@pytest.mark.row_part("DI7")
+def test_two_gangs_that_wait_for_the_same_two_hosts_both_finish_with_the_metrics_of_one_process(
+    cluster: RayHosts, laptop: Laptop
+) -> None:
+    """Each host has one free core, so a trial of two processes spans both, and only one gang runs at a time."""
+    ended = laptop.run("gangs.py")
+    assert ended.returncode == 0, ended.stderr
+    first, second, alone = (Study.attach(name, store=cluster.shared / "gangs.db") for name in NAMES)
+    for study in (first.wait(timeout=300), second.wait(timeout=300)):
+        assert (study.state, [trial.state for trial in study.trials]) == ("completed", ["COMPLETE"] * 2)
+        for number in range(2):
+            one, together = alone.trial(number), study.trial(number)
+            assert together.metrics["val_loss"] == pytest.approx(one.metrics["val_loss"], rel=1e-4)
+            assert together.metrics["val_accuracy"] == one.metrics["val_accuracy"]
+            assert sorted(path.name for path in Path(together.checkpoint or "").iterdir()) == sorted(
+                path.name for path in Path(one.checkpoint or "").iterdir()
+            )
+    places = {path.name.split("-on-")[1] for path in cluster.shared.glob("rank-[01]-on-*")}
+    assert len(places) == 2, "the two processes of a gang are on two hosts"
 
 
 def test_what_the_cluster_cannot_see_is_said_with_what_to_pass_instead(cluster: RayHosts, laptop: Laptop) -> None:
@@ -156,3 +181,15 @@ def test_the_commands_of_the_page_run_in_their_order(laptop: Laptop) -> None:
         ended = laptop.gradfleet(*shlex.split(command))
         assert ended.returncode == 0, (command, ended.stderr)
         assert ended.stdout != "", command
+
+
+@pytest.mark.row("DI5")
+def test_the_notebook_sends_its_cells_away_and_another_kernel_gets_the_best_model(laptop: Laptop) -> None:
+    ended = laptop.run("-m", "tests.cluster.notebook", str(EXAMPLES / "notebook_to_cluster.ipynb"))
+    assert ended.returncode == 0, ended.stderr
+    shown = [output["data"] for output in json.loads(ended.stdout) if output["output_type"] == "execute_result"]
+    assert "from-a-notebook" in "".join(shown[0]["text/html"])
+    assert "completed" in "".join(shown[1]["text/html"])
+    assert "accuracy" in "".join(shown[2]["text/plain"])
+    best = Study.attach("from-a-notebook", store=laptop.folder / "gradfleet.db").best
+    assert best.value > 0.8

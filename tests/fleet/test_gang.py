@@ -57,7 +57,6 @@ def test_a_trial_of_two_processes_has_the_metrics_of_one(two_cores: None, tmp_pa
         assert one.keys() == other.keys()
         for name in one.keys() - timed:
             assert one[name] == pytest.approx(other[name], rel=1e-4), name
-    assert together.best.value == together.best.model().evaluate()["accuracy"]
     assert [trial.state for trial in together.trials] == ["COMPLETE"] * 3
 
 
