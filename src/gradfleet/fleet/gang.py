@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import socket
+import time
 from typing import Any
 
 import psutil
@@ -19,29 +20,41 @@ from ray.util.scheduling_strategies import PlacementGroupSchedulingStrategy
 from gradfleet.fleet.worker import Ended, Reported, TrialWorker
 from gradfleet.trials.resources import Resources
 
+_KNOWN_WITHIN = 2.0  # seconds; a host that is gone is known to be later, and its trial fails instead of being lost
+
+
+def reserve(resources: Resources) -> PlacementGroup:
+    """Room for one gang, on as few hosts as there is room on.
+
+    A placement group that an actor has made outlives the actor, so the driver makes it and takes it away.
+    """
+    one = {"CPU": float(resources.cpu), "GPU": float(resources.gpu or 0.0)}
+    bundle = {name: amount for name, amount in one.items() if amount}
+    place: PlacementGroup = placement_group([bundle] * resources.workers, strategy="PACK")
+    return place
+
 
 class GangWorker:
     """Becomes a Ray actor that needs nothing itself, and stands for its gang as a `TrialWorker` does for itself.
 
     Every process reports every record, and all get the same answer; what the first one reports is the trial's. When one
     raises, the others wait for it in vain, so all of them are replaced before the next trial. When one dies, this actor
-    dies too: its trial is lost, not failed, and its placement group goes with it.
+    dies too: its trial is lost, not failed.
+
+    Args:
+        place: as `reserve` makes it; whoever made it gives it back.
     """
 
-    def __init__(self, recipe: bytes, resources: Resources) -> None:
+    def __init__(self, recipe: bytes, resources: Resources, place: PlacementGroup) -> None:
         self._recipe = ray.put(recipe)
         self._resources = resources
-        self._place: PlacementGroup | None = None
+        self._place = place
         self._members: list[Any] = []
 
     def ready(self) -> None:
         """Return once all processes are there, which may wait for others' trials to end."""
-        if self._place is None:
-            one = {"CPU": float(self._resources.cpu), "GPU": float(self._resources.gpu or 0.0)}
-            bundle = {name: amount for name, amount in one.items() if amount}
-            self._place = placement_group([bundle] * self._resources.workers, strategy="PACK")
         ray.get(self._place.ready())
-        self._members = [self._member(self._place, rank) for rank in range(self._resources.workers)]
+        self._members = [self._member(rank) for rank in range(self._resources.workers)]
         where = self._of_all([self._members[0].where.remote()])[0]
         size = len(self._members)
         self._of_all([member.join.remote(rank, size, *where) for rank, member in enumerate(self._members)])
@@ -63,6 +76,7 @@ class GangWorker:
             ready, waiting = ray.wait(waiting, num_returns=1)
             told: Reported | Ended = self._of_all(ready)[0]
             if isinstance(told, Ended) and (told.error or told.no_space):
+                self._exit_if_one_is_dead()
                 self._disband()
                 return told
         first: Reported | Ended = ray.get(calls[0])
@@ -75,9 +89,19 @@ class GangWorker:
             ray.actor.exit_actor()  # the driver learns of a death from a death
             raise
 
-    def _member(self, place: PlacementGroup, rank: int) -> Any:
-        where = PlacementGroupSchedulingStrategy(place, placement_group_bundle_index=rank)
-        of_one = {"num_cpus": self._resources.cpu, "num_gpus": self._resources.gpu or 0, "max_restarts": 0}
+    def _exit_if_one_is_dead(self) -> None:
+        """What dies has the others raise that their peer is gone, and they may say so before Ray knows of it."""
+        time.sleep(_KNOWN_WITHIN)
+        self._of_all([member.is_alive.remote() for member in self._members])
+
+    def _member(self, rank: int) -> Any:
+        where = PlacementGroupSchedulingStrategy(self._place, placement_group_bundle_index=rank)
+        of_one = {
+            "num_cpus": self._resources.cpu,
+            "num_gpus": self._resources.gpu or 0,
+            "max_restarts": 0,
+            "max_concurrency": 2,
+        }
         actor: Any = ray.remote(GangMember)
         return actor.options(**of_one, scheduling_strategy=where).remote(self._recipe)
 
@@ -92,6 +116,9 @@ class GangMember(TrialWorker):
 
     def __init__(self, recipe: bytes) -> None:
         self._given = recipe
+
+    def is_alive(self) -> bool:
+        return True
 
     def where(self) -> tuple[str, int]:
         """Where the others find this one: its host's address, and a port that is free there."""

@@ -11,9 +11,10 @@ from typing import Any, Self, TypeAlias
 
 import ray
 from ray.exceptions import RayError, RayTaskError
+from ray.util.placement_group import PlacementGroup, remove_placement_group
 
 from gradfleet.errors import ExecutionError
-from gradfleet.fleet.gang import GangWorker
+from gradfleet.fleet.gang import GangWorker, reserve
 from gradfleet.fleet.worker import Ended, Reported, TrialWorker
 from gradfleet.trials.resources import Resources
 
@@ -34,10 +35,12 @@ class Worker:
     """One process.
 
     Attributes:
+        place: what is reserved for it, where that is more than its actor takes.
         trial: the number of the trial that it runs, or ran last.
     """
 
     actor: Any
+    place: PlacementGroup | None = None
     trial: int = -1
     begun: float = 0.0
 
@@ -59,7 +62,7 @@ class Workers:
 
     def __init__(self, recipe: bytes, *, room: Callable[[], int], resources: Resources) -> None:
         self._room = room
-        self._new = _maker(ray.put(recipe), resources)
+        self._new = partial(_start, ray.put(recipe), resources)
         self._starting: dict[Any, Worker] = {}
         self._idle: list[Worker] = []
         self._busy: dict[Any, Worker] = {}
@@ -97,7 +100,7 @@ class Workers:
     def prepare(self, trials: int) -> None:
         """Start as many workers as so many waiting trials need beside those that are there."""
         for _ in range(min(trials, self.free) - len(self._idle) - len(self._starting)):
-            worker = Worker(self._new())
+            worker = self._new()
             self._starting[worker.actor.ready.remote()] = worker
 
     def start(self, number: int, plan: bytes) -> None:
@@ -171,16 +174,18 @@ class Workers:
         return worker, heard
 
 
-def _maker(recipe: Any, resources: Resources) -> Callable[[], Any]:
-    """What starts a worker: an actor of its own, or one that stands for a gang."""
+def _start(recipe: Any, resources: Resources) -> Worker:
+    """A worker that starts: an actor of its own, or one that stands for a gang."""
     # SPREAD: a sweep that does not fill the cluster shares its hosts out evenly.
     options: dict[str, Any] = {"max_restarts": 0, "scheduling_strategy": "SPREAD"}
     if resources.workers > 1:
-        gang: Any = ray.remote(GangWorker)
-        return partial(gang.options(**options, num_cpus=0).remote, recipe, resources)
-    alone: Any = ray.remote(TrialWorker)
-    return partial(alone.options(**options, num_cpus=resources.cpu, num_gpus=resources.gpu or 0).remote, recipe)
+        place, gang = reserve(resources), ray.remote(GangWorker).options(**options, num_cpus=0)
+        return Worker(gang.remote(recipe, resources, place), place)
+    alone = ray.remote(TrialWorker).options(**options, num_cpus=resources.cpu, num_gpus=resources.gpu or 0)
+    return Worker(alone.remote(recipe))
 
 
 def _kill(worker: Worker) -> None:
     ray.kill(worker.actor)
+    if worker.place is not None:
+        remove_placement_group(worker.place)
