@@ -47,6 +47,8 @@ def _file(made: Any) -> Path | None:
     """The file that a function or class was read from; None when there is none, as in a notebook or at a prompt."""
     try:
         path = inspect.getsourcefile(made)
+    except OSError:  # a class of a notebook's cell
+        return None
     except TypeError:
         module = sys.modules.get(type(made).__module__)
         path = getattr(module, "__file__", None)
