@@ -20,7 +20,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -80,6 +80,7 @@ def main() -> None:
         _row(f"gradfleet, {options.trials} trials, run {number}", costs)
     median = _median(short)
     _row(f"gradfleet, median of {len(short)} runs", median)
+    _row(f"gradfleet, {options.trials} trials, random sampler", _measured("random", options.trials))
     _row(f"gradfleet, {options.trials} trials of 90 ms", _measured("working", options.trials))
     _row(f"Ray Tune with reuse, {options.trials} trials", _measured("reuse", options.trials))
     _row(f"Ray Tune as it comes, {options.fresh} trials", _measured("fresh", options.fresh))
@@ -91,8 +92,8 @@ def main() -> None:
         print(f"\nA trial of {options.long} against one of {options.trials}: {ratios}.")
 
 
-def gradfleet(trials: int, *, seconds: float = 0.0) -> Costs:
-    """A sweep of `trials` trials with the default sampler, its study in a new SQLite file."""
+def gradfleet(trials: int, *, seconds: float = 0.0, sampler: str | None = None) -> Costs:
+    """A sweep of `trials` trials, its study in a new SQLite file; with the default sampler unless told otherwise."""
     from gradfleet.fleet.cluster import connect
     from gradfleet.fleet.order import Order
     from gradfleet.fleet.settings import SweepSettings
@@ -117,6 +118,8 @@ def gradfleet(trials: int, *, seconds: float = 0.0) -> Costs:
     objective = Objective("score", "max")
     space = SearchSpace((Entry("x", Float(0.0, 1.0)), Entry("y", Float(1e-4, 1.0, log=True))))
     settings = SweepSettings(objective=objective, budget=Budget(trials=trials), epochs=RECORDS, scheduler="none")
+    if sampler is not None:
+        settings = replace(settings, sampler=sampler)
     with tempfile.TemporaryDirectory() as folder, Store.open(f"{folder}/gradfleet.db") as store:
         spec = {"objective": {"metric": "score", "mode": "max"}, "space": space.to_json(), "recipe": {}}
         store.create_study("benchmark", spec)
@@ -184,6 +187,7 @@ def plain_optuna(trials: int) -> Costs:
 
 ONE: dict[str, Callable[[int], Costs]] = {
     "gradfleet": gradfleet,
+    "random": lambda trials: gradfleet(trials, sampler="random"),
     "working": lambda trials: gradfleet(trials, seconds=0.09),
     "reuse": lambda trials: plain_tune(trials, reuse=True),
     "fresh": lambda trials: plain_tune(trials, reuse=False),

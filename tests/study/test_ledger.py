@@ -127,7 +127,7 @@ def test_a_trial_whose_worker_dies_goes_on_from_its_last_checkpoint(
     plan = begun(ledger)
     assert (plan.resume, plan.best) == (None, None)
     for epoch in (1, 2):
-        ledger.record(plan.number, accuracy(0.9 - 0.1 * epoch, epoch), f"{plan.checkpoints}/epoch-{epoch:04d}")
+        ledger.record(plan.number, accuracy(0.9 - 0.1 * epoch, epoch), written(plan, epoch))
     ledger.lost(plan.number)
     again = begun(ledger)
     assert (again.number, again.config, again.seed) == (plan.number, plan.config, plan.seed)
@@ -692,6 +692,9 @@ def test_whoever_shows_the_sweep_hears_of_every_start_record_and_end(opened: Ope
 
     class Ear:
         def gone_on_with(self, trials: object, best: object) -> None: ...
+
+        def noted(self, text: str) -> None:
+            heard.append(text)
 
         def started(self, number: int, config: object) -> None:
             heard.append(f"{number} starts")

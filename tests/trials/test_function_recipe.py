@@ -98,7 +98,7 @@ def test_a_copy_that_was_cut_off_is_begun_anew(plan: TrialPlan, tmp_path: Path) 
     (tmp_path / "mine" / "weights").touch()
     run(lambda config, report: report({"score": 0.1}, checkpoint=tmp_path / "mine"), plan)
     assert [path.name for path in Path(plan.checkpoints or "").iterdir()] == ["epoch-0001"]
-    assert [path.name for path in Path(plan.checkpoints or "", "epoch-0001").iterdir()] == ["weights"]
+    assert {path.name for path in Path(plan.checkpoints or "", "epoch-0001").iterdir()} == {"weights", ".files.json"}
 
 
 def test_it_ends_when_it_reports_beyond_its_epochs_and_may_finish_what_it_does_after_the_last(

@@ -144,6 +144,9 @@ class Forecaster:
             pace, name = self._earlier
             self._tell(pace, self._before, 0, f"study {name!r}")
 
+    def noted(self, text: str) -> None:
+        self._watcher.noted(text)
+
     def started(self, number: int, config: Config) -> None:
         self._begun[number] = now = self._now()
         if len(self._begun) > len(self._joined):

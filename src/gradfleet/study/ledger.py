@@ -39,6 +39,7 @@ from gradfleet.study.vigil import Vigil
 from gradfleet.study.watcher import Watcher
 from gradfleet.study.writes import Writes
 from gradfleet.training.history import EpochRecord
+from gradfleet.trials.checkpoints import is_whole
 from gradfleet.trials.plan import Config, TrialPlan
 
 MAX_DEATHS = 3
@@ -234,6 +235,7 @@ class StudyLedger:
             self._no_such_metric(live, error)
             return False
         if record.epoch in live.epochs:  # a resumed trial passes again through epochs that were judged before
+            live.damaged.discard(checkpoint or "")
             if checkpoint is not None and not live.needs(checkpoint):
                 self._delete_later([checkpoint])
             return self._may_go_on(live)
@@ -401,7 +403,16 @@ class StudyLedger:
         elif live.paused:
             self._paused.add(number)
         else:
+            self._look_at_checkpoints(live)
             insort(self._waiting, number)
+
+    def _look_at_checkpoints(self, live: LiveTrial) -> None:
+        """Whatever ended a trial's process may have damaged the checkpoint that it would go on from."""
+        while (address := live.resume) is not None and not is_whole(address):
+            live.damaged.add(address)
+            if self._watcher:
+                instead = "goes on from the one before" if live.resume is not None else "begins anew"
+                self._watcher.noted(f"Trial {live.plan.number} {instead}: the checkpoint {address} is damaged.")
 
     def _no_such_metric(self, live: LiveTrial, error: SettingError) -> None:
         """A record without the objective fails its trial; the first one of a study, all of it: the search cannot be."""

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field, replace
 from gradfleet.study.origin import Origin
 from gradfleet.study.rows import RecordRow, TrialRow
 from gradfleet.training.history import EpochRecord
+from gradfleet.trials.checkpoints import epoch_of
 from gradfleet.trials.plan import TrialPlan
 
 Rank = tuple[float, ...]
@@ -27,6 +28,7 @@ class LiveTrial:
         best: the rank of its best record.
         last_checkpoint: what it would go on from.
         best_checkpoint: of the best record that has one.
+        damaged: the addresses of those that were found to be damaged.
         origin: where it comes from, when it did not start anew.
         inherited: the checkpoint that it went on from then.
         paused: it waits for others.
@@ -45,6 +47,7 @@ class LiveTrial:
     best: Rank | None = None
     last_checkpoint: str | None = None
     best_checkpoint: str | None = None
+    damaged: set[str] = field(default_factory=set)
     _best_kept: Rank | None = None
     origin: Origin | None = None
     inherited: str | None = None
@@ -97,10 +100,19 @@ class LiveTrial:
     def needs(self, address: str) -> bool:
         return address in (self.last_checkpoint, self.best_checkpoint)
 
+    @property
+    def resume(self) -> str | None:
+        """The checkpoint that its next attempt goes on from: its last one, or the one before where that is damaged."""
+        kept = (self.last_checkpoint, self.best_checkpoint, self.inherited)
+        return next((address for address in kept if address is not None and address not in self.damaged), None)
+
     def go_on(self) -> TrialPlan:
-        """The plan of its next attempt: it resumes from its last checkpoint."""
+        """The plan of its next attempt."""
         recorded = self.first - 1 if self.last is None else self.last.epoch
-        resume = self.last_checkpoint or self.inherited
+        resume = self.resume
+        if self.last_checkpoint in self.damaged and self.plan.objective.num_runs == 1:
+            # It passes through the epochs since again, and writes their checkpoints anew.
+            recorded = self.first - 1 if resume in (None, self.inherited) else epoch_of(resume)
         self.plan = replace(
             self.plan,
             resume=resume,

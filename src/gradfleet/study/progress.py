@@ -102,6 +102,9 @@ class SweepProgress:
         if state == "FAIL":
             one.rank = (float("inf"),)
 
+    def noted(self, text: str) -> None:
+        self.say(text)
+
     def started(self, number: int, config: Config) -> None:
         self._all.setdefault(number, _Shown(number, config))  # one that is taken up again keeps its best
         self._maybe_line()

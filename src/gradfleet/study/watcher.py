@@ -17,6 +17,10 @@ class Watcher(Protocol):
         """The study has these trials already, with their best records; those RUNNING will be started again."""
         ...
 
+    def noted(self, text: str) -> None:
+        """Something beside has happened, in a sentence."""
+        ...
+
     def started(self, number: int, config: Config) -> None:
         """A worker begins the trial, for the first time or again."""
         ...

@@ -16,6 +16,7 @@ from gradfleet.training.state.checkpoint import read_files, write_files
 from gradfleet.trials.plan import TrialPlan
 
 _EXTRA = "extra.json"
+_LIST = ".files.json"
 
 
 def epoch_address(checkpoints: str, epoch: int) -> str:
@@ -31,18 +32,44 @@ def epoch_of(address: str) -> int:
 def write(address: str, save: Callable[[Path], object]) -> str:
     """Have `save` write a folder, and return its address once all of it is there.
 
-    A local folder is written in place (`save` is atomic); anything else is written to a temporary folder first.
+    A local folder is written in place (`save` is atomic); anything else is written to a temporary folder first. With it
+    goes a list of its files and their sizes, see `is_whole`.
     """
     filesystem, path = fsspec.core.url_to_fs(address)
     if isinstance(filesystem, LocalFileSystem):
         Path(path).parent.mkdir(parents=True, exist_ok=True)
         save(Path(path))
+        _list_files(Path(path))
         return address
     with tempfile.TemporaryDirectory() as folder:
         local = Path(folder, "checkpoint")
         save(local)
+        _list_files(local)
         filesystem.put(f"{local}/", path, recursive=True)
     return address
+
+
+def is_whole(address: str) -> bool:
+    """Whether every file that was written there is there in its full size; a disk or a host may have gone since.
+
+    A folder without a list, written by hand or by an older version, is taken for whole.
+    """
+    filesystem, path = fsspec.core.url_to_fs(address)
+    if not filesystem.exists(path):
+        return False
+    try:
+        sizes = json.loads(filesystem.cat_file(f"{path}/{_LIST}"))
+        return all(filesystem.size(f"{path}/{name}") == size for name, size in sizes.items())
+    except FileNotFoundError:
+        return not filesystem.exists(f"{path}/{_LIST}")
+    except ValueError:  # the list itself was cut short
+        return False
+
+
+def _list_files(folder: Path) -> None:
+    files = [file for file in folder.rglob("*") if file.is_file() and file.name != _LIST]
+    sizes = {file.relative_to(folder).as_posix(): file.stat().st_size for file in files}
+    (folder / _LIST).write_text(json.dumps(sizes), encoding="utf-8")
 
 
 def fetch(address: str) -> Path:
