@@ -172,6 +172,7 @@ class AutoModel:
         batch_size: int = 32,
         callbacks: Sequence[Callable[[], Callback]] = (),
         calibrate: bool = False,
+        steps_per_epoch: int | None = None,
     ) -> Self:
         """Fix what is not searched. A dimension of the tuner with the same name goes before what is given here.
 
@@ -180,6 +181,7 @@ class AutoModel:
             callbacks: makers of callbacks, called once a trial; a class such as `EarlyStopping` is one.
             calibrate: keep with each checkpoint the temperature that makes its probabilities fit the validation data;
                 `predict_proba` uses it, and nothing else does.
+            steps_per_epoch: so many training batches in every epoch; with it, steps that take no data need none.
             Everything else is as for `Model.compile`.
 
         Raises:
@@ -198,7 +200,12 @@ class AutoModel:
             channels_last=channels_last,
         )
         self._recipe = ModelRecipe(
-            self.tuner, settings, batch_size=batch_size, callbacks=tuple(callbacks), calibrate=calibrate
+            self.tuner,
+            settings,
+            batch_size=batch_size,
+            callbacks=tuple(callbacks),
+            calibrate=calibrate,
+            steps_per_epoch=steps_per_epoch,
         )
         return self
 
@@ -239,7 +246,7 @@ class AutoModel:
         100 trials, or 20 trials without a better one. Ctrl-C starts no new trials; a second one stops at once.
 
         Args:
-            data: what `AutoDataset` takes; None when a training function brings its own.
+            data: what `AutoDataset` takes; None when a training function brings its own, or steps take none.
             trials: how many in all, the default configuration included.
             budget: wall time of this call, such as "10m".
             target: stop when a record's objective is at least as good.
@@ -388,8 +395,11 @@ class AutoModel:
         if self.recipe.brings_data:
             return
         missing = []
-        if data is None:
-            missing.append("A search of Models needs data: a path, a pair (inputs, targets) or an AutoDataset.")
+        if data is None and self.recipe.steps_per_epoch is None:
+            missing.append(
+                "A search of Models needs data: a path, a pair (inputs, targets) or an AutoDataset; or, where their "
+                "steps take none, compile(steps_per_epoch=...)."
+            )
         if "architecture" not in self.space.names:
             missing.append("The Tuner has no architecture: register one with tuner.architecture(name, builder, ...).")
         if missing:

@@ -60,7 +60,7 @@ def test_labels_are_numbered_in_sorted_order() -> None:
         (["a"] * 11 + ["b"], r"these have one: 'b'\. Add rows"),
         ([[0, 2], [1, 1]] * 6, r"need 0 and 1 only \(multilabel\), got 0, 1, 2"),
         ([["a", "b"], ["c", "d"]] * 6, r"several columns need numbers"),
-        (np.zeros((12, 2, 2)), r"one or two axes .* got an array of shape \(12, 2, 2\)"),
+        (np.zeros((12, 2, 2), int), r"one or two axes .*, or floats .* of images; got int64 of shape \(12, 2, 2\)"),
         (np.array(["a", 1] * 6, dtype=object), r"a mixture of int, str"),
         ([0, 1] * 5, r"a target for each row .* got 12 rows of inputs and 10 targets"),
     ],

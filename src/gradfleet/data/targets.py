@@ -4,6 +4,7 @@
     0 or 1, several a row                    multilabel; an output a column
     floats of nothing but 0.0 and 1.0        binary; one output
     any other floats                         regression; an output a column
+    floats of more axes, such as images      regression; an output a number, and the axes stay as they are
 
 The type decides, never a guess from the values: floats such as 0.0, 1.0, 2.0 are regression (a note says so), classes
 are given as integers or strings.
@@ -52,9 +53,12 @@ class TargetReader:
             DataError: the targets fit no kind, or not the one that was asked for, or say the same for every row.
         """
         flat = told(_flat(targets), kind)
-        if flat.ndim > 2:
-            raise DataError(f"Targets need one or two axes (rows, outputs), got an array of shape {targets.shape}.")
-        reader = cls._fit_columns(flat) if flat.ndim == 2 else cls._fit_values(flat)
+        if flat.ndim > 2 and flat.dtype.kind != "f":
+            raise DataError(
+                "Targets need one or two axes (rows, outputs), or floats such as those of images; got "
+                f"{flat.dtype} of shape {targets.shape}."
+            )
+        reader = cls._fit_columns(flat) if flat.ndim > 1 else cls._fit_values(flat)
         if flat.ndim == 1 and len(np.unique(flat)) < 2:
             raise DataError(
                 f"Training needs at least two different targets; all {len(flat):,} training rows have "
@@ -87,10 +91,10 @@ class TargetReader:
     def _fit_columns(cls, values: Array) -> TargetReader:
         if values.dtype.kind not in "biuf":
             raise DataError(f"Targets with several columns need numbers, got {values.dtype}. Give a label a row.")
-        if np.isin(values, (0, 1)).all():
+        if values.ndim == 2 and np.isin(values, (0, 1)).all():
             return cls("multilabel", values.shape[1])
         if values.dtype.kind == "f":
-            return cls("regression", values.shape[1])
+            return cls("regression", int(np.prod(values.shape[1:])))
         raise DataError(
             "Integer targets with several columns need 0 and 1 only (multilabel), "
             f"got {listed(np.unique(values).tolist())}. Give floats for regression, or one class number a row."
@@ -106,7 +110,9 @@ class TargetReader:
         return self.kind in ("multiclass", "binary")
 
     def read(self, targets: Array, part: str) -> Array:
-        """Class numbers (rows,) as int64, or (rows, outputs) as float32. Integers of which none is a label are numbers.
+        """Class numbers (rows,) as int64, else float32, (rows, outputs) or with the axes that the targets have.
+
+        Integers of which none is a label are numbers.
 
         Raises:
             DataError: a class that training never saw, or another number of columns.
@@ -136,7 +142,7 @@ class TargetReader:
             raise DataError(
                 f"The {part} targets need 0 and 1 only as in training, got {listed(np.unique(columns).tolist())}."
             )
-        return columns.astype(np.float32)
+        return (values if values.ndim > 2 else columns).astype(np.float32)
 
     def note(self, targets: Array) -> str:
         """How the training targets were understood, in one sentence."""

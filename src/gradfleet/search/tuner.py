@@ -147,17 +147,20 @@ class Tuner:
         """Everything registered as a callable, by the prefix of its dimensions."""
         return {builder.prefix: builder.make for builder in self._builders()}
 
-    def build_network(self, config: Mapping[str, Value], facts: Facts) -> Any:
-        """What the configuration's architecture builds for this data.
+    def build_network(self, config: Mapping[str, Value], facts: Facts | None) -> Any:
+        """What the configuration's architecture builds for this data; `facts` are None where there is none.
 
         Raises:
-            SpaceError: no architecture is registered, or none of this name.
+            SpaceError: no architecture is registered, or none of this name; or it asks for facts that there are not.
         """
         name = config.get("architecture")
         if name not in self._architectures:
             raise SpaceError(unknown_name("architecture", name, self._architectures))
         builder = self._architectures[str(name)]
-        provided = {fact: getattr(facts, fact) for fact in FACTS + TEXT_FACTS if builder.names(fact)}
+        asked = [fact for fact in FACTS + TEXT_FACTS if builder.names(fact)]
+        if facts is None and asked:
+            raise SpaceError(f"{builder.prefix!r} asks for {', '.join(asked)}, and this search has no data that tells.")
+        provided = {fact: getattr(facts, fact) for fact in asked}
         return builder.make(**(provided | builder.arguments(config)))
 
     def optimizer_choices(self, config: Mapping[str, Value]) -> tuple[OptimizerChoice, ...]:

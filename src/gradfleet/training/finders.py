@@ -14,6 +14,7 @@ from gradfleet.errors import SettingError
 from gradfleet.training.batches.memory import free_memory, is_out_of_memory
 from gradfleet.training.callbacks.callback import Callback
 from gradfleet.training.context import Context
+from gradfleet.training.networks.lazy import shape_lazy_layers
 from gradfleet.training.schedules.curves import Curve, exponential
 from gradfleet.training.schedules.parts import CurvePart
 from gradfleet.training.state.seeding import seed_everything
@@ -113,6 +114,7 @@ def find_learning_rate(
     parts = split_of(data)
     batches = make_batches(parts.train, batch_size=batch_size, shuffle=True, seed=seed, device=model.device)
     generators = batches.state()
+    shape_lazy_layers(model, batches)
     climb = _Climb(exponential(lowest, highest), steps)
     try:
         with untouched(model):
@@ -145,6 +147,7 @@ def find_batch_size(
         raise SettingError("A DataLoader has a batch size of its own; give find_batch_size its dataset.")
     tried: list[tuple[int, bool]] = []
     size, everything = smallest, False
+    shape_lazy_layers(model, make_batches(parts.train, batch_size=2, shuffle=False, seed=0, device=model.device))
     while size <= largest and not everything and all(fits for _, fits in tried):
         with untouched(model):
             seed_everything(0)

@@ -64,11 +64,16 @@ def settle(model: Model, batches: Batches) -> None:
     """Let the first batch tell the kind of problem, when nothing before did."""
     if model.is_settled:
         return
+    model.settle_from(first_batch(batches))
+
+
+def first_batch(batches: Batches) -> Any:
+    """The batch that comes first, with nothing moved; None when there is none."""
     generators = batches.state()
     with untouched_generators():
         first = next(batches.epoch(0), None)
     batches.load_state(generators)
-    model.settle_from(first)
+    return first
 
 
 def _measure_batch(

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Generator, Iterable, Mapping, Sequence
-from numbers import Integral
 from pathlib import Path
 from typing import Any, Self
 
@@ -11,25 +10,26 @@ import torch
 from torch import nn
 
 from gradfleet.data.loaders import Batches, Source, make_batches, split_of
-from gradfleet.errors import SettingError
+from gradfleet.errors import Problems, SettingError
 from gradfleet.training import inference
-from gradfleet.training.batches.limits import AtMost, Exactly, NoData, Same
 from gradfleet.training.batches.memory import MicroBatch
 from gradfleet.training.callbacks.callback import Callback
 from gradfleet.training.callbacks.progress import Progress
 from gradfleet.training.context import Context, FitState
 from gradfleet.training.evaluation import Evaluation, evaluate
+from gradfleet.training.fit_settings import FitSettings
 from gradfleet.training.history import EpochRecord, History
 from gradfleet.training.inference import View
 from gradfleet.training.listening.events import Events
 from gradfleet.training.listening.listeners import Listeners
 from gradfleet.training.loop import NO_FIT, Loop
 from gradfleet.training.metrics.meter import Meter
+from gradfleet.training.networks.lazy import shape_lazy_layers
 from gradfleet.training.observed import Observed
 from gradfleet.training.problem import Problem
 from gradfleet.training.state import saving
 from gradfleet.training.state.beginning import Beginning, require_new_optimizers
-from gradfleet.training.state.dry_run import leaving_no_trace
+from gradfleet.training.state.untouched import untouched
 from gradfleet.training.steps import Steps, TrainingStep
 
 
@@ -121,48 +121,39 @@ class Model(Observed, Steps):
             SettingError: the model is not compiled, or an argument cannot be.
             CheckpointError: the checkpoint is damaged or belongs to another network.
         """
-        limits = {
-            "steps_per_epoch": steps_per_epoch,
-            "limit_batches": limit_batches,
-            "overfit_batches": overfit_batches,
-        }
-        found = _fit_problems(epochs, batch_size, seed, limits)
-        if self._settings is None:
-            found.append("This model is not compiled: call compile(...) before fit.")
-        found += _contradictions(data, steps_per_epoch, resume or inherit, reset=reset)
-        if resume is not None and inherit is not None:
-            found.append("resume= goes on exactly and inherit= with other settings: give one of them.")
-        if found:
-            raise SettingError(found)
-        self._begin(reset=reset)
-        start = resume if inherit is None else inherit
-        resumed = saving.resume(self, Path(start)) if start is not None else None
+        problems = Problems()
+        with problems:
+            chosen = FitSettings(
+                epochs,
+                batch_size,
+                seed,
+                resume,
+                inherit,
+                reset,
+                steps_per_epoch,
+                limit_batches,
+                overfit_batches,
+                has_data=data is not None,
+            )
+        with problems:
+            self._require_compiled("fit")
+        problems.refuse()
+        parts = split_of(data, validation)
+        self._begin(parts.train, chosen)
+        resumed = saving.resume(self, chosen.start) if chosen.start is not None else None
         fit_state = {**NO_FIT, **(resumed.fit if resumed is not None else {"first_epoch": self.epoch})}
         seed = int(fit_state["seed"] if seed is None else seed)
-        parts = split_of(data, validation)
-        train: Batches = NoData(1)
-        if data is not None:
-            train = make_batches(parts.train, batch_size=batch_size, shuffle=True, seed=seed, device=self.device)
-        held_out = self._batches(parts.validation, batch_size) if parts.validation is not None else None
-        if overfit_batches is not None:
-            train = Same(train, overfit_batches, seed)
-        if steps_per_epoch is not None:
-            train = Exactly(train, steps_per_epoch)
-        if limit_batches is not None:
-            train = AtMost(train, limit_batches)
-            held_out = AtMost(held_out, limit_batches) if held_out is not None else None
+        train = chosen.training(parts.train, seed, self.device)
         self._learn_facts(parts.facts, train.targets())
         self.batch_size = batch_size
-        if self._team is not None and not self._team.is_main:
-            callbacks = [one for one in callbacks if not getattr(one, "writes", False)]
         loop = Loop(
             self,
             train,
-            held_out,
+            chosen.validation(parts.validation, self.device),
             total_epochs=epochs if resumed is not None else self.epoch + epochs,
             first_epoch=fit_state["first_epoch"],
             seed=seed,
-            callbacks=callbacks,
+            callbacks=self._own_share(callbacks),
         )
         if resumed is not None:
             resumed.restore_optimizers(self, own_values=inherit is not None)
@@ -198,21 +189,7 @@ class Model(Observed, Steps):
         if progress and not any(isinstance(one, Progress) for one in callbacks):
             callbacks.append(Progress())
         if dry_run:
-            quiet = [one for one in callbacks if not getattr(one, "writes", False)]
-            with leaving_no_trace(self):
-                steps = 1 if data is None else None
-                return History(
-                    self.epochs(
-                        data,
-                        validation,
-                        epochs=1,
-                        batch_size=batch_size,
-                        callbacks=quiet,
-                        seed=seed,
-                        steps_per_epoch=steps,
-                        limit_batches=1,
-                    )
-                )
+            return self._run_dry(data, validation, batch_size, callbacks, seed)
         for _ in self.epochs(
             data,
             validation,
@@ -240,8 +217,7 @@ class Model(Observed, Steps):
         Raises:
             SettingError: the model is not compiled.
         """
-        if self._settings is None:
-            raise SettingError("This model is not compiled: call compile(...) before evaluate.")
+        self._require_compiled("evaluate")
         parts = split_of(data)
         own = parts.test if parts.test is not None else parts.validation
         batches = self._batches(own if own is not None else parts.train, batch_size)
@@ -300,16 +276,54 @@ class Model(Observed, Steps):
         """The loop is over; what it leaves is kept for `save`."""
         self._loop, self._last_fit, self.stop_reason = None, fit_state, stop_reason
 
-    def _begin(self, *, reset: bool) -> None:
+    def _require_compiled(self, before: str) -> None:
+        if self._settings is None:
+            raise SettingError(f"This model is not compiled: call compile(...) before {before}.")
+
+    def _begin(self, data: Source | None, chosen: FitSettings) -> None:
         """Keep what the model is before its first fit, or be that again."""
-        if reset and self._beginning is not None:
-            chosen = self.settings.optimizer
-            require_new_optimizers(chosen.values() if isinstance(chosen, Mapping) else [chosen])
+        if data is not None:
+            shape_lazy_layers(self, self._batches(data, chosen.batch_size))
+        if chosen.reset and self._beginning is not None:
+            optimizers = self.settings.optimizer
+            require_new_optimizers(optimizers.values() if isinstance(optimizers, Mapping) else [optimizers])
             self._beginning.restore(self)
             self._last_fit = NO_FIT
             self._compile_as(self.settings)
         elif self._beginning is None and not self.is_dry:
             self._beginning = Beginning.of(self)
+
+    def _own_share(self, callbacks: Iterable[Callback]) -> list[Callback]:
+        """The callbacks that this process has: of several only the first one's write."""
+        alone = self._team is None or self._team.is_main
+        return [one for one in callbacks if alone or not getattr(one, "writes", False)]
+
+    def _run_dry(
+        self,
+        data: Source | None,
+        validation: Source | None,
+        batch_size: int,
+        callbacks: Iterable[Callback],
+        seed: int | None,
+    ) -> History:
+        """The record of one batch of training and validation, which leaves no trace."""
+        self._require_compiled("fit")
+        parts = split_of(data, validation)
+        if parts.train is not None:
+            shape_lazy_layers(self, self._batches(parts.train, batch_size))
+        with untouched(self):
+            self.is_dry = True
+            epochs = self.epochs(
+                data,
+                validation,
+                epochs=1,
+                batch_size=batch_size,
+                callbacks=[one for one in callbacks if not getattr(one, "writes", False)],
+                seed=seed,
+                steps_per_epoch=1 if data is None else None,
+                limit_batches=1,
+            )
+            return History(epochs)
 
     def _batches(self, source: Source, batch_size: int | None) -> Batches:
         size = self.batch_size if batch_size is None else batch_size
@@ -322,28 +336,3 @@ class Model(Observed, Steps):
         told = facts.kind if facts is not None else None
         if self._problem is None and (told is not None or targets is not None):
             self._problem = Problem.infer(self.settings, targets, told)
-
-
-def _fit_problems(epochs: int, batch_size: int, seed: int | None, limits: Mapping[str, int | None]) -> list[str]:
-    wanted = {"epochs": (epochs, 0), "batch_size": (batch_size, 1), "seed": (0 if seed is None else seed, 0)}
-    wanted |= {name: (value, 1) for name, value in limits.items() if value is not None}
-    return [
-        f"{name} must be a whole number of at least {least}, got {value!r}."
-        for name, (value, least) in wanted.items()
-        if not _is_whole(value) or value < least
-    ]
-
-
-def _contradictions(
-    data: Source | None, steps_per_epoch: int | None, resume: Path | str | None, *, reset: bool
-) -> list[str]:
-    found = []
-    if data is None and steps_per_epoch is None:
-        found.append("Without data, say how many steps an epoch has: steps_per_epoch=.")
-    if reset and resume is not None:
-        found.append("resume= goes on from a checkpoint and reset=True begins anew: give one of them.")
-    return found
-
-
-def _is_whole(value: object) -> bool:
-    return isinstance(value, Integral) and not isinstance(value, bool)

@@ -12,7 +12,8 @@ from torch import nn
 
 from gradfleet.data.loaders import Source, make_batches, split_of
 from gradfleet.errors import DataError
-from gradfleet.training.inference import evaluating
+from gradfleet.training.inference import evaluating, first_batch
+from gradfleet.training.networks.lazy import shape_lazy_layers
 from gradfleet.training.state.untouched import untouched
 
 if TYPE_CHECKING:
@@ -102,16 +103,13 @@ def summarize(model: Model, data: Source, *, batch_size: int = 32) -> Summary:
         DataError: the data gives no batches.
     """
     batches = make_batches(split_of(data).train, batch_size=batch_size, shuffle=False, seed=0, device=model.device)
-    generators = batches.state()
+    batch = first_batch(batches)
+    if batch is None:
+        raise DataError("The data gives no batches to summarize a model with.")
+    shape_lazy_layers(model, batches)
     shapes: dict[nn.Module, Shape] = {}
-    try:
-        with untouched(model), evaluating(model), _watching(model, shapes):
-            batch = next(batches.epoch(0), None)
-            if batch is None:
-                raise DataError("The data gives no batches to summarize a model with.")
-            model.predict_step(batch)
-    finally:
-        batches.load_state(generators)
+    with untouched(model), evaluating(model), _watching(model, shapes):
+        model.predict_step(batch)
     return Summary(tuple(_layers(model, shapes)))
 
 

@@ -20,16 +20,18 @@ _PASSES = (3, 30)  # at least and at most
 _SECONDS = 0.1  # after the least passes
 
 
-def costs(model: Model, data: Part) -> dict[str, float]:
+def costs(model: Model, data: Part | None) -> dict[str, float]:
     """`num_parameters`, frozen ones included, and `latency_ms`.
 
     The latency is the median time of one row's way through the network in eval mode, on the device and with the
     threads that trained it, until its outputs are on the CPU; a DataLoader gives a batch of its own instead of a row.
     It is measured, so it varies from time to time, and with what else the machine does. A model that predicts nothing,
-    such as one of several networks, has none.
+    such as one of several networks, has none, nor has one without data.
     """
     parameters = {parameter for network in model.networks.values() for parameter in network.parameters()}
     size = {"num_parameters": float(sum(parameter.numel() for parameter in parameters))}
+    if data is None:
+        return size
     batches = make_batches(data, batch_size=1, shuffle=False, seed=0, device=model.device)
     generators = batches.state()
     try:

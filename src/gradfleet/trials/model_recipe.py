@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import closing
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field, fields, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -18,7 +18,7 @@ from gradfleet.data.feature_cache import FeatureCache
 from gradfleet.data.prepared import DataFacts
 from gradfleet.errors import DataError
 from gradfleet.search.optimizers import OptimizerChoice
-from gradfleet.search.tuner import Tuner
+from gradfleet.search.tuner import SETTINGS, Tuner
 from gradfleet.training.callbacks.callback import Callback
 from gradfleet.training.callbacks.time_limit import TimeLimit
 from gradfleet.training.callbacks.tracker import Run, Tracker
@@ -33,6 +33,8 @@ from gradfleet.training.state.checkpoint import read_extra
 from gradfleet.training.state.seeding import seed_everything
 from gradfleet.training.temperature import TemperatureScaling, fit_temperature
 from gradfleet.trials import checkpoints
+from gradfleet.trials.bare_predictor import BarePredictor
+from gradfleet.trials.compiling import compile_as_chosen
 from gradfleet.trials.costs import COSTS, costs
 from gradfleet.trials.held_out import KeepHeldOut
 from gradfleet.trials.plan import Config, TrialPlan
@@ -43,9 +45,10 @@ from gradfleet.trials.sources import digest_of
 CHECKPOINT_EVERY = 10.0
 """Seconds after which a trial that does not improve writes a checkpoint all the same, to be resumed from."""
 
-
 EPOCH_PART = "epoch_part"
 """The metric of a record whose epoch a time budget cut short: how much of its training was done, below 1."""
+
+_DEFAULTS = {one.name: getattr(TrainingSettings(), one.name) for one in fields(TrainingSettings)}
 
 
 @dataclass(frozen=True)
@@ -58,6 +61,7 @@ class ModelRecipe:
         batch_size: rows a step of the optimizer, when no dimension is called so.
         callbacks: each is called once a trial and makes its callback.
         calibrate: whether a checkpoint keeps the temperature that makes its probabilities fit the validation data.
+        steps_per_epoch: what `Model.fit` calls so; needed by steps that take no data.
     """
 
     tuner: Tuner
@@ -65,26 +69,29 @@ class ModelRecipe:
     batch_size: int = 32
     callbacks: tuple[Callable[[], Callback], ...] = ()
     calibrate: bool = False
+    steps_per_epoch: int | None = None
 
     def run(self, plan: TrialPlan, report: Report) -> None:
-        assert plan.data is not None, "AutoModel.fit refuses a search of Models without data"
-        data = plan.data.open()
+        data = None if plan.data is None else plan.data.open()
+        facts = None if data is None else data.facts
         seed_everything(plan.seed)
         started = time.perf_counter()
-        network = self.tuner.build_network(plan.config, data.facts)
-        extra = {"config": dict(plan.config), "facts": data.facts.to_json()}
-        train, validation = data.train, data.validation
+        network = self.tuner.build_network(plan.config, facts)
+        extra = {"config": dict(plan.config), "facts": None if facts is None else facts.to_json()}
+        train, validation = (None, None) if data is None else (data.train, data.validation)
         if isinstance(network, DataNetwork):
+            rows = _examples(train)
+            assert plan.data is not None, "there are rows"
             cache = FeatureCache.of(plan.data)
-            network.start(_examples(train), cache)
+            network.start(rows, cache)
             extra["learned"] = network.learned()
             if network.fitted_at_once:
                 measured = network.measured_on(_examples(validation), "validation", cache)
-                model = self._compiled(network, plan.config, data.facts)
+                model = self._compiled(network, plan.config, facts)
                 self._report_at_once(plan, model, measured, extra, time.perf_counter() - started, report)
                 return
-            train, validation = network.learns_from(_examples(train), cache), network.seen(_examples(validation))
-        self._train(plan, self._compiled(network, plan.config, data.facts), (train, validation), extra, report)
+            train, validation = network.learns_from(rows, cache), network.seen(_examples(validation))
+        self._train(plan, self._compiled(network, plan.config, facts), (train, validation), extra, report)
 
     def _train(
         self, plan: TrialPlan, model: Model, data: tuple[Any, Any], extra: dict[str, Any], report: Report
@@ -103,6 +110,7 @@ class ModelRecipe:
             seed=plan.seed,
             resume=None if plan.inherits else start,
             inherit=start if plan.inherits else None,
+            steps_per_epoch=self.steps_per_epoch,
         )
         measured: dict[str, float] = {}
         with closing(epochs):  # a trial that is stopped ends its fit too: trackers are closed, listeners told
@@ -131,31 +139,36 @@ class ModelRecipe:
         metrics |= {"train_seconds": seconds, **costs(model, validation)}
         report(EpochRecord(plan.epochs, metrics), _Keeper(plan, extra=extra).keep(model, plan.epochs, metrics))
 
-    def load(self, checkpoint: Path) -> ModelPredictor:
+    def load(self, checkpoint: Path) -> ModelPredictor | BarePredictor:
         """The predictor of a checkpoint that `run` wrote; only this recipe's own builders are called."""
         extra = read_extra(checkpoint)
-        facts = DataFacts.from_json(extra["facts"])
+        facts = None if extra["facts"] is None else DataFacts.from_json(extra["facts"])
         config: Config = extra["config"]
         network = self.tuner.build_network(config, facts)
         if isinstance(network, DataNetwork):
             network.restore(extra["learned"])
         model = self._compiled(network, config, facts)
         saving.load(model, checkpoint)
+        if facts is None:
+            return BarePredictor(model)
         temperature = extra.get("temperature", 1.0)
         return ModelPredictor(model, facts, batch_size=self._batch_size(config), temperature=temperature)
 
-    def build(self, config: Config, facts: DataFacts) -> Model:
+    def build(self, config: Config, facts: DataFacts | None) -> Model:
         """The untrained, compiled Model of a config.
 
+        A subclass may have a `compile` of its own: it is given what was chosen, by the config or by this recipe.
+
         Raises:
-            SettingError: the config and the settings together cannot be.
+            SettingError: the config and the settings together cannot be, or are more than the Model's `compile` takes.
         """
         return self._compiled(self.tuner.build_network(config, facts), config, facts)
 
-    def _compiled(self, built: Any, config: Config, facts: DataFacts) -> Model:
+    def _compiled(self, built: Any, config: Config, facts: DataFacts | None) -> Model:
         model = built if isinstance(built, Model) else Model(built)
-        settings = self._settings(config, facts)
-        return model.compile(**{name: getattr(settings, name) for name in TrainingSettings.__dataclass_fields__})
+        kind = self.settings.kind or (None if facts is None else facts.kind)
+        compile_as_chosen(model, self._chosen(config), kind)
+        return model
 
     @property
     def brings_data(self) -> bool:
@@ -182,14 +195,16 @@ class ModelRecipe:
         metrics = ("loss", *Problem.settle(self.settings, self.settings.kind or facts.kind).metric_names)
         return (*(f"{part}_{name}" for part in ("train", "val") for name in metrics), "train_seconds", *COSTS)
 
-    def _settings(self, config: Config, facts: DataFacts) -> TrainingSettings:
-        names = ("loss", "precision", "schedule", "clip_norm", "learning_rate")
-        chosen = {name: self.tuner.setting(config, name, getattr(self.settings, name)) for name in names}
+    def _chosen(self, config: Config) -> dict[str, Any]:
+        """What the config says of compile, and what this recipe says of it beside the defaults."""
+        fixed = {one.name: getattr(self.settings, one.name) for one in fields(self.settings)}
+        chosen = {name: value for name, value in fixed.items() if value is not None and value != _DEFAULTS[name]}
+        chosen |= {name: config[name] for name in SETTINGS if name in config and name in fixed}
         chosen |= _optimizers(self.tuner.optimizer_choices(config))
         decay = self.tuner.setting(config, "layer_decay")
         if decay is not None:
             chosen["optimizer"] = LayerRates(chosen.get("optimizer", "adamw"), decay=decay)
-        return replace(self.settings, kind=self.settings.kind or facts.kind, **chosen)
+        return chosen
 
     def _batch_size(self, config: Config) -> int:
         return int(self.tuner.setting(config, "batch_size", self.batch_size))
@@ -216,7 +231,7 @@ def _optimizers(choices: Sequence[OptimizerChoice]) -> dict[str, Any]:
     """The settings that a config's optimizers are: one for all networks, or by the network's name."""
     settings: dict[str, dict[str | None, Any]] = {
         "optimizer": {one.network: one.factory or one.name for one in choices},
-        "optimizer_options": {one.network: one.options for one in choices},
+        "optimizer_options": {one.network: one.options for one in choices if one.options},
         "learning_rate": {one.network: one.learning_rate for one in choices if one.learning_rate is not None},
     }
     # The key None is the one optimizer of all networks.

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 import safetensors.torch
 import torch
 from torch import nn
+from torch.nn.parameter import is_lazy
 
 from gradfleet.errors import CheckpointError
 from gradfleet.training.history import History
@@ -150,7 +151,7 @@ def _check_fit(folder: Path, network: nn.Module, weights: Mapping[str, torch.Ten
         "of another shape": [
             f"{key} {tuple(weights[key].shape)} instead of {tuple(own[key].shape)}"
             for key in own
-            if key in weights and weights[key].shape != own[key].shape
+            if key in weights and not is_lazy(own[key]) and weights[key].shape != own[key].shape
         ],
     }
     found = [f"{kind}: {', '.join(keys)}" for kind, keys in differences.items() if keys]
