@@ -301,7 +301,8 @@ class AutoModel:
         opening = Opening(name=named, store=store, resume=resume, extend=extend, warm_start=warm_start)
         problems, limits, objective = Problems(), Budget(), self.objective
         with problems:
-            self._refuse_what_is_missing(data)
+            if missing := self.recipe.missing(has_data=data is not None):
+                raise SettingError(missing)
             portfolio = Portfolio.of(self._whole_space, portfolio).within(self.space).configs
         with problems:
             ends = sampler == "grid"  # by itself, so that no limit has to be made up
@@ -390,20 +391,6 @@ class AutoModel:
         pid = begin(order, store, log=handle.log)
         say(f"Study {order.study!r} in {store.url} is driven by process {pid}, until {order.settings.budget}.")
         return handle
-
-    def _refuse_what_is_missing(self, data: object) -> None:
-        if self.recipe.brings_data:
-            return
-        missing = []
-        if data is None and self.recipe.steps_per_epoch is None:
-            missing.append(
-                "A search of Models needs data: a path, a pair (inputs, targets) or an AutoDataset; or, where their "
-                "steps take none, compile(steps_per_epoch=...)."
-            )
-        if "architecture" not in self.space.names:
-            missing.append("The Tuner has no architecture: register one with tuner.architecture(name, builder, ...).")
-        if missing:
-            raise SettingError(missing)
 
     def _repeated_objective(self, repeats: int, folds: int | None) -> Aim:
         """What the search is after, with as many runs a trial as repeats and folds make."""

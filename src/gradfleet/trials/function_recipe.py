@@ -75,6 +75,9 @@ class FunctionRecipe:
     def brings_data(self) -> bool:
         return True
 
+    def missing(self, *, has_data: bool) -> list[str]:
+        return []
+
     @property
     def name(self) -> str:
         """Of the function, as a study's spec has it."""

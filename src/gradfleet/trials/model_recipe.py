@@ -174,6 +174,17 @@ class ModelRecipe:
     def brings_data(self) -> bool:
         return False
 
+    def missing(self, *, has_data: bool) -> list[str]:
+        found = []
+        if not has_data and self.steps_per_epoch is None:
+            found.append(
+                "A search of Models needs data: a path, a pair (inputs, targets) or an AutoDataset; or, where their "
+                "steps take none, compile(steps_per_epoch=...)."
+            )
+        if not any(name.startswith("architecture.") for name in self.tuner.builders()):
+            found.append("The Tuner has no architecture: register one with tuner.architecture(name, builder, ...).")
+        return found
+
     def functions(self) -> list[Callable[..., Any]]:
         """Builders and makers of callbacks."""
         return [*self.tuner.builders().values(), *self.callbacks]
@@ -181,7 +192,8 @@ class ModelRecipe:
     def identity(self) -> dict[str, Any]:
         """The settings, and each builder's digest by its name."""
         builders = {name: digest_of(make) for name, make in self.tuner.builders().items()}
-        return {"settings": self.settings.to_json(), "batch_size": self.batch_size, **builders}
+        steps = {} if self.steps_per_epoch is None else {"steps_per_epoch": self.steps_per_epoch}
+        return {"settings": self.settings.to_json(), "batch_size": self.batch_size, **steps, **builders}
 
     def record_names(self, facts: DataFacts) -> tuple[str, ...] | None:
         """The metrics that every record will have; None where an architecture is a Model, which logs what it likes."""

@@ -70,6 +70,10 @@ class OpenRecipe(Recipe, Protocol):
         """Whether it needs no data of the search's."""
         ...
 
+    def missing(self, *, has_data: bool) -> list[str]:
+        """What a search of it lacks, a sentence each; `has_data` says whether the search was given any."""
+        ...
+
     def functions(self) -> list[Callable[..., Any]]:
         """The user's own functions and classes that a trial runs."""
         ...
