@@ -1,10 +1,12 @@
 from __future__ import annotations
 
-from collections.abc import Callable
+import math
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas
 import pytest
 import torch
 from torch import nn
@@ -12,6 +14,7 @@ from torch.utils.data import DataLoader, Dataset, IterableDataset, TensorDataset
 
 from gradfleet.data.examples import ArrayExamples
 from gradfleet.errors import DataError, SettingError
+from gradfleet.training.callbacks import EarlyStopping
 from gradfleet.training.model import Model
 from gradfleet.training.state.seeding import untouched_generators
 from gradfleet.training.step import Step
@@ -131,13 +134,29 @@ def test_the_kind_of_problem_is_told_by_the_first_batch_of_a_stream(pair: Pair, 
     assert history[0]["val_accuracy"] >= 0
 
 
-@pytest.mark.parametrize("form", ["arrays", "examples", "dataset", "loader", "float64"])
+class OwnLoader:
+    """Gives batches each time that it is gone through, and is nothing else."""
+
+    def __init__(self, pair: Pair) -> None:
+        self.pair = pair
+
+    def __iter__(self) -> Iterator[Pair]:
+        return zip(self.pair[0].split(9), self.pair[1].split(9), strict=True)
+
+
+@pytest.mark.parametrize(
+    "form", ["arrays", "lists", "frame", "examples", "dataset", "rows", "loader", "own loader", "float64"]
+)
 def test_data_is_taken_in_every_form(form: str, pair: Pair, network: Make) -> None:
     inputs, targets = pair
     data = {
         "arrays": (inputs.numpy(), targets.numpy()),
+        "lists": (inputs.tolist(), targets.tolist()),
+        "frame": (pandas.DataFrame(inputs.numpy()), pandas.Series(targets.numpy())),
         "examples": ArrayExamples(inputs, targets),
         "dataset": Rows(pair),
+        "rows": range_of(pair),
+        "own loader": OwnLoader(pair),
         "loader": DataLoader(Rows(pair), batch_size=9),
         "float64": (inputs.numpy().astype(np.float64), targets.numpy().astype(np.int32)),
     }[form]
@@ -145,6 +164,47 @@ def test_data_is_taken_in_every_form(form: str, pair: Pair, network: Make) -> No
 
     assert len(model.fit(data, data, epochs=2)) == 2
     assert model.predict(data).shape == (70, 2)
+
+
+@pytest.mark.parametrize("form", ["array", "frame", "list"])
+def test_what_a_pair_may_hold_is_predicted_alone_too(form: str, pair: Pair, network: Make) -> None:
+    inputs = {"array": pair[0].numpy(), "frame": pandas.DataFrame(pair[0].numpy()), "list": pair[0].tolist()}[form]
+    model = Model(network())
+    assert torch.allclose(model.predict(inputs), model.predict(pair[0]))
+
+
+def test_a_dataset_of_hugging_face_is_taken_as_it_is(pair: Pair) -> None:
+    datasets = pytest.importorskip("datasets")
+
+    class Named(nn.Linear):
+        def forward(self, points: torch.Tensor) -> torch.Tensor:
+            return super().forward(points)
+
+    rows = datasets.Dataset.from_dict({"points": pair[0].tolist(), "labels": pair[1].tolist()})
+    model = Model(Named(4, 2)).compile()
+    assert model.fit(rows, rows, epochs=1)[0]["val_loss"] == pytest.approx(model.evaluate(pair_by_name(pair))["loss"])
+
+
+def pair_by_name(pair: Pair) -> Any:
+    return {"points": pair[0]}, pair[1]
+
+
+def range_of(pair: Pair) -> Any:
+    """Rows by number, of no class that anybody knows."""
+
+    class Numbered:
+        def __len__(self) -> int:
+            return len(pair[0])
+
+        def __getitem__(self, row: int) -> Pair:
+            if row >= len(self):
+                raise IndexError(row)
+            return pair[0][row], pair[1][row]
+
+        def __iter__(self) -> Iterator[Pair]:
+            raise AssertionError("asked by number")
+
+    return Numbered()
 
 
 def test_fit_before_compile_is_refused(pair: Pair, network: Make) -> None:
@@ -164,7 +224,13 @@ def test_all_wrong_arguments_of_fit_are_named_at_once(pair: Pair, network: Make)
     [
         ((torch.zeros(3, 4), torch.zeros(2).long()), "as many rows as each other, got 3 and 2"),
         ((torch.zeros(0, 4), torch.zeros(0).long()), "no rows"),
-        ("digits/", r"tuple \(inputs, targets\) is needed, got str"),
+        ("digits/", r"tuple \(inputs, targets\) is needed, got str. Paths and tables are for AutoDataset"),
+        (
+            [torch.zeros(8, 4), torch.zeros(8).long()],
+            r"got list. Inputs and targets go into a tuple: \(inputs, targets\)",
+        ),
+        (iter([]), "got list_iterator. It is over when it was gone through once"),
+        (torch.zeros(8, 4), r"got a tuple of 1. Targets go with their inputs in one tuple: fit\(\(inputs, targets\)\)"),
         (DataLoader(TensorDataset(torch.zeros(8, 4))), r"tuple \(inputs, targets\) or a dict .+ got a list of 1"),
         (
             DataLoader(TensorDataset(torch.zeros(8, 4)), collate_fn=len),
@@ -492,3 +558,33 @@ def test_prepared_data_brings_its_own_validation_and_facts(pair: Pair, network: 
     assert list(model.evaluate(Opens()).details["classes"].index) == ["left", "right"]
     with pytest.raises(SettingError, match="has a validation part of its own"):
         model.fit(Opens(), pair, epochs=1)
+
+
+def test_a_loss_that_is_not_a_number_is_said_once_an_epoch_is_over(pair: Pair, network: Make) -> None:
+    model = Model(network()).compile()
+    broken = pair[0].clone()
+    broken[3, 1] = math.nan
+    with pytest.warns(RuntimeWarning, match=r"training loss of epoch 1 is not a number.+StopOnNaN ends a fit"):
+        assert math.isnan(model.fit((broken, pair[1]), epochs=1)[-1]["train_loss"])
+
+
+def test_callbacks_that_are_none_are_refused(pair: Pair, network: Make) -> None:
+    model = Model(network()).compile()
+    with pytest.raises(SettingError, match=r"callbacks= takes a list of callbacks, got <.+EarlyStopping"):
+        model.fit(pair, pair, epochs=1, callbacks=EarlyStopping())  # type: ignore[arg-type]
+    with pytest.raises(SettingError, match=r"A callback is a Callback, got <class .+ Make one: EarlyStopping\(\)"):
+        model.fit(pair, pair, epochs=1, callbacks=[EarlyStopping])  # type: ignore[list-item]
+
+
+def test_a_fit_inside_a_fit_of_the_same_model_is_refused(pair: Pair, network: Make) -> None:
+    model = Model(network()).compile()
+    model.on("epoch_end", lambda context: context.model.fit(pair, epochs=1))
+    with pytest.raises(SettingError, match="in the middle of a fit, whose steps and callbacks cannot begin another"):
+        model.fit(pair, epochs=1)
+
+
+def test_whoever_takes_the_records_may_fit_in_between(pair: Pair, network: Make) -> None:
+    model = Model(network()).compile()
+    records = model.epochs(pair, epochs=2)
+    next(records)
+    assert len(model.fit(pair, epochs=1)) == 2

@@ -53,6 +53,9 @@ def test_all_wrong_settings_are_named_in_one_error(network: Make) -> None:
         ({"loss": 3}, "A loss is a name, a class or a function of .+ got 3"),
         ({"optimizer": 3}, "An optimizer is a name, a class, a factory or an instance, got 3"),
         ({"learning_rate": float("nan")}, "learning rate above 0 is needed, got nan"),
+        ({"learning_rate": "0.1"}, "learning rate above 0 is needed, got '0.1'"),
+        ({"clip_norm": "1"}, "clip_norm above 0 is needed, got '1'"),
+        ({"accumulate": "2"}, "accumulate must be a whole number of at least 1, got '2'"),
         (
             {"optimizer": "sgd", "optimizer_options": {"momentun": 0.9}},
             r"option of sgd .+'momentum'\? Known: dampening",

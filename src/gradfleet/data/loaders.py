@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence, Sized
 from dataclasses import dataclass
 from itertools import islice
 from typing import Any
@@ -19,7 +19,7 @@ from torch.utils.data.sampler import (
     WeightedRandomSampler,
 )
 
-from gradfleet.data.examples import ArrayExamples, NamedInputs, as_inputs
+from gradfleet.data.examples import ArrayExamples, Inputs, NamedInputs, as_inputs
 from gradfleet.data.language import TextInputs, TextTargets
 from gradfleet.errors import DataError, SettingError
 
@@ -28,6 +28,7 @@ Source = Any
 
 _CHUNK_BYTES = 32 * 2**20  # rows are gathered this much at a time: enough to be fast, never a copy of everything
 _CHUNK_BATCHES = 64
+_HELD = (ArrayExamples, Mapping, NamedInputs, TextInputs, list, np.ndarray, str, torch.Tensor, tuple)
 _FIXED_AT_START = (RandomSampler, SequentialSampler, SubsetRandomSampler, WeightedRandomSampler)
 
 
@@ -86,6 +87,9 @@ def make_batches(
 ) -> Batches:
     """Batches of a DataLoader (with its own batch size and order), Dataset, ArrayExamples, (x, y), or inputs alone.
 
+    Whatever else has a length and gives rows by their numbers is a Dataset too, such as one of Hugging Face; what can
+    be gone through again and again is taken to give batches.
+
     Every batch is fresh memory: it may be changed in place. With `shuffle`, a last batch of a single row joins the one
     before it, because batch normalisation cannot train on one row.
 
@@ -98,8 +102,10 @@ def make_batches(
     device = torch.device(device)
     if isinstance(source, DataLoader):
         return _TensorLoaderBatches(source, device) if _is_plain(source, device) else _LoaderBatches(source, device)
-    if isinstance(source, Dataset):
+    if isinstance(source, Dataset) or hasattr(source, "with_format"):
         return _dataset_batches(source, batch_size, device, shuffle=shuffle)
+    if hasattr(source, "__iter__") and not isinstance(source, _HELD) and not _is_frame(source):
+        return _iterated_batches(source, batch_size, device, shuffle=shuffle)
     columns = _columns(source)
     kind = _ArrayBatches if all(isinstance(column, torch.Tensor) for column in columns) else _NamedBatches
     weights = source.weights if isinstance(source, ArrayExamples) else None
@@ -125,22 +131,56 @@ def _columns(source: Source) -> tuple[Any, ...]:
     elif isinstance(source, tuple) and len(source) == 2:
         examples = ArrayExamples.of(*source)
         columns = (examples.inputs, examples.targets)
-    elif isinstance(source, torch.Tensor | np.ndarray | NamedInputs | TextInputs | Mapping):
+    elif isinstance(source, torch.Tensor | np.ndarray | NamedInputs | TextInputs | Mapping) or _is_frame(source):
         columns = (as_inputs(source),)
+    elif isinstance(source, list):
+        columns = (_listed(source),)
     else:
-        raise DataError(
-            "A DataLoader, a torch Dataset, ArrayExamples or a tuple (inputs, targets) is needed, "
-            f"got {type(source).__name__}."
-        )
+        raise _unknown(source, "Paths and tables are for AutoDataset(...).")
     if not len(columns[0]):
         raise DataError("There are no rows to make batches of.")
     return columns
 
 
-def _dataset_batches(source: Dataset[Any], batch_size: int, device: torch.device, *, shuffle: bool) -> Batches:
+def _is_frame(source: Source) -> bool:
+    return hasattr(source, "to_numpy") and hasattr(source, "columns")
+
+
+def _listed(source: list[Any]) -> Inputs:
+    try:
+        return as_inputs(source)
+    except (DataError, TypeError, ValueError, RuntimeError):
+        raise _unknown(
+            source,
+            "Inputs and targets go into a tuple: (inputs, targets); a list of rows into a DataLoader.",
+        ) from None
+
+
+def _unknown(source: Source, hint: str) -> DataError:
+    return DataError(
+        "A DataLoader, a torch Dataset, ArrayExamples or a tuple (inputs, targets) is needed, "
+        f"got {type(source).__name__}. {hint}"
+    )
+
+
+def _iterated_batches(source: Any, batch_size: int, device: torch.device, *, shuffle: bool) -> Batches:
+    if isinstance(source, Iterator):
+        raise _unknown(
+            source,
+            "It is over when it was gone through once, and training does so in every epoch: give an object whose "
+            "__iter__ begins anew.",
+        )
+    if hasattr(source, "__getitem__") and hasattr(source, "__len__"):
+        return _dataset_batches(source, batch_size, device, shuffle=shuffle)
+    return _IteratedBatches(source, device)
+
+
+def _dataset_batches(source: Any, batch_size: int, device: torch.device, *, shuffle: bool) -> Batches:
+    if hasattr(source, "with_format"):  # of Hugging Face, whose rows are lists unless they are asked to be tensors
+        source = source.with_format("torch")
     if isinstance(source, IterableDataset):
         return _LoaderBatches(DataLoader(source, batch_size=batch_size), device)
-    if not len(source):  # type: ignore[arg-type]  # a map-style Dataset has a length
+    if not len(source):
         raise DataError("There are no rows to make batches of.")
     loader = DataLoader(source, batch_size=batch_size, shuffle=shuffle)
     return make_batches(loader, batch_size=batch_size, shuffle=shuffle, seed=0, device=device)
@@ -290,6 +330,21 @@ class _LoaderBatches(Batches):
         for name, generator in self._generators.items():
             if name in state:
                 generator.set_state(state[name])
+
+
+class _IteratedBatches(Batches):
+    """Whatever gives batches, each time that it is gone through."""
+
+    def __init__(self, source: Iterable[Any], device: torch.device) -> None:
+        self._source = source
+        self._device = device
+
+    @property
+    def num_batches(self) -> int | None:
+        return len(self._source) if isinstance(self._source, Sized) else None
+
+    def epoch(self, number: int) -> Iterator[Batch]:
+        return (move(batch, self._device) for batch in self._source)
 
 
 class _TensorLoaderBatches(_LoaderBatches):

@@ -7,7 +7,9 @@ optimizer run bare.
 
 from __future__ import annotations
 
+import math
 import time
+import warnings
 from collections.abc import Generator, Iterable, Iterator, Mapping
 from itertools import chain, islice
 from typing import TYPE_CHECKING, Any
@@ -29,6 +31,10 @@ if TYPE_CHECKING:
     from gradfleet.training.model import Model
 
 _NO_BATCH = object()
+_DIVERGED = (
+    "The training loss of epoch {epoch} is not a number, and weights that are none stay so. Try a lower learning rate, "
+    "clip_norm=1.0, or look for NaN in the inputs; the callback StopOnNaN ends a fit at the first such batch."
+)
 
 NO_FIT: Mapping[str, Any] = {
     "seed": 0,
@@ -48,6 +54,9 @@ class Loop:
     Args:
         total_epochs: the number of the last epoch, those before this fit included.
         first_epoch: how many epochs the model had when this fit began; a resumed fit began where the one before did.
+
+    Attributes:
+        is_at_work: whether the fit's own steps and callbacks run now, and not who takes its records.
     """
 
     def __init__(
@@ -73,6 +82,7 @@ class Loop:
         self._schedules = self._make_schedules()
         per_step = [one for one in self._schedules.values() if one.per_step]
         self._team = processes()
+        self.is_at_work = False
         self._is_training = False
         self._order: dict[str, Any] = {}
         self._position: Mapping[str, Any] | None = None
@@ -80,13 +90,16 @@ class Loop:
 
     def run(self) -> Generator[EpochRecord, None, None]:
         """Train; on each record the model is as it was at the end of that epoch, and may be saved."""
+        self.is_at_work = True
         try:
             self._start()
             while self._model.epoch < self._state.total_epochs and not self._state.stopping:
                 record = self._epoch()
                 if record is None:
                     break
+                self.is_at_work = False
                 yield record
+                self.is_at_work = True
         except (Exception, KeyboardInterrupt) as error:
             self._is_training = False
             self._state.error = error
@@ -199,6 +212,8 @@ class Loop:
     def _end_epoch(self) -> EpochRecord:
         state = self._state
         state.record = EpochRecord(state.epoch, dict(state.metrics), state.batches)
+        if math.isnan(state.metrics.get("train_loss", 0.0)):
+            warnings.warn(_DIVERGED.format(epoch=state.epoch), RuntimeWarning, stacklevel=2)
         for schedule in self._schedules.values():
             schedule.step_epoch(state.metrics)
         self._model.epoch = state.epoch

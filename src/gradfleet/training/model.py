@@ -137,6 +137,8 @@ class Model(Observed, Steps):
             )
         with problems:
             self._require_compiled("fit")
+        if self._loop is not None and self._loop.is_at_work:
+            problems.append("This model is in the middle of a fit, whose steps and callbacks cannot begin another.")
         problems.refuse()
         parts = split_of(data, validation)
         self._begin(parts.train, chosen)
@@ -185,7 +187,7 @@ class Model(Observed, Steps):
                 (see `Callback.writes`) are left out, and the model is as it was afterwards. Its record is returned.
             progress: whether to show the fit, as `callbacks.Progress` does, unless there is one among the callbacks.
         """
-        callbacks = list(callbacks)
+        callbacks = self._own_share(callbacks)
         if progress and not any(isinstance(one, Progress) for one in callbacks):
             callbacks.append(Progress())
         if dry_run:
@@ -295,6 +297,8 @@ class Model(Observed, Steps):
 
     def _own_share(self, callbacks: Iterable[Callback]) -> list[Callback]:
         """The callbacks that this process has: of several only the first one's write."""
+        if not isinstance(callbacks, Iterable):
+            raise SettingError(f"callbacks= takes a list of callbacks, got {callbacks!r}.")
         alone = self._team is None or self._team.is_main
         return [one for one in callbacks if alone or not getattr(one, "writes", False)]
 

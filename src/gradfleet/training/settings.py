@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, fields
+from numbers import Integral, Real
 from typing import Any
 
 from torch import nn
@@ -49,11 +50,12 @@ class TrainingSettings:
         if self.precision not in PRECISIONS:
             found.append(unknown_name("precision", self.precision, PRECISIONS))
         found += schedules.problems(self.schedule, self._scheduled_values())
-        if self.clip_norm is not None and not self.clip_norm > 0:
-            found.append(f"A clip_norm above 0 is needed, got {self.clip_norm!r}.")
-        if self.clip_value is not None and not self.clip_value > 0:
-            found.append(f"A clip_value above 0 is needed, got {self.clip_value!r}.")
-        if self.accumulate < 1 or self.accumulate % 1:
+        found += [
+            f"A {name} above 0 is needed, got {limit!r}."
+            for name, limit in (("clip_norm", self.clip_norm), ("clip_value", self.clip_value))
+            if limit is not None and not (isinstance(limit, Real) and limit > 0)
+        ]
+        if not isinstance(self.accumulate, Integral) or self.accumulate < 1:
             found.append(f"accumulate must be a whole number of at least 1, got {self.accumulate!r}.")
         if found:
             raise SettingError(found)

@@ -56,8 +56,10 @@ def split_batch(batch: Any) -> tuple[Any, Any]:
             if key in batch:
                 return {name: part for name, part in batch.items() if name != key}, batch[key]
         raise DataError(f"A batch of names needs one of {', '.join(_TARGET_KEYS)}; it has {', '.join(batch)}.")
+    alone = isinstance(batch, torch.Tensor) or (isinstance(batch, tuple | list) and len(batch) == 1)
+    hint = "Targets go with their inputs in one tuple: fit((inputs, targets)). " if alone else ""
     raise DataError(
-        f"A batch must be a tuple (inputs, targets) or a dict with 'labels', got {_describe(batch)}. "
+        f"A batch must be a tuple (inputs, targets) or a dict with 'labels', got {_describe(batch)}. {hint}"
         "For another shape override training_step and validation_step."
     )
 

@@ -54,7 +54,7 @@ class Events:
 
     def __init__(self, callbacks: Iterable[Callback], context: Context, *, own: Sequence[str] = ()) -> None:
         given: list[Any] = list(callbacks)
-        if found := [f"A callback is a Callback, got {one!r}." for one in given if not isinstance(one, Callback)]:
+        if found := [_refusal(one) for one in given if not isinstance(one, Callback)]:
             raise SettingError(found)
         self._context = context
         self.within_step: set[str] = set()
@@ -97,6 +97,11 @@ class Events:
             setattr(self, event, _listeners(self.callbacks, event))
         self.within_step.clear()
         self.within_step.update(event for event in ("forward_end", "loss_end") if self.listens(event))
+
+
+def _refusal(given: object) -> str:
+    hint = f" Make one: {given.__name__}()." if isinstance(given, type) and issubclass(given, Callback) else ""
+    return f"A callback is a Callback, got {given!r}.{hint}"
 
 
 def _place(callback: Callback) -> tuple[int, str, str]:

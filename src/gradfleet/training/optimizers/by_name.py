@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Iterable, Mapping
+from numbers import Real
 from typing import Any
 
 import torch
@@ -62,7 +63,7 @@ def problems(
         found.append(f"An optimizer is a name, a class, a factory or an instance, got {choice!r}.")
     elif not isinstance(choice, str) or choice in OPTIMIZERS:
         found += _option_problems(choice, options)
-    if learning_rate is not None and not 0 < learning_rate < float("inf"):
+    if learning_rate is not None and not (isinstance(learning_rate, Real) and 0 < learning_rate < float("inf")):
         found.append(f"A learning rate above 0 is needed, got {learning_rate!r}.")
     return found or _value_problems(choice, learning_rate, options)
 
