@@ -44,6 +44,9 @@ class SummaryRecipe:
     def brings_data(self) -> bool:
         return False
 
+    def missing(self, *, has_data: bool) -> list[str]:
+        return [] if has_data else ["A search of summarizers needs data: texts and their summaries."]
+
     def functions(self) -> list[Callable[..., Any]]:
         return list(self.tuner.builders().values())
 
