@@ -76,7 +76,9 @@ def test_a_grid_of_endless_dimensions_is_refused_before_anything_is_written(tmp_
 
 def test_a_sampler_of_one_objective_is_refused_for_two(tmp_path: Path) -> None:
     model = AutoModel.from_function(train, BRANCHES, [LOSS, Objective("cost", "min")])
-    with pytest.raises(SettingError, match="The sampler 'cmaes' takes one objective, got 2. These take several: gp"):
+    with pytest.raises(
+        SettingError, match="The sampler 'cmaes' takes one objective, got 2. These take several: auto, gp"
+    ):
         model.fit(store=tmp_path / "gradfleet.db", sampler="cmaes", trials=2, progress=False)
 
 

@@ -43,10 +43,8 @@ class Knowledge:
 
     @classmethod
     def of(cls, past: Sequence[Past], rows: Array, *, epochs: int, keeps_best: bool) -> Knowledge:
-        """A trial that failed counts as the worst known, one that has not reported yet as the median.
-
-        One that runs counts for certain as what it is thought to reach, so that those beside it go elsewhere.
-        """
+        """A trial that failed counts as the worst known; one that has not reported yet as the median, for certain, so
+        that those which begin beside it go elsewhere."""
         scored = numpy.array([bool(one.curve) for one in past])
         running = numpy.array([one.outcome == "running" for one in past])
         curves = [one.curve for one in past if one.curve]
@@ -54,6 +52,6 @@ class Knowledge:
         scores, variances = numpy.zeros(len(past)), numpy.zeros(len(past))
         scores[~scored] = numpy.where(running[~scored], numpy.median(finals.scores), finals.scores.min())
         scores[scored] = finals.scores
-        variances[scored & ~running] = finals.variances[~running[scored]]
+        variances[scored] = finals.variances
         targets = standardised(scores)
         return cls(rows, targets, noise(Finals(scores, variances), targets))
