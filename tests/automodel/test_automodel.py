@@ -133,7 +133,7 @@ def test_one_seed_gives_one_sequence_of_trials_at_concurrency_1(tmp_path: Path) 
 def test_a_search_goes_on_where_it_ended(tmp_path: Path) -> None:
     search(tmp_path, trials=3)
     study = search(tmp_path, trials=6, resume=True)
-    straight = search(tmp_path, name="straight", trials=6)
+    straight = search(tmp_path, name="straight", trials=6, warm_start=False)
     assert [trial.config for trial in study.trials] == [trial.config for trial in straight.trials]
 
 
