@@ -33,9 +33,9 @@ def train(config: dict[str, Any], report: Any) -> None:
         report({"accuracy": worth(config) - math.exp(-epoch / 4)})
 
 
-def search(folder: Path, **arguments: Any) -> Study:
+def search(folder: Path, *, space: SearchSpace = SPACE, **arguments: Any) -> Study:
     settings = {"trials": TRIALS, "epochs": EPOCHS, "cluster": "inline", "progress": False}
-    model = AutoModel.from_function(train, SPACE, Objective("accuracy", "max"))
+    model = AutoModel.from_function(train, space, Objective("accuracy", "max"))
     return model.fit(**settings | {"store": folder / "store.db"} | arguments)
 
 
@@ -63,3 +63,15 @@ def test_asha_spends_at_least_40_percent_fewer_epochs_and_still_finds_a_planted_
 def test_the_default_sampler_is_said_in_the_spec(tmp_path: Path) -> None:
     study = search(tmp_path, trials=1)
     assert study.spec["search"]["sampler"] == "curves"
+
+
+@pytest.mark.row_part("SE16")
+def test_what_was_learned_is_kept_when_the_space_grows(tmp_path: Path) -> None:
+    """The grown study knows the rate before its first trial with a momentum begins."""
+    narrow = SearchSpace((Entry("optimizer", Choice("adam")), Entry("learning_rate", Float(1e-4, 1.0, log=True))))
+    search(tmp_path, space=narrow, name="grown", trials=14)
+    grown = search(tmp_path, name="grown", trials=26, extend=True)
+    late = [trial.config for trial in grown.trials[14:]]
+    assert {config["optimizer"] for config in late} == {"adam", "sgd"}
+    near = [abs(math.log10(config["learning_rate"]) + 1.5) < 1.0 for config in late]
+    assert sum(near) > 0.6 * len(late)
