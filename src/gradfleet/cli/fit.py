@@ -93,9 +93,9 @@ def fit(
     cluster: Annotated[
         str | None,
         typer.Option(
-            metavar="auto|inline",
-            help="auto: the Ray cluster of this machine. inline: this process, without Ray. By default a Ray of its "
-            "own on this machine.",
+            metavar="auto|inline|URL",
+            help="auto: the Ray cluster of this machine. inline: this process, without Ray. http://head:8265: a remote "
+            "Ray cluster. By default a Ray of its own on this machine.",
         ),
     ] = None,
     repeats: Annotated[

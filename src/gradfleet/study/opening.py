@@ -16,7 +16,7 @@ from gradfleet.study.rows import StudyRow
 from gradfleet.study.store import Store, name_taken
 from gradfleet.study.warm_start import taken_over
 from gradfleet.trials.recipe import Recipe
-from gradfleet.trials.recipes import by_value, pickle_reference, store_recipe
+from gradfleet.trials.recipes import by_value, has_recipe, pickle_reference, store_recipe
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -81,7 +81,10 @@ class Opening:
         """
         goes_on = (self.resume or self.extend) and self.name in (study.name for study in store.studies())
         if goes_on and not self.extend:
-            return store.open_study(self.name, spec, fingerprint=fingerprint)
+            study = store.open_study(self.name, spec, fingerprint=fingerprint)
+            if recipe is not None and not has_recipe(self._place(artifacts)):  # whoever made the study was killed
+                self._keep(by_value(recipe), artifacts)
+            return study
         packed = None if recipe is None else by_value(recipe)  # before anything is written
         if goes_on:
             study = store.open_study(self.name, spec, fingerprint=fingerprint, extend=True)

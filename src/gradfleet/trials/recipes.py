@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import cloudpickle
+import fsspec
 
 from gradfleet.errors import ExecutionError, NotFoundError, unknown_name
 from gradfleet.trials import checkpoints
@@ -57,6 +58,12 @@ def store_recipe(data: bytes, place: str) -> None:
         (folder / _FILE).write_bytes(data)
 
     checkpoints.write(pickle_reference(place)["place"], save)
+
+
+def has_recipe(place: str) -> bool:
+    """Whether `store_recipe` has written one there."""
+    filesystem, path = fsspec.core.url_to_fs(f"{pickle_reference(place)['place']}/{_FILE}")
+    return bool(filesystem.exists(path))
 
 
 def load_recipe(reference: Mapping[str, Any], *, trusted: bool) -> Recipe:
