@@ -26,16 +26,23 @@ mount -t tmpfs tmpfs /dev/shm
 exec sleep infinity
 """
 
+_WITH_US = ("setpriv", "--pdeathsig", "KILL")  # a host ends with the process that made it, however that ends
+_APART = ("unshare", "--net", "--pid", "--mount", "--uts", "--ipc", "--fork", "--kill-child", "--mount-proc")
+
 
 def missing() -> str | None:
     """What this machine lacks for hosts of its own; None when it lacks nothing."""
     if os.geteuid() != 0:
         return "needs root, for network namespaces"
-    lacking = [program for program in ("ip", "unshare", "nsenter") if shutil.which(program) is None]
+    lacking = [program for program in ("ip", "nsenter", "setpriv", "unshare") if shutil.which(program) is None]
     if lacking:
         return f"needs {' and '.join(lacking)}: apt-get install iproute2"
-    tried = subprocess.run(["unshare", "--net", "--pid", "--mount", "--uts", "--fork", "true"], capture_output=True)
-    return None if tried.returncode == 0 else f"needs namespaces: {tried.stderr.decode().strip()}"
+    bridge = ("ip", "link", "add", f"gft{os.getpid() % 1000}", "type", "bridge")
+    for tried in ((*_APART, *bridge), bridge, ("ip", "link", "delete", bridge[3])):
+        done = subprocess.run(tried, capture_output=True, text=True)
+        if done.returncode != 0:
+            return f"needs namespaces and bridges: {' '.join(tried)}: {done.stderr.strip()}"
+    return None
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,7 +96,8 @@ class Network:
     """
 
     def __init__(self) -> None:
-        self._number = os.getpid() % 250 + 1
+        taken = {path.name for path in Path("/sys/class/net").iterdir()}
+        self._number = next(n for n in range(1, 250) if f"gfb{n}" not in taken)
         self._bridge = f"gfb{self._number}"
         self.address = self._address(254)
         self.folder = Path(tempfile.mkdtemp(prefix="gfn-"))  # Ray's sockets need short paths
@@ -119,9 +127,8 @@ class Network:
         own.mkdir()
         with self._names.open("a") as names:
             names.write(f"{self._address(self._made)} {name}\n")
-        made = ["unshare", "--net", "--pid", "--mount", "--uts", "--ipc", "--fork", "--kill-child", "--mount-proc"]
         begin = ["sh", "-c", _INIT, name, str(own), str(mount), str(self._names)]
-        init = subprocess.Popen([*made, *begin], stderr=subprocess.DEVNULL)  # it complains of its own end
+        init = subprocess.Popen([*_WITH_US, *_APART, *begin], stderr=subprocess.DEVNULL)  # it complains of its own end
         host = Host(name, self._address(self._made), init, mount)
         self._hosts[name] = host
         wait_until(lambda: _is_up(init.pid), seconds=10, what=f"the host {name}")
