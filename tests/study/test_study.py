@@ -246,3 +246,9 @@ def test_a_study_that_is_driven_is_not_deleted(found: Study, lease: Lease, store
     with pytest.raises(LeaseHeldError, match="Study 'digits' is held by process"):
         found.delete()
     assert len(store.studies()) == 1
+
+
+def test_a_study_shows_its_name_its_state_and_its_best_above_the_table(found: Study, add: Add) -> None:
+    assert found._repr_html_().startswith("<p><strong>digits</strong> is queued: no result yet</p><table")
+    add(0, "COMPLETE", [(0.5, 1.0), (0.75, 0.5)])
+    assert "is queued: best val_accuracy 0.7500, trial 0</p>" in found._repr_html_()

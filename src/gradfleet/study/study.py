@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from functools import cached_property, partial
+from html import escape
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -101,7 +102,12 @@ class Study(SteeredStudy, PicturedStudy):
         return self.standings().select(where, sort).top(top).frame
 
     def _repr_html_(self) -> str:
-        return self.standings()._repr_html_()
+        standings = self.standings()
+        best = None if standings.best is None else standings.trials[standings.best]
+        metric = escape(self.objective.metric)
+        found = "no result yet" if best is None else f"best {metric} {best.value:.4f}, trial {best.number}"
+        title = f"<p><strong>{escape(self.name)}</strong> is {standings.state}: {found}</p>"
+        return title + standings._repr_html_()
 
     def star(self, number: int, *, starred: bool = True) -> None:
         """Mark a trial, while the study runs too; `starred=False` takes the mark away.
