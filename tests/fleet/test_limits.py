@@ -33,7 +33,7 @@ def endless(config: dict[str, Any], report: Report) -> None:
 
 @pytest.mark.row_part("SE9")
 def test_a_time_budget_ends_whatever_runs_and_leaves_a_usable_best(sweep: Sweep) -> None:
-    seconds = 20.0
+    seconds = 30.0  # on a loaded machine half of it goes for the start of the workers
     began = time.monotonic()
     study = sweep(FunctionRecipe(endless), name="endless", budget=Budget(seconds=seconds), epochs=100_000)
     overrun = time.monotonic() - began - seconds
