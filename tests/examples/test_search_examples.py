@@ -5,16 +5,21 @@ from __future__ import annotations
 import re
 import subprocess
 import sys
+from ast import literal_eval
 from pathlib import Path
 
 import pytest
+
+from gradfleet import Study
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
 
 
 def run(name: str, folder: Path) -> str:
     command = [sys.executable, str(EXAMPLES / name)]
-    return subprocess.run(command, capture_output=True, text=True, timeout=180, cwd=folder, check=True).stdout
+    ended = subprocess.run(command, capture_output=True, text=True, timeout=300, cwd=folder, check=False)
+    assert ended.returncode == 0, ended.stderr
+    return ended.stdout
 
 
 @pytest.mark.slow
@@ -29,3 +34,85 @@ def test_a_constrained_search_prints_its_front_from_accurate_to_small(tmp_path: 
 def test_a_resumed_search_has_the_trials_of_both_calls(tmp_path: Path) -> None:
     printed = run("resumed_search.py", tmp_path)
     assert re.findall(r"^(\d) trials", printed, flags=re.MULTILINE) == ["2", "4"]
+
+
+@pytest.mark.slow
+def test_two_networks_by_two_optimizers_are_searched(tmp_path: Path) -> None:
+    network, optimizer, accuracy = re.findall(r"best: (\w+) with (\w+), ([\d.]+)", run("tuner_cnn.py", tmp_path))[0]
+    assert network in ("plain", "deep")
+    assert optimizer in ("adam", "sgd")
+    assert float(accuracy) > 0.9
+
+
+@pytest.mark.slow
+@pytest.mark.row_part("SE2")
+def test_branches_in_branches_have_their_own_dimensions_only(tmp_path: Path) -> None:
+    printed = run("conditional_space.py", tmp_path)
+    configs = [literal_eval(found) for found in re.findall(r"({.*})$", printed, flags=re.MULTILINE)]
+    assert len(configs) == 15
+    for config in configs:
+        curved, plain = config["kernel"] != "linear", not config.get("scaled", True)
+        expected = {
+            "C",
+            "kernel",
+            *(["scaled"] * curved),
+            *(["gamma"] * plain),
+            *(["degree"] * (config["kernel"] == "poly")),
+        }
+        assert set(config) == expected
+
+
+@pytest.mark.slow
+@pytest.mark.row_part("SE16")
+def test_an_extended_search_keeps_its_trials_and_tries_what_is_new(tmp_path: Path) -> None:
+    before, after = re.findall(r"widths \[(.*)\]", run("extended_search.py", tmp_path))
+    assert after.startswith(before)
+    widths = [int(width) for width in after.split(", ")]
+    assert max(widths[:4]) <= 32 < max(widths)
+
+
+@pytest.mark.slow
+def test_a_population_prints_where_each_of_its_trials_comes_from(tmp_path: Path) -> None:
+    printed = run("population.py", tmp_path)
+    assert len(re.findall(r"^trial \d+: anew", printed, flags=re.MULTILINE)) == 4
+    origins = [tuple(map(int, found)) for found in re.findall(r"^trial (\d+): from trial (\d+)", printed, re.MULTILINE)]
+    assert origins
+    assert all(parent < number for number, parent in origins)
+
+
+@pytest.mark.slow
+@pytest.mark.row("SE18")
+def test_an_ensemble_is_exported_and_says_how_good_it_is_beside_the_best_single_model(tmp_path: Path) -> None:
+    printed = run("ensemble.py", tmp_path)
+    value, best = map(float, re.findall(r"accuracy ([\d.]+) on 240 validation rows; .* has ([\d.]+)\.", printed)[0])
+    assert value >= best
+    assert (tmp_path / "digits-ensemble" / "bundle.json").is_file()
+    assert float(re.findall(r"^held out: ([\d.]+)", printed, flags=re.MULTILINE)[0]) > 0.85
+
+
+@pytest.mark.row("RP4")
+def test_the_reference_meets_the_number_that_it_documents(tmp_path: Path) -> None:
+    documented = re.findall(r"^accuracy ([\d.]+) after", (EXAMPLES / "reference.py").read_text("utf-8"), re.MULTILINE)
+    reached = re.findall(r"^accuracy ([\d.]+)$", run("reference.py", tmp_path), flags=re.MULTILINE)
+    assert float(reached[0]) == pytest.approx(float(documented[0]), abs=3 / 360), "of 360 rows three may differ"
+
+
+@pytest.mark.slow
+@pytest.mark.row("SE11")
+@pytest.mark.parametrize(
+    ("name", "package"),
+    [
+        ("plain_pytorch", "torch"),
+        ("skorch_net", "skorch"),
+        ("ignite_engine", "ignite"),
+        ("lightning_module", "pytorch_lightning"),
+    ],
+)
+def test_another_trainer_is_searched_by_a_function(name: str, package: str, tmp_path: Path) -> None:
+    pytest.importorskip(package, reason=f"{package} is not installed: pip install -e '.[trainers]'")
+    printed = run(f"trainers/{name}.py", tmp_path)
+    assert float(re.findall(r"^best: trial \d+, accuracy ([\d.]+)", printed, flags=re.MULTILINE)[0]) > 0.6
+    study = Study.all(store=tmp_path / "gradfleet.db")[0]
+    assert len(study.trials) == 6
+    assert {trial.state for trial in study.trials} <= {"COMPLETE", "PRUNED"}
+    assert len({trial.epochs for trial in study.trials}) > 1, "some were stopped in the middle"
