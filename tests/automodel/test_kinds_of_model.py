@@ -301,7 +301,7 @@ def reasons(architecture: Callable[..., Any], folder: Path) -> str:
 
 
 def test_what_a_models_own_compile_does_not_take_is_named(tmp_path: Path) -> None:
-    said = "Pix2Pix.compile takes no kind, optimizer, which this search chooses; it takes learning_rate, closeness."
+    said = "Pix2Pix.compile takes no kind, optimizer, which this search chooses; it takes learning_rate, closeness"
     assert said in reasons(pix2pix, tmp_path)
 
 

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -93,6 +94,45 @@ def test_evaluation_of_amounts_has_no_tables(pair: Pair, network: Make) -> None:
 
     assert set(evaluation) == {"loss", "mae"}
     assert evaluation.details == {}
+
+
+@pytest.mark.row("ME7")
+@pytest.mark.parametrize(
+    ("kind", "words"),
+    [
+        ("multiclass", {"true", "predicted"}),
+        ("binary", {"true", "predicted", "share of yes found"}),
+        ("multilabel", {"precision", "recall", "f1"}),
+        ("regression", {"true", "predicted"}),
+    ],
+)
+def test_the_kind_of_problem_picks_the_picture_of_each_split(
+    kind: str, words: set[str], pair: Pair, network: Make, tmp_path: Path
+) -> None:
+    pytest.importorskip("matplotlib")
+    inputs, classes = pair
+    targets = {
+        "multiclass": classes,
+        "binary": classes.float(),
+        "multilabel": (inputs[:, :3] > 0).float(),
+        "regression": inputs.sum(dim=1),
+    }[kind]
+    model = Model(network({"multiclass": 2, "multilabel": 3}.get(kind, 1))).compile(kind=kind)  # type: ignore[arg-type]
+
+    for name, rows in {"train": slice(50), "validation": slice(50, 70)}.items():
+        evaluation = model.evaluate((inputs[rows], targets[rows]))
+        assert evaluation.plot(tmp_path / f"{name}.png").read_bytes().startswith(b"\x89PNG")
+        shown = evaluation.plot(tmp_path / f"{name}.svg").read_text("utf-8")
+        assert all(f"<!-- {word} -->" in shown for word in words)
+
+
+def test_what_has_no_picture_says_so(pair: Pair, network: Make, tmp_path: Path) -> None:
+    class Bare(Model):
+        def validation_step(self, batch: object) -> torch.Tensor:
+            return torch.tensor(1.0)
+
+    with pytest.raises(SettingError, match="no picture of an evaluation whose step gave no outputs and targets"):
+        Bare(network()).compile(kind="multiclass").evaluate(pair).plot(tmp_path / "it.png")
 
 
 def test_evaluate_before_compile_is_refused(pair: Pair, network: Make) -> None:

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
 
+from gradfleet.errors import SettingError
+from gradfleet.training.evaluation_plots import draw
 from gradfleet.training.metrics.meter import Meter
 from gradfleet.training.metrics.predictions import Predictions
 
@@ -29,9 +32,29 @@ class Evaluation(dict[str, float]):
         0.97
     """
 
-    def __init__(self, metrics: Mapping[str, float], details: Mapping[str, pandas.DataFrame] | None = None) -> None:
+    def __init__(
+        self,
+        metrics: Mapping[str, float],
+        details: Mapping[str, pandas.DataFrame] | None = None,
+        *,
+        predictions: Predictions | None = None,
+    ) -> None:
         super().__init__(metrics)
         self.details: dict[str, pandas.DataFrame] = dict(details or {})
+        self._predictions = predictions
+
+    def plot(self, path: Path | str) -> Path:
+        """Write the picture that the kind of problem asks for; a PNG, or what the name ends with.
+
+        The confusion matrix of classes, with the ROC curve beside it of a yes or no; precision, recall and f1 of each
+        of several labels; of amounts what was predicted over what is true.
+
+        Raises:
+            SettingError: matplotlib is not installed, or there is no such picture.
+        """
+        if self._predictions is None:
+            raise SettingError("There is no picture of an evaluation whose step gave no outputs and targets.")
+        return draw(self._predictions, self.details, path)
 
 
 def evaluate(meter: Meter, labels: Sequence[str] | None = None) -> Evaluation:
@@ -43,11 +66,11 @@ def evaluate(meter: Meter, labels: Sequence[str] | None = None) -> Evaluation:
     numbers = meter.numbers()
     predictions = meter.predictions()
     if predictions is None or not _is_hard_classification(predictions):
-        return Evaluation(numbers)
+        return Evaluation(numbers, predictions=predictions)
     true = predictions.targets.long().cpu().numpy()
     predicted = predictions.classes.cpu().numpy()
     numbers.setdefault("accuracy", float(np.mean(true == predicted)))
-    return Evaluation(numbers, _tables(predictions, true, predicted, labels))
+    return Evaluation(numbers, _tables(predictions, true, predicted, labels), predictions=predictions)
 
 
 def _is_hard_classification(predictions: Predictions) -> bool:
