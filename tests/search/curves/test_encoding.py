@@ -107,3 +107,10 @@ def test_a_space_without_dimensions_has_one_configuration(rng: numpy.random.Gene
     nothing = Encoding(SearchSpace())
     assert nothing.draw(rng, 2).shape == (2, 0)
     assert nothing.config(nothing.draw(rng, 1)[0]) == {}
+
+
+@pytest.mark.parametrize("dimension", [Int(0, 2**62 + 3), Int(3, 3 + 7 * 10**15, step=7), Int(1, 2**60 - 1, log=True)])
+def test_whole_numbers_may_be_large(rng: numpy.random.Generator, dimension: Int) -> None:
+    encoding = Encoding(SearchSpace((Entry("x", dimension),)))
+    values = [encoding.config(row)["x"] for row in [*encoding.draw(rng, 200), *numpy.array([[0.0], [1.0]])]]
+    assert [dimension.problem(value) for value in values] == [None] * 202

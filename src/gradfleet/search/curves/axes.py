@@ -41,7 +41,7 @@ class Axis(Protocol):
         ...
 
     def smooth(self, coordinates: Array) -> Array:
-        """Columns in which near means alike; NaN, out of the branch, has columns of its own place."""
+        """Columns in which near means alike; NaN is out of its branch, and like nothing in particular."""
         ...
 
     def split(self, coordinates: Array) -> Array:
@@ -64,7 +64,10 @@ class NumberAxis:
 
     def value(self, coordinate: float) -> Value:
         number = float(self._numbers(numpy.array([coordinate]))[0])
-        return round(number) if isinstance(self.dimension, Int) else number
+        if isinstance(self.dimension, Float):
+            return number
+        low, high, step = self.dimension.low, self.dimension.high, self.dimension.step
+        return min(low + round((number - low) / step) * step, high)  # in whole numbers: real ones end at 2**53
 
     def draw(self, rng: numpy.random.Generator, count: int) -> Array:
         if not self._unit:
