@@ -47,6 +47,7 @@ def test_the_wheel_holds_both_packages_the_licence_and_nothing_else(wheel: Path)
     metadata = f"gradfleet-{gradfleet.__version__}.dist-info"
     assert {name.partition("/")[0] for name in names} == {"gradfleet", "autotasks", metadata}
     assert "gradfleet/py.typed" in names
+    assert "autotasks/portfolios/text-classification.yaml" in names
     assert f"{metadata}/licenses/LICENSE" in names
 
 
@@ -64,7 +65,13 @@ ours = [*entry_points(group="gradfleet.tasks"), *entry_points(group="console_scr
 print(json.dumps({each.name: each.load().__module__ for each in ours}))
 """
     loaded = json.loads(_run(python, code, tmp_path))
-    assert loaded == {"image-classification": "autotasks.image_classification", "gradfleet": "gradfleet.cli.main"}
+    assert loaded == {
+        "image-classification": "autotasks.image_classification",
+        "sentiment-analysis": "autotasks.sentiment",
+        "summarization": "autotasks.summarization",
+        "text-classification": "autotasks.text_classification",
+        "gradfleet": "gradfleet.cli.main",
+    }
 
 
 def test_the_command_is_installed(python: Path, tmp_path: Path) -> None:
