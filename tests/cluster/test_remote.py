@@ -90,10 +90,10 @@ def test_a_host_is_lost_another_joins_the_driver_dies_and_every_trial_ends_once(
     assert sent.returncode == 0, sent.stderr
     study = Study.attach("epochs", store=laptop.folder / "gradfleet.db")
     log = cluster.shared / "epochs.txt"
-    wait_until(lambda: log.exists() and " two" in log.read_text(), seconds=120, what="a trial on the host two")
+    wait_until(lambda: log.exists() and " two" in log.read_text(), seconds=300, what="a trial on the host two")
     cluster.hosts["two"].kill()
     cluster.join("three")
-    wait_until(lambda: " three" in log.read_text(), seconds=120, what="a trial on the host that has joined")
+    wait_until(lambda: " three" in log.read_text(), seconds=300, what="a trial on the host that has joined")
 
     (job,) = jobs_of(cluster, "epochs")
     cluster.hosts["head"].run(["kill", "-9", job["driver_info"]["pid"]], check=True)
