@@ -13,7 +13,7 @@ def head(width):
 """
 
 NETWORKS = """\
-import os, socket, sys
+import os, socket, sys, time
 from pathlib import Path
 import torch
 from torch import nn
@@ -23,7 +23,11 @@ import helpers
 SHARED = os.environ["SHARED"]
 
 def mlp(input_shape, num_outputs, width=8):
-    Path(SHARED, f"built-on-{socket.gethostname()}").touch()
+    host, until = socket.gethostname(), time.monotonic() + 120
+    Path(SHARED, f"built-on-{host}").touch()
+    # A trial is over before the other host's worker has begun, so the first ones wait for each other.
+    while host != "laptop" and len(list(Path(SHARED).glob("built-on-*"))) < 3 and time.monotonic() < until:
+        time.sleep(0.1)
     return nn.Sequential(nn.Linear(input_shape[0], width), nn.ReLU(), helpers.head(width))
 
 x = torch.randn(300, 4, generator=torch.Generator().manual_seed(0))
@@ -44,15 +48,18 @@ import os, socket, time
 from pathlib import Path
 from gradfleet import AutoModel, Float, Objective
 
-LOG = Path("@SHARED", "epochs.txt")
+LOG, HOLD = Path("@SHARED", "epochs.txt"), Path("@SHARED", "hold")
 
 def train(config, report):
     came_from = report.resume()
     done = 0 if came_from is None else int((came_from / "epoch.txt").read_text())
+    LOG.with_name(f"trained-on-{socket.gethostname()}").touch()
     kept = Path("kept")
     kept.mkdir(exist_ok=True)
     for epoch in range(done + 1, 6):
-        time.sleep(0.4)
+        time.sleep(0.1)
+        while epoch == 3 and HOLD.exists():  # what ran is in the middle of it when its host is lost
+            time.sleep(0.1)
         with LOG.open("a") as log:
             log.write(f"{config['x']:.6f} {epoch} {socket.gethostname()}\\n")
         (kept / "epoch.txt").write_text(str(epoch))

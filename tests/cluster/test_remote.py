@@ -86,6 +86,8 @@ def test_a_sweep_goes_on_when_its_laptop_is_gone_and_is_found_by_its_name(cluste
 def test_a_host_is_lost_another_joins_the_driver_dies_and_every_trial_ends_once(
     cluster: RayHosts, laptop: Laptop
 ) -> None:
+    hold = cluster.shared / "hold"
+    hold.touch()
     sent = laptop.gradfleet("sweep", "submit", "lost.yaml", "--cluster", cluster.address)
     assert sent.returncode == 0, sent.stderr
     study = Study.attach("epochs", store=laptop.folder / "gradfleet.db")
@@ -93,11 +95,13 @@ def test_a_host_is_lost_another_joins_the_driver_dies_and_every_trial_ends_once(
     wait_until(lambda: log.exists() and " two" in log.read_text(), seconds=300, what="a trial on the host two")
     cluster.hosts["two"].kill()
     cluster.join("three")
-    wait_until(lambda: " three" in log.read_text(), seconds=300, what="a trial on the host that has joined")
+    joined = cluster.shared / "trained-on-three"
+    wait_until(joined.exists, seconds=300, what="a trial on the host that has joined")
 
     (job,) = jobs_of(cluster, "epochs")
     cluster.hosts["head"].run(["kill", "-9", job["driver_info"]["pid"]], check=True)
     wait_until(lambda: jobs_of(cluster, "epochs")[0]["status"] == "FAILED", seconds=60, what="the end of the job")
+    hold.unlink()
     again = laptop.gradfleet("sweep", "retry", "epochs")
     assert again.returncode == 0, again.stderr
     study.wait(timeout=240)
