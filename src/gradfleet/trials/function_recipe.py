@@ -16,7 +16,7 @@ from gradfleet.training.state.seeding import seed_everything
 from gradfleet.trials import checkpoints
 from gradfleet.trials.plan import TrialPlan, Value
 from gradfleet.trials.recipe import Predictor, Report
-from gradfleet.trials.sources import digest_of
+from gradfleet.trials.sources import digest_of, name_of
 from gradfleet.trials.space import no_space
 
 
@@ -81,7 +81,7 @@ class FunctionRecipe:
     @property
     def name(self) -> str:
         """Of the function, as a study's spec has it."""
-        return str(getattr(self.train, "__qualname__", type(self.train).__qualname__))
+        return name_of(self.train)
 
     def functions(self) -> list[Callable[..., Any]]:
         return [self.train]

@@ -39,6 +39,14 @@ def digest_of(function: Callable[..., Any]) -> str:
         return str(getattr(made, "__qualname__", type(made).__qualname__))
 
 
+def name_of(function: Callable[..., Any]) -> str:
+    """The module and name of a function or class; a script counts as the module of its file's name."""
+    made = function.func if isinstance(function, partial) else function
+    named = made if hasattr(made, "__qualname__") else type(made)
+    place = _file(named) if named.__module__ == "__main__" else None
+    return f"{place.stem if place else named.__module__}.{named.__qualname__}"
+
+
 def _is_installed(place: Path) -> bool:
     return str(place).startswith(_STANDARD) or not {"site-packages", "dist-packages"}.isdisjoint(place.parts)
 
