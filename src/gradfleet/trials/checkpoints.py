@@ -7,13 +7,15 @@ import tempfile
 from collections.abc import Callable, Mapping
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import fsspec
 from fsspec.implementations.local import LocalFileSystem
 
 from gradfleet.training.state.checkpoint import read_files, write_files
-from gradfleet.trials.plan import TrialPlan
+
+if TYPE_CHECKING:  # it imports torch, which reading a study takes nothing of
+    from gradfleet.trials.plan import TrialPlan
 
 _EXTRA = "extra.json"
 _LIST = ".files.json"
