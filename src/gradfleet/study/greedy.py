@@ -19,8 +19,8 @@ def greedy_selection(count: int, score: Score, *, size: int) -> list[int]:
         size: additions at most.
 
     Example:
-        >>> greedy_selection(3, lambda bag: (-abs(sum(bag) / len(bag) - 0.6),), size=10)
-        [1, 0, 1, 1, 0]
+        >>> greedy_selection(3, lambda bag: (-abs(sum(bag) / len(bag) - 0.75),), size=10)
+        [1, 0, 1, 1]
     """
     bag: list[int] = []
     best, best_score = bag, None

@@ -86,7 +86,7 @@ class Lease:
         row = store.database.read(lambda connection: connection.execute(_row(study)).first())
         if row is None:
             return None
-        return not row.released and not _holder(row).provably_dead() and _silent_for(row, None) < silence
+        return not _has_ended(row, store.url, study) and _silent_for(row, None) < silence
 
     @staticmethod
     def check_free(store: Store, study: StudyRow) -> None:
@@ -177,13 +177,18 @@ def _take(
     if row is None:
         connection.execute(insert(leases).values(study_id=study.id, number=1, **values))
         return 1
-    ours = _holder(row) == holder and (url, study.id, row.number) in _let_go
-    dead = row.released or ours or _holder(row).provably_dead()
-    if not dead and _silent_for(row, watch) < silence:
+    if not _has_ended(row, url, study) and _silent_for(row, watch) < silence:
         return row
     number: int = row.number + 1
     connection.execute(update(leases).where(leases.c.study_id == study.id).values(number=number, **values))
     return number
+
+
+def _has_ended(row: Row[Any], url: str, study: StudyRow) -> bool:
+    """Whether the driver says so, was one of this process that could not say so, or is provably dead."""
+    if row.released or _holder(row).provably_dead():
+        return True
+    return _holder(row) == Holder.current() and (url, study.id, row.number) in _let_go
 
 
 def _silent_for(row: Row[Any], watch: _Watch | None) -> float:
