@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import time
 from pathlib import Path
@@ -76,8 +77,9 @@ def test_an_encoder_reads_the_texts_once_and_is_fine_tuned_from_a_solved_head(en
     classifier.fit(trials=4, epochs=2, cluster="inline", store=tmp_path / "g.db", progress=False)
     kinds = {trial.config["architecture"] for trial in classifier.study.trials}
     assert kinds == {"tiny-bert-frozen", "tiny-bert"}
-    vectors = list(Path(classifier.study.spec["data"]).parent.glob("features-*"))
-    assert len(vectors) == 2, "one for the rows that train, one for those that validate"
+    kept = Path(classifier.study.spec["data"]).parent.glob("features-*/manifest.json")
+    computed = [json.loads(file.read_text())["features"] for file in kept]
+    assert sorted(key[0] for key in computed if key[-1] == "vectors") == ["train", "validation"]
     done = classifier.export(tmp_path / "out")
     assert done.score is not None
     assert Bundle.load(tmp_path / "out").predict(["The cast is lovely"]) in (["good"], ["bad"])
