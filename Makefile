@@ -44,8 +44,8 @@ test: env system lint  ## everything that must hold: style, types, layers, then 
 demo: env  ## the main job on real handwritten digits
 	@$(BIN)/python examples/digits_demo.py
 
-soak: env system  ## what is repeated for statistics, in full length
-	@$(BIN)/pytest -m soak --soak
+soak: env system  ## what takes over a minute, or is repeated for statistics, in full length
+	@$(BIN)/pytest -m "soak or long" --soak
 
 rows: env system  ## the feature table: ID, state, test
 	@mkdir -p build

@@ -82,6 +82,7 @@ def test_a_sweep_goes_on_when_its_laptop_is_gone_and_is_found_by_its_name(cluste
     assert "until 8 trials" in shown.stdout
 
 
+@pytest.mark.long
 @pytest.mark.row("DI4")
 def test_a_host_is_lost_another_joins_the_driver_dies_and_every_trial_ends_once(
     cluster: RayHosts, laptop: Laptop
@@ -113,6 +114,7 @@ def test_a_host_is_lost_another_joins_the_driver_dies_and_every_trial_ends_once(
     assert sum(trained.values()) <= 10 * 5 + 4, "what is lost is one epoch of each trial that ran"
 
 
+@pytest.mark.long
 @pytest.mark.row_part("DI7")
 def test_two_gangs_that_wait_for_the_same_two_hosts_both_finish_with_the_metrics_of_one_process(
     cluster: RayHosts, laptop: Laptop
@@ -176,6 +178,7 @@ def test_a_token_that_is_missing_or_wrong_is_one_line_and_exit_code_4(
     assert (ended.returncode, ended.stderr.strip()) == (code, message.format(address=cluster.address))
 
 
+@pytest.mark.long
 def test_the_commands_of_the_page_run_in_their_order(laptop: Laptop) -> None:
     (sweep,) = re.findall(r"```yaml\n(.*?)```", PAGE, flags=re.DOTALL)
     (laptop.folder / "sweep.yaml").write_text(sweep)
@@ -187,6 +190,7 @@ def test_the_commands_of_the_page_run_in_their_order(laptop: Laptop) -> None:
         assert ended.stdout != "", command
 
 
+@pytest.mark.long
 @pytest.mark.row("DI5")
 def test_the_notebook_sends_its_cells_away_and_another_kernel_gets_the_best_model(laptop: Laptop) -> None:
     ended = laptop.run("-m", "tests.cluster.notebook", str(EXAMPLES / "notebook_to_cluster.ipynb"))
