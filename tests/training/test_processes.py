@@ -71,6 +71,7 @@ def test_two_processes_end_with_the_weights_of_one(one: Any, two: Any) -> None:
         assert rows == pytest.approx(one["predictions"][number], abs=1e-4)
     for number, values in enumerate(found[0]["gan"]):
         assert values == found[1]["gan"][number] == pytest.approx(one["gan"][number], abs=1e-5)
+    assert found[0]["mixed"] == found[1]["mixed"] == pytest.approx(one["mixed"], abs=1e-5)
 
 
 @pytest.mark.slow

@@ -195,6 +195,19 @@ def test_mixup_trains_on_weighted_sums_of_two_rows_and_of_their_losses() -> None
 
 
 @pytest.mark.row("TL12")
+def test_mixed_rows_keep_their_partners_when_a_batch_is_trained_in_parts(pair: Pair, network: Make) -> None:
+    whole, split = (
+        Model(network()).compile("cross_entropy", optimizer="sgd", learning_rate=0.1, accumulate=parts)
+        for parts in (1, 4)
+    )
+    for model in (whole, split):
+        model.fit(pair, epochs=2, batch_size=30, callbacks=[MixUp(1.0), LabelSmoothing(0.1)])
+
+    torch.testing.assert_close(weights(split), weights(whole))
+    assert split.history.values("train_loss") == pytest.approx(whole.history.values("train_loss"))
+
+
+@pytest.mark.row("TL12")
 def test_cutmix_puts_a_box_of_another_image_in_and_weighs_the_losses_by_area() -> None:
     seen = Losses()
     images = torch.arange(4.0).reshape(4, 1, 1, 1).expand(4, 1, 8, 8).contiguous()

@@ -13,7 +13,7 @@ import torchmetrics
 from torch import nn
 from torch.utils.data import DataLoader, TensorDataset
 
-from gradfleet.training.callbacks import Callback, Checkpoint, EarlyStopping, Progress
+from gradfleet.training.callbacks import Callback, Checkpoint, EarlyStopping, MixUp, Progress
 from gradfleet.training.context import Context
 from gradfleet.training.model import Model
 
@@ -80,6 +80,9 @@ def main(out: Path) -> None:
     gan = Model({"a": make(), "b": make(1)}, training_step=gan_step).compile("cross_entropy", optimizer="sgd")
     gan.fit(pair, epochs=2, batch_size=10, progress=False)
 
+    mixed = Model(make()).compile("cross_entropy", optimizer="sgd", accumulate=2)
+    mixed.fit(pair, epochs=2, batch_size=10, progress=False, callbacks=[MixUp(1.0)])
+
     found = {
         "history": [dict(record.metrics, train_seconds=0.0) for record in model.history],
         "device": model.device.type,
@@ -88,6 +91,7 @@ def main(out: Path) -> None:
         "predictions": model.predict(pair[0]).tolist(),
         "stopped": [len(stopped.history), stopped.stop_reason],
         "gan": [one.detach().flatten().tolist() for net in gan.networks.values() for one in net.parameters()],
+        "mixed": mixed.predict(pair[0]).flatten().tolist(),
     }
     (out / f"found-{rank}.json").write_text(json.dumps(found))
 

@@ -12,6 +12,7 @@ import torch
 from gradfleet.errors import SettingError, unknown_name
 from gradfleet.training.history import EpochRecord, History
 from gradfleet.training.state.seeding import untouched_generators
+from gradfleet.training.step import num_rows
 
 if TYPE_CHECKING:
     from gradfleet.data.loaders import Batches
@@ -42,6 +43,7 @@ class FitState:
     train: Batches | None = None
     batch: Any = None
     part: Any = None
+    first_row: int = 0  # of the part, within the batch
     meter: Meter | None = None
     outputs: Any = None
     loss: torch.Tensor | None = None
@@ -190,6 +192,16 @@ class Context:
     def stop_reason(self) -> str | None:
         """Why a callback has ended the fit; None while none has."""
         return self._state.stop_reason
+
+    def rows_at_work(self, values: torch.Tensor) -> torch.Tensor:
+        """Of values with a row for each of the batch's, those that `outputs` and `loss` are of now.
+
+        That is all of them, unless the batch is split: by `accumulate`, among processes, or because memory ran out.
+        """
+        if self._state.part is None:
+            return values
+        first = self._state.first_row
+        return values[first : first + num_rows(self._state.part)]
 
     def log(self, name: str, value: float) -> None:
         """Put a number into the record of the epoch that is being trained; the last one of a name stays.

@@ -84,7 +84,7 @@ def _measure_batch(
         events.fire("validation_batch_start")
     if state.cancel < Cancel.BATCH:
         team = processes()
-        part, rows, _ = (state.batch, 1, 1.0) if team is None else team.share(state.batch)
+        part, _, rows, _ = (state.batch, 0, 1, 1.0) if team is None else team.share(state.batch)
         state.meter = meter if rows else None
         logged = meter.logged.mark()
 

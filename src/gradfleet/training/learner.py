@@ -15,7 +15,7 @@ from gradfleet.training.listening.events import Events
 from gradfleet.training.metrics.meter import Meter
 from gradfleet.training.processes import processes
 from gradfleet.training.schedules import Schedule
-from gradfleet.training.step import Step, as_step
+from gradfleet.training.step import Step, as_step, num_rows
 
 if TYPE_CHECKING:
     from gradfleet.training.model import Model
@@ -48,6 +48,7 @@ class Learner:
         self._moved = False
         self._team = processes()
         self._weight = 1.0
+        self._first_row = 0
         self.num_parts = model.settings.accumulate
 
     def begin_epoch(self) -> None:
@@ -76,7 +77,7 @@ class Learner:
         state, batch = self._state, self._state.batch
         counting = True
         if self._team is not None:
-            batch, own_rows, self._weight = self._team.share(batch)
+            batch, self._first_row, own_rows, self._weight = self._team.share(batch)
             counting = own_rows > 0
             state.meter = meter if counting else None  # what is logged of a row that does not count is not kept
         self._begin()
@@ -99,6 +100,7 @@ class Learner:
         """No gradients, and nobody has stepped by hand."""
         for parameter in self._parameters:
             parameter.grad = None
+        self._state.first_row = self._first_row
         self._by_hand = self._moved = False
 
     def _differentiate(self, rows: Any, share: float) -> Step:
@@ -109,6 +111,8 @@ class Learner:
         step = self._forward(rows)
         if step.loss is not None and not self._by_hand and self._state.cancel < Cancel.BATCH:
             self._model.backward(step.loss if share == 1 else step.loss * share)
+        if share != 1:
+            self._state.first_row += num_rows(rows)
         return step
 
     def _undo(self, meter: Meter, logged: Mapping[str, int]) -> None:

@@ -36,17 +36,17 @@ class Processes:
         self.is_main: bool = accelerator.is_main_process
         self._rank, self._number = int(accelerator.process_index), int(accelerator.num_processes)
 
-    def share(self, batch: Any) -> tuple[Any, int, float]:
-        """This process's part of a batch, how many rows of it count, and their share of the whole batch.
+    def share(self, batch: Any) -> tuple[Any, int, int, float]:
+        """This process's part of a batch, its first row, how many of its rows count, and their share of the whole.
 
         Where there are fewer rows than processes, some take a row that does not count, so that all do the same.
         """
         if batch is None:
-            return None, 1, 1 / self._number
+            return None, 0, 1, 1 / self._number
         rows = num_rows(batch)
         start, end = (rows * rank // self._number for rank in (self._rank, self._rank + 1))
-        piece = parts.rows(batch, start, end) if end > start else parts.rows(batch, 0, 1)
-        return piece, end - start, (end - start) / rows
+        first, past = (start, end) if end > start else (0, 1)
+        return parts.rows(batch, first, past), first, end - start, (end - start) / rows
 
     def combine(self, parameters: Iterable[nn.Parameter], weight: float) -> None:
         """Make the gradients the weighted sum over the processes; doing so twice changes nothing."""

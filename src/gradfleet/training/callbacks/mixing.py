@@ -53,6 +53,6 @@ class Mixing(Callback):
 
     def on_loss_end(self, context: Context) -> None:
         if self._partners is not None and context.loss is not None:
-            targets = split_batch(context.batch)[1][self._partners]
+            targets = context.rows_at_work(split_batch(context.batch)[1][self._partners])
             theirs = context.model.problem.compute_loss(context.outputs, targets)
             context.loss = self._share * context.loss + (1 - self._share) * theirs
