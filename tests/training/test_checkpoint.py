@@ -348,6 +348,18 @@ def test_another_optimizer_is_refused_when_resuming(saved: Path, pair: Pair) -> 
         Heads(module).compile().fit(pair, epochs=3, resume=saved)
 
 
+@pytest.mark.parametrize(("made", "compiled"), [("adamw", "sgd"), ("adam", "rmsprop"), ("sgd", "adamw")])
+def test_a_checkpoint_of_another_kind_of_optimizer_is_refused_before_the_first_step(
+    made: str, compiled: str, pair: Pair, network: Make, tmp_path: Path
+) -> None:
+    model = Model(network()).compile(optimizer=made)
+    model.fit(pair, epochs=1)
+    model.save(tmp_path / "saved")
+
+    with pytest.raises(CheckpointError, match=r"saved was made with another optimizer: \w+ needs .+, and there is .+"):
+        Model(network()).compile(optimizer=compiled).fit(pair, epochs=2, resume=tmp_path / "saved")
+
+
 class SaveAt(Callback):
     """Writes a checkpoint after one batch of one epoch."""
 

@@ -14,6 +14,7 @@ import safetensors.torch
 import torch
 from torch import nn
 from torch.nn.parameter import is_lazy
+from torch.optim import Optimizer
 
 from gradfleet.errors import CheckpointError
 from gradfleet.training.history import History
@@ -71,6 +72,7 @@ class Resumption:
         for name, optimizer in model.optimizers.items():
             own = [{key: group[key] for key in group if key != "params"} for group in optimizer.param_groups]
             try:
+                _check_values(optimizer, self.optimizers[name])
                 optimizer.load_state_dict(self.optimizers[name])
             except (KeyError, ValueError) as error:
                 raise CheckpointError(
@@ -157,6 +159,21 @@ def _check_fit(folder: Path, network: nn.Module, weights: Mapping[str, torch.Ten
     found = [f"{kind}: {', '.join(keys)}" for kind, keys in differences.items() if keys]
     if found:
         raise CheckpointError(f"The checkpoint {folder} belongs to another architecture; {'; '.join(found)}.")
+
+
+def _check_values(optimizer: Optimizer, state: Mapping[str, Any]) -> None:
+    """Refuse the state of another kind of optimizer, which torch would take and fail on in the first step.
+
+    Of the same kind a newer torch has more values and a torch scheduler adds some: only both together are a difference.
+    """
+    kept, needed = set(state["param_groups"][0]), set(optimizer.defaults)
+    missing, strange = needed - kept, kept - set(optimizer.param_groups[0])
+    if missing and strange:
+        name = type(optimizer).__name__
+        raise ValueError(
+            f"{name} needs {', '.join(sorted(missing))}, and there is {', '.join(sorted(strange))}. Compile with the "
+            "optimizer that it was made with, or load the weights alone: Model.load(...)."
+        )
 
 
 def _weights_file(name: str) -> str:
