@@ -144,6 +144,18 @@ def test_settings_of_several_networks_are_checked(settings: dict[str, Any], mess
         Gan().compile(**settings)
 
 
+def test_a_step_that_several_networks_need_of_their_own_is_asked_for(pair: Pair, network: Make) -> None:
+    def step(model: Model, batch: Any) -> torch.Tensor:
+        return nn.functional.cross_entropy(model.networks["a"](batch[0]), batch[1])
+
+    model = Model({"a": network(), "b": network()}, training_step=step).compile("cross_entropy")
+
+    with pytest.raises(SettingError, match="networks a, b; .+ override training_step, and validation_step and predict"):
+        model.fit(pair, pair, epochs=1)
+    with pytest.raises(SettingError, match="predict_step where they are needed"):
+        model.predict(pair)
+
+
 def test_unknown_names_in_a_step_by_hand_are_refused(pair: Pair, network: Make) -> None:
     with pytest.raises(SettingError, match="No optimizer is called 'generater'. Did you mean 'generator'"):
         Gan().compile().step("generater")

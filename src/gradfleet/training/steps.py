@@ -140,12 +140,12 @@ class Steps:
     def validation_step(self, batch: Any) -> Step | torch.Tensor | None:
         """One batch of held-out data, in eval mode and without gradients."""
         inputs, targets = split_batch(batch)
-        outputs = call(self.network, inputs)
+        outputs = call(self._only_network, inputs)
         return Step(self.problem.compute_loss(outputs, targets), outputs, targets)
 
     def predict_step(self, batch: Any) -> torch.Tensor:
         """The outputs of one batch, which may have targets or not."""
-        outputs: torch.Tensor = call(self.network, inputs_of(batch))
+        outputs: torch.Tensor = call(self._only_network, inputs_of(batch))
         return outputs
 
     def configure_optimizers(self) -> Optimizer | Mapping[str, Optimizer]:
@@ -183,7 +183,7 @@ class Steps:
 
     def forward(self, inputs: Any) -> Any:
         """The network's outputs, shown to the callbacks that listen."""
-        outputs = call(self.network, inputs)
+        outputs = call(self._only_network, inputs)
         return outputs if self._loop is None else self._loop.learner.offer_outputs(outputs)
 
     def step(self, network: str | None = None) -> None:
@@ -306,6 +306,16 @@ class Steps:
             name: schedules.build(choice, optimizer, self._rates[name], total_steps, total_epochs)
             for name, optimizer in self.optimizers.items()
         }
+
+    @property
+    def _only_network(self) -> nn.Module:
+        try:
+            return self.network
+        except AttributeError:
+            raise SettingError(
+                f"This model has the networks {', '.join(self.networks)}; which to call its own steps alone can "
+                "say: override training_step, and validation_step and predict_step where they are needed."
+            ) from None
 
     def _named(self, network: str) -> nn.Module:
         if network not in self.networks:
