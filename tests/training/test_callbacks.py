@@ -341,10 +341,15 @@ def test_a_time_limit_stops_within_one_batch_and_the_cut_epoch_gives_no_record(p
     assert model.epoch == len(model.history)
 
 
+def test_a_time_limit_in_seconds_from_now_is_refused() -> None:
+    with pytest.raises(SettingError, match=r"Unix seconds, such as time.time\(\) \+ 60, got 90"):
+        TimeLimit(90)
+
+
 def test_a_time_limit_that_is_over_already_still_gives_one_record(pair: Pair, network: Make) -> None:
     model = Model(network()).compile()
 
-    model.fit(pair, pair, epochs=5, batch_size=10, callbacks=[TimeLimit(0.0)])
+    model.fit(pair, pair, epochs=5, batch_size=10, callbacks=[TimeLimit(time.time() - 1)])
 
     assert [record.epoch for record in model.history] == [1]
     assert model.evaluate(pair)["accuracy"] == model.history[0]["val_accuracy"]
@@ -355,7 +360,7 @@ def test_a_time_limit_that_is_over_leaves_a_model_with_records_alone(pair: Pair,
     model.fit(pair, epochs=1)
     before = model.predict(pair)
 
-    model.fit(pair, epochs=1, callbacks=[TimeLimit(0.0)])
+    model.fit(pair, epochs=1, callbacks=[TimeLimit(time.time() - 1)])
 
     assert len(model.history) == 1
     assert torch.equal(model.predict(pair), before)

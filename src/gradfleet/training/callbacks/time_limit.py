@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import time
 
+from gradfleet.errors import SettingError
 from gradfleet.training.callbacks.callback import Callback
 from gradfleet.training.context import Context
+
+_LONG_AGO = 1e9  # the year 2001: what is below was meant as a number of seconds from now
 
 
 class TimeLimit(Callback):
@@ -17,12 +20,17 @@ class TimeLimit(Callback):
     Attributes:
         part: how much of the epoch's training was done when the limit came, from 0 to 1; None while it has not, or
             where nobody knows how many batches an epoch has.
+
+    Raises:
+        SettingError: the deadline is no such moment.
     """
 
     priority = 60
     may_log = False
 
     def __init__(self, deadline: float) -> None:
+        if not deadline > _LONG_AGO:
+            raise SettingError(f"A deadline is a moment in Unix seconds, such as time.time() + 60, got {deadline!r}.")
         self.deadline = deadline
         self.part: float | None = None
 
