@@ -233,12 +233,17 @@ def test_a_model_of_several_networks_is_searched_with_an_optimizer_for_each(tmp_
     assert set(best.model().model.networks) == {"generator", "discriminator"}
 
 
+def stopping(patience: int = 1, min_delta: float = 0.5) -> EarlyStopping:
+    """One that stops early with what it has for defaults too, so that only its absence lets a fit go on."""
+    return EarlyStopping(patience=patience, min_delta=min_delta)
+
+
 @pytest.mark.row("CB7")
 def test_a_callbacks_parameter_is_a_dimension_and_none_switches_it_off(tmp_path: Path) -> None:
     tuner = Tuner()
     tuner.architecture("linear", linear)
     tuner.optimizer("sgd", learning_rate=Float(1e-6, 1e-5))  # so slow that nothing is ever gained
-    tuner.callback("early_stopping", EarlyStopping, patience=Int(1, 3), min_delta=Float(0.5, 0.6))
+    tuner.callback("early_stopping", stopping, patience=Int(1, 3), min_delta=Float(0.5, 0.6))
     tuner.add("callbacks.early_stopping", Choice("on", None))
     study = AutoModel(tuner).fit(
         moons(),

@@ -17,6 +17,7 @@ Make = Callable[..., nn.Module]
 Flowers = tuple[np.ndarray[Any, Any], np.ndarray[Any, Any]]
 
 
+@pytest.mark.row("SE3")
 def test_options_are_reached_by_a_double_underscore(mlp: Make) -> None:
     classifier = Classifier(mlp, network_options={"width": 8}, optimizer="sgd")
 
