@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import csv
 import json
 import struct
 import time
@@ -12,7 +13,15 @@ import torch
 from torch import nn
 
 from gradfleet.errors import SettingError
-from gradfleet.training.callbacks import AccelerateTracker, CSVTracker, EarlyStopping, Run, Tracker
+from gradfleet.training.callbacks import (
+    AccelerateTracker,
+    Callback,
+    Checkpoint,
+    CSVTracker,
+    EarlyStopping,
+    Run,
+    Tracker,
+)
 from gradfleet.training.history import History
 from gradfleet.training.model import Model
 
@@ -42,6 +51,23 @@ def test_csv_holds_the_logged_values_with_config_and_state(pair: Pair, network: 
         "state": "completed",
         "config": {"learning_rate": 0.1, "name": "mlp", "none": None},
     }
+
+
+@pytest.mark.row("TP2")
+def test_a_csv_of_a_resumed_fit_has_every_epoch_once(pair: Pair, network: Make, tmp_path: Path) -> None:
+    def callbacks() -> list[Callback]:
+        return [CSVTracker(tmp_path / "runs"), Checkpoint(tmp_path / "kept", every_epochs=2)]
+
+    Model(network()).compile().fit(pair, pair, epochs=3, callbacks=callbacks())
+    with (tmp_path / "runs" / "gradfleet" / "run" / "metrics.csv").open("a", encoding="utf-8") as file:
+        file.write("1,0.5")  # where the process was killed
+    resumed = Model(network()).compile()
+    resumed.fit(pair, pair, epochs=5, callbacks=callbacks(), resume=tmp_path / "kept" / "epoch-2")
+
+    text = (tmp_path / "runs" / "gradfleet" / "run" / "metrics.csv").read_text(encoding="utf-8")
+    lines = list(csv.DictReader(text.splitlines()))
+    assert [int(line["epoch"]) for line in lines] == [1, 2, 3, 4, 5]
+    assert [float(line["val_loss"]) for line in lines] == resumed.history.values("val_loss")
 
 
 @pytest.mark.row("TP2")
