@@ -216,6 +216,8 @@ def test_a_resumed_fit_goes_on_counting(pair: Pair, network: Make, tmp_path: Any
     [
         ({"event": "epoch_ends"}, r"No event is called 'epoch_ends'\. Did you mean 'epoch_end'\?"),
         ({"event": "epoch_end", "every": 0}, "every must be a whole number of at least 1, got 0"),
+        ({"event": "epoch_end", "every": "2"}, "every must be a whole number of at least 1, got '2'"),
+        ({"event": "epoch_end", "at": 5}, r"at takes several times, such as \[1, 5\], got 5"),
         ({"event": "epoch_end", "loader": "train"}, "loader= is for batch_start and batch_end"),
         ({"event": "batch_end", "loader": "test"}, "No loader is called 'test'"),
     ],

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
+from numbers import Integral
 from typing import Any
 
 from gradfleet.errors import SettingError
@@ -31,7 +32,7 @@ class Filter:
         when: asked last, with the context.
 
     Raises:
-        SettingError: a number is below 1; all that are wrong are listed.
+        SettingError: a number is none, or below 1; all that are wrong are listed.
     """
 
     every: int | None = None
@@ -46,8 +47,10 @@ class Filter:
         found = [
             f"{name} must be a whole number of at least {least}, got {value!r}."
             for name, (value, least) in numbers.items()
-            if value is not None and value < least
+            if value is not None and not (isinstance(value, Integral) and int(value) >= least)
         ]
+        if self.at is not None and not isinstance(self.at, Collection):
+            found.append(f"at takes several times, such as [1, 5], got {self.at!r}.")
         if found:
             raise SettingError(found)
 
