@@ -153,3 +153,12 @@ def test_the_kind_of_problem_picks_the_metrics_of_each_split(
         found = {name.removeprefix(f"{split}_") for name in record.metrics if name.startswith(f"{split}_")}
         assert found - {"seconds"} == names
     assert set(model.evaluate((inputs, targets))) == names
+
+
+@pytest.mark.parametrize("event", ["fit_start", "epoch_end", "fit_end"])
+def test_what_no_record_can_take_any_more_is_refused(event: str, pair: Pair, network: Make) -> None:
+    model = Model(network()).compile()
+    model.on(event, lambda context: context.log("late", 1.0))
+
+    with pytest.raises(SettingError, match="No record takes 'late' now: log it between epoch_start and validation_end"):
+        model.fit(pair, pair, epochs=1)

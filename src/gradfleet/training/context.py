@@ -206,8 +206,15 @@ class Context:
     def log(self, name: str, value: float) -> None:
         """Put a number into the record of the epoch that is being trained; the last one of a name stays.
 
-        From `validation_end` on at the latest: at `epoch_end` the record is complete.
+        At `validation_end` at the latest.
+
+        Raises:
+            SettingError: the record is complete, as it is from `epoch_end` on, or no epoch has begun.
         """
+        if self._state.epoch == (0 if self._state.record is None else self._state.record.epoch):
+            raise SettingError(
+                f"No record takes {name!r} now: log it between epoch_start and validation_end, such as at train_end."
+            )
         self._state.metrics[name] = float(value)
 
     def log_batches(self, name: str, values: list[float]) -> None:
