@@ -45,6 +45,14 @@ def test_their_first_batch_teaches_nothing(pair: Pair) -> None:
     assert model.network[0].weight.shape == (8, 4)
 
 
+def test_lazy_images_lie_channels_last() -> None:
+    model = Model(nn.Sequential(nn.LazyConv2d(4, 3), nn.ReLU(), nn.Flatten(), nn.LazyLinear(2)))
+    model.compile("cross_entropy", channels_last=True)
+    history = model.fit((torch.randn(16, 3, 8, 8), torch.arange(16) % 2), epochs=1, progress=False)
+    assert history[-1]["train_loss"] > 0
+    assert model.network[0].weight.is_contiguous(memory_format=torch.channels_last)
+
+
 @pytest.mark.parametrize("also", ["dry run", "learning rate", "batch size", "summary"])
 def test_what_tries_a_lazy_model_out_leaves_it_as_it_will_begin(pair: Pair, also: str) -> None:
     plain, tried = lazy_model(), lazy_model()

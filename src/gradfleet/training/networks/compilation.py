@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Mapping
+from itertools import chain
 from typing import Any
 
 import torch
 from torch import nn
+from torch.nn.parameter import is_lazy
 
 
 def compile_network(network: nn.Module, options: Mapping[str, Any]) -> None:
@@ -53,10 +55,19 @@ class _Compiled:
 
 
 def lay_out_channels_last(network: nn.Module) -> None:
-    """Weights and 4-dimensional inputs of the network in channels-last format, from the next call on."""
-    network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # missing in torch's own types
+    """Weights and 4-dimensional inputs of the network in channels-last format, from the next call on.
+
+    Weights that have no shape yet cannot be laid out: call this again when they have.
+    """
+    if not has_lazy_weights(network):
+        network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # missing in torch's own types
     if _to_channels_last not in network._forward_pre_hooks.values():
         network.register_forward_pre_hook(_to_channels_last)
+
+
+def has_lazy_weights(network: nn.Module) -> bool:
+    """Whether some weights or buffers have no shape before the first call."""
+    return any(is_lazy(one) for one in chain(network.parameters(), network.buffers()))
 
 
 def _to_channels_last(network: nn.Module, inputs: tuple[Any, ...]) -> tuple[Any, ...]:

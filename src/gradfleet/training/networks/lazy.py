@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from itertools import chain
 from typing import TYPE_CHECKING
 
-from torch.nn.parameter import is_lazy
-
 from gradfleet.training.inference import evaluating, first_batch
+from gradfleet.training.networks import compilation
 
 if TYPE_CHECKING:
     from gradfleet.data.loaders import Batches
@@ -19,7 +17,9 @@ def shape_lazy_layers(model: Model, batches: Batches) -> None:
 
     Their first values are drawn from torch's global generator, which is afterwards where it was.
     """
-    weights = chain.from_iterable(chain(one.parameters(), one.buffers()) for one in model.networks.values())
-    if any(is_lazy(one) for one in weights):
+    if any(compilation.has_lazy_weights(one) for one in model.networks.values()):
         with evaluating(model):
             model.predict_step(first_batch(batches))
+        if model.is_compiled and model.settings.channels_last:
+            for network in model.networks.values():
+                compilation.lay_out_channels_last(network)
