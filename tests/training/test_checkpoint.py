@@ -269,6 +269,11 @@ def test_mixed_precision_resumes_bit_for_bit_too(precision: Any, pair: Pair, net
     resumed.fit(pair, epochs=3, resume=tmp_path / "saved")
 
     assert torch.equal(weights(resumed), weights(straight))
+    if precision == "fp16":
+        after, expected = (model.precision.scaler for model in (resumed, straight))
+        assert after is not None
+        assert expected is not None
+        assert after.state_dict() == expected.state_dict()  # with the steps since the scale last grew
 
 
 def test_a_checkpoint_from_before_the_first_epoch_can_be_resumed(pair: Pair, network: Make, tmp_path: Path) -> None:
