@@ -249,7 +249,7 @@ class Model(Observed, Steps):
             durable: whether it survives the death of the machine too, not only that of the process; see
                 `checkpoint.write_files`.
         """
-        if self.is_dry or (self._team is not None and not self._team.is_main):
+        if self.is_dry or not self.is_main:
             return
         fit_state = self._loop.state() if self._loop is not None else self._last_fit
         saving.save(self, Path(folder), fit_state, extra or {}, durable=durable)
@@ -299,8 +299,7 @@ class Model(Observed, Steps):
         """The callbacks that this process has: of several only the first one's write."""
         if not isinstance(callbacks, Iterable):
             raise SettingError(f"callbacks= takes a list of callbacks, got {callbacks!r}.")
-        alone = self._team is None or self._team.is_main
-        return [one for one in callbacks if alone or not getattr(one, "writes", False)]
+        return [one for one in callbacks if self.is_main or not getattr(one, "writes", False)]
 
     def _run_dry(
         self,

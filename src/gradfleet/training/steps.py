@@ -252,6 +252,11 @@ class Steps:
             self._pass, state.meter = before, outer
 
     @property
+    def is_main(self) -> bool:
+        """Whether this process, of those that train together, is the one that writes and prints."""
+        return self._team is None or self._team.is_main
+
+    @property
     def is_compiled(self) -> bool:
         return self._settings is not None
 

@@ -280,7 +280,8 @@ class _Keeper:
         if is_best:
             self._best = rank
         address = checkpoints.epoch_address(self._plan.checkpoints, epoch)
-        checkpoints.write(address, partial(self._save, model, is_best=is_best))
+        if model.is_main:
+            checkpoints.write(address, partial(self._save, model, is_best=is_best))
         self._written = time.monotonic()
         return address
 
