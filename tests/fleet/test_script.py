@@ -69,9 +69,10 @@ def test_a_script_without_a_guard_shows_progress_on_stderr_only_and_leaves_only_
     )
     assert (done.returncode, done.stdout) == (0, "['COMPLETE', 'FAIL'] completed\n"), done.stderr
 
-    first, *lines, last = done.stderr.splitlines()
+    first, *lines, ended, causes = done.stderr.splitlines()
     assert first.startswith("Study 'script' in sqlite:///")
-    assert last.startswith("The sweep ended. Best: trial ")
+    assert ended.startswith("The sweep ended. Best: trial ")
+    assert causes == "1 of 8 trials failed: ValueError: too large (1)."
     assert all(line.startswith(("script: ", "Trial ", "Forecast: ")) for line in lines), done.stderr
     assert any("failed: ValueError: too large" in line for line in lines)
 

@@ -124,12 +124,16 @@ class Site:
                 "value": row.value,
                 "best_epoch": row.best_epoch,
                 "records": [
-                    (record.epoch, {name: number for name, number in record.metrics.items() if "seconds" not in name})
+                    (record.epoch, {name: number for name, number in record.metrics.items() if not _is_time(name)})
                     for record in study.history(row.number)
                 ],
             }
             for row in study.trials
         ]
+
+
+def _is_time(name: str) -> bool:
+    return "seconds" in name or name == "latency_ms"
 
 
 def _lines(file: Path) -> list[str]:

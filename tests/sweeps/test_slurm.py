@@ -72,7 +72,7 @@ def test_slurm_refuses_a_script_that_asks_for_more_than_there_is(slurm: dict[str
 
 
 @pytest.mark.ray
-@pytest.mark.slow
+@pytest.mark.long
 def test_a_job_runs_the_sweep_and_ends_it_in_order_when_its_time_is_nearly_up(
     slurm: dict[str, str], script: Path, tmp_path: Path
 ) -> None:
