@@ -130,6 +130,55 @@ def test_mlflow_holds_the_logged_values(
     assert [(one.step, one.value) for one in logged] == [(record.epoch, record["val_loss"]) for record in history]
 
 
+@pytest.mark.row("TP2")
+@pytest.mark.filterwarnings("ignore")
+def test_a_resumed_fit_goes_on_with_its_run_of_mlflow_and_a_copy_of_it_does_not(
+    pair: Pair, network: Make, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    mlflow = pytest.importorskip("mlflow", reason="mlflow is not installed: gradfleet[trackers]")
+    monkeypatch.chdir(tmp_path)
+    mlflow.set_tracking_uri(f"sqlite:///{tmp_path}/mlflow.db")
+
+    resume(pair, network, tmp_path / "kept", lambda: AccelerateTracker("mlflow", RUN))
+    copy = Model(network()).compile()
+    tracker = AccelerateTracker("mlflow", Run("study", "trial-4"))
+    copy.fit(pair, epochs=4, callbacks=[tracker], resume=tmp_path / "kept" / "epoch-2")
+
+    client = mlflow.MlflowClient()
+    (experiment,) = [one for one in client.search_experiments() if one.name == "study"]
+    runs = {run.info.run_name: run.info for run in client.search_runs([experiment.experiment_id])}
+    steps = {
+        name: [one.step for one in client.get_metric_history(run.run_id, "train_loss")] for name, run in runs.items()
+    }
+    assert len(client.search_runs([experiment.experiment_id])) == 2
+    assert steps == {"trial-3": [1, 2, 3], "trial-4": [3, 4]}
+    assert {run.status for run in runs.values()} == {"FINISHED"}
+
+
+@pytest.mark.row("TP2")
+@pytest.mark.filterwarnings("ignore")
+def test_a_resumed_fit_goes_on_with_its_run_of_weights_and_biases(
+    pair: Pair, network: Make, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pytest.importorskip("wandb", reason="wandb is not installed: gradfleet[trackers]")
+    monkeypatch.setenv("WANDB_SILENT", "true")
+
+    def tracker() -> AccelerateTracker:
+        return AccelerateTracker("wandb", RUN, folder=tmp_path, options={"mode": "offline"})
+
+    resume(pair, network, tmp_path / "kept", tracker)
+    fit(pair, network, tracker())
+
+    ids = [folder.name.split("-")[-1] for folder in sorted(tmp_path.glob("wandb/offline-run-*"))]
+    assert (len(ids), len(set(ids))) == (3, 2), "the resumed fit is the same run, one that begins anew is another"
+
+
+def resume(pair: Pair, network: Make, kept: Path, tracker: Callable[[], Callback]) -> None:
+    """Two epochs, and a third one in a fit that goes on from them."""
+    Model(network()).compile().fit(pair, epochs=2, callbacks=[tracker(), Checkpoint(kept, every_epochs=2)])
+    Model(network()).compile().fit(pair, epochs=3, callbacks=[tracker()], resume=kept / "epoch-2")
+
+
 def transaction_records(data: bytes) -> Iterator[bytes]:
     """The records of a LevelDB log: blocks of 32 KiB, each part with checksum, length and kind before it."""
     place, whole = 7, b""

@@ -9,12 +9,16 @@ from typing import Any
 
 from gradfleet.errors import SettingError, unknown_name
 from gradfleet.training.callbacks.tracker import Run, Tracker
+from gradfleet.training.context import Context
 
 NAMES = ("aim", "clearml", "comet_ml", "dvclive", "mlflow", "swanlab", "tensorboard", "trackio", "wandb")
 
 
 class AccelerateTracker(Tracker):
     """A run with TensorBoard, MLflow, Weights & Biases or another one that Accelerate knows.
+
+    A fit that goes on, after a resume or in a further fit, goes on with its run of MLflow or W&B, and in its files of
+    TensorBoard; with the others it begins another run of the same name.
 
     Args:
         name: one of `NAMES`.
@@ -41,11 +45,25 @@ class AccelerateTracker(Tracker):
         self._folder = Path(folder).absolute()
         self._options = dict(options or {})
         self._tracker: Any = None
+        self._id: str | None = None
+
+    def state(self) -> Mapping[str, Any]:
+        return {} if self._id is None else {"run": [self.run.group, self.run.name], "id": self._id}
+
+    def load_state(self, state: Mapping[str, Any]) -> None:
+        if state.get("run") == [self.run.group, self.run.name]:  # not that of the trial which this one is a copy of
+            self._id = state["id"]
+
+    def on_fit_start(self, context: Context) -> None:
+        if not context.history:
+            self._id = None
+        super().on_fit_start(context)
 
     def start(self, run: Run) -> None:
         try:
             classes = import_module("accelerate.tracking").LOGGER_TYPE_TO_CLASS
-            self._tracker = classes[self.name](**{**_arguments(self.name, run, self._folder), **self._options})
+            arguments = {**_arguments(self.name, run, self._folder), **_rejoining(self.name, self._id)}
+            self._tracker = classes[self.name](**{**arguments, **self._options})
             self._folder.mkdir(parents=True, exist_ok=True)
             import_module("accelerate").PartialState()  # some of its trackers write log lines, which need it
             self._tracker.start()
@@ -53,6 +71,7 @@ class AccelerateTracker(Tracker):
             raise ImportError(
                 f'Tracking with {self.name} needs it installed: pip install "gradfleet[trackers]".'
             ) from error
+        self._id = _id_of(self.name, self._tracker.tracker)
         if run.config:
             self._tracker.store_init_configuration(
                 {key: "None" if value is None else value for key, value in run.config.items()}
@@ -85,3 +104,16 @@ def _arguments(name: str, run: Run, folder: Path) -> dict[str, Any]:
         "trackio": {"run_name": run.group, "name": run.name},
         "wandb": {"run_name": run.group, "name": run.name, "group": run.group, "dir": str(folder)},
     }[name]
+
+
+def _rejoining(name: str, run_id: str | None) -> dict[str, Any]:
+    """How each goes on with a run; nothing where there is none, or it cannot."""
+    if run_id is None:
+        return {}
+    return {"mlflow": {"run_id": run_id}, "wandb": {"id": run_id, "resume": "allow"}}.get(name, {})
+
+
+def _id_of(name: str, run: Any) -> str | None:
+    if name == "mlflow":
+        return str(run.info.run_id)
+    return str(run.id) if name == "wandb" else None
