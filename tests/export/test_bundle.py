@@ -16,7 +16,7 @@ from gradfleet.errors import CheckpointError, ExecutionError, ExportError, Setti
 from tests.export.conftest import write_stripes
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def folder(classifier: AutoImageClassifier, place: Path) -> Path:
     classifier.export(place / "bundle")
     return place / "bundle"

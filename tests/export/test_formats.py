@@ -16,20 +16,20 @@ from gradfleet.data.prepared import read_prepared
 from gradfleet.errors import ExportError
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def inputs(classifier: AutoImageClassifier) -> torch.Tensor:
     """The prepared validation pictures."""
     validation = read_prepared(Path(classifier.study.spec["data"])).validation
     return torch.stack(list(validation.inputs))  # type: ignore[union-attr]
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def expected(classifier: AutoImageClassifier, inputs: torch.Tensor) -> torch.Tensor:
     outputs: torch.Tensor = classifier.study.best.model().model.predict(inputs)  # type: ignore[attr-defined]
     return outputs
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def program(classifier: AutoImageClassifier, place: Path) -> Path:
     return classifier.export(place / "torch", format="torch").path
 
