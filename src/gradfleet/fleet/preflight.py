@@ -12,6 +12,7 @@ from typing import TypeVar
 
 import fsspec
 import ray
+from ray.exceptions import RayError, RayTaskError
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
 from gradfleet.errors import ClusterError, ExecutionError, GradfleetError, NotFoundError, StoreError
@@ -89,7 +90,7 @@ def check_nodes(manifest: Manifest) -> None:
         filesystem.pipe_file(f"{path}/driver", b"")
         asked = [_ask(node["NodeID"], mark, manifest.data) for node in _nodes()]
         ready, late = ray.wait(asked, num_returns=len(asked), timeout=_ANSWERS_WITHIN)
-        problems = [problem for problem in ray.get(ready) if problem is not None]
+        problems = [problem for one in ready if (problem := _answer(one)) is not None]
         if problems:
             raise ClusterError("\n".join(problems))
         if late:
@@ -106,6 +107,17 @@ def _ask(node: str, mark: str, data: str | None) -> ray.ObjectRef[str | None]:
     where = NodeAffinitySchedulingStrategy(node, soft=False)
     asked: ray.ObjectRef[str | None] = _look.options(scheduling_strategy=where, num_cpus=0).remote(mark, data)
     return asked
+
+
+def _answer(asked: ray.ObjectRef[str | None]) -> str | None:
+    """What a node says; nothing where it has died since the cluster listed it."""
+    try:
+        said: str | None = ray.get(asked)
+    except RayTaskError:
+        raise
+    except RayError:
+        return None
+    return said
 
 
 @ray.remote(max_retries=0)
