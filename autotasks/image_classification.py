@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import partial
 from typing import Any
 
@@ -11,7 +11,7 @@ from autotasks.backbones import names_of
 from autotasks.image_encoders import FrozenImageEncoder, ImageEncoder, image_settings, side_of
 from autotasks.task import AutoTask
 from autotasks.vision_networks import cnn, mlp, resnet
-from gradfleet import AutoDataset, AutoModel, Choice, Float, Int, Tuner
+from gradfleet import AutoModel, Choice, Float, Int, Tuner
 from gradfleet.tasks import ImagePreparation, When
 
 
@@ -35,22 +35,11 @@ class AutoImageClassifier(AutoTask):
     backbone_kind = "image network"
 
     @classmethod
-    def dataset(
-        cls,
-        data: Any,
-        *,
-        backbones: Sequence[str],
-        seed: int,
-        on_bad_rows: str,
-        inputs: str | None,
-        target: str | Sequence[str] | None,
-    ) -> AutoDataset:
-        preparation = None
-        if backbones:  # decoded once, at the largest size that any of them looks at
-            preparation = ImagePreparation(largest=max(side_of(image_settings(source)) for source in backbones))
-        return AutoDataset(
-            data, seed=seed, on_bad_rows=on_bad_rows, inputs=inputs, target=target, preparation=preparation
-        )
+    def reading(cls, backbones: Sequence[str]) -> Mapping[str, Any]:
+        if not backbones:
+            return {}
+        # Decoded once, at the largest size that any of them looks at.
+        return {"preparation": ImagePreparation(largest=max(side_of(image_settings(source)) for source in backbones))}
 
     @classmethod
     def tuner(cls, backbones: Sequence[str] = ()) -> Tuner:

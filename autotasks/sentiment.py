@@ -66,25 +66,8 @@ class AutoSentimentClassifier(AutoTextClassifier):
         """Of each label, in the order of class numbers."""
 
     @classmethod
-    def dataset(
-        cls,
-        data: Any,
-        *,
-        backbones: Sequence[str],
-        seed: int,
-        on_bad_rows: str,
-        inputs: str | None,
-        target: str | Sequence[str] | None,
-    ) -> AutoDataset:
-        return AutoDataset(
-            data,
-            seed=seed,
-            on_bad_rows=on_bad_rows,
-            inputs=inputs,
-            target=target,
-            preparation=cls.preparation(backbones),
-            kind="multiclass",  # stars are often written as floats
-        )
+    def reading(cls, backbones: Sequence[str]) -> Mapping[str, Any]:
+        return {**super().reading(backbones), "kind": "multiclass"}  # stars are often written as floats
 
     def predict(self, items: Any) -> list[Sentiment]:
         """The sentiment of each text."""

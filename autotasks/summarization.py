@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar
 
 from autotasks.summarizers import ExtractiveSummarizer, LeadSummarizer
 from autotasks.summary_recipe import SummaryRecipe
 from autotasks.task import AutoTask
-from gradfleet import AutoDataset, AutoModel, Float, Int, Objective, Tuner
+from gradfleet import AutoModel, Float, Int, Objective, Tuner
 from gradfleet.errors import SettingError
 from gradfleet.tasks import TextPreparation
 
@@ -31,27 +31,10 @@ class AutoSummarizer(AutoTask):
     epochs = 1
 
     @classmethod
-    def dataset(
-        cls,
-        data: Any,
-        *,
-        backbones: Sequence[str],
-        seed: int,
-        on_bad_rows: str,
-        inputs: str | None,
-        target: str | Sequence[str] | None,
-    ) -> AutoDataset:
+    def reading(cls, backbones: Sequence[str]) -> Mapping[str, Any]:
         if backbones:
             raise SettingError("Summarization has no use for pretrained networks yet: leave backbones= out.")
-        return AutoDataset(
-            data,
-            seed=seed,
-            on_bad_rows=on_bad_rows,
-            inputs=inputs,
-            target=target,
-            preparation=TextPreparation(),
-            kind="text",
-        )
+        return {"preparation": TextPreparation(), "kind": "text"}
 
     @classmethod
     def tuner(cls, backbones: Sequence[str] = ()) -> Tuner:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from copy import copy
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Self
@@ -62,31 +62,26 @@ class AutoTask(ABC):
         self.data = (
             data
             if isinstance(data, AutoDataset)
-            else self.dataset(
-                data, backbones=self._backbones, seed=seed, on_bad_rows=on_bad_rows, inputs=inputs, target=target
+            else AutoDataset(
+                data,
+                seed=seed,
+                on_bad_rows=on_bad_rows,
+                inputs=inputs,
+                target=target,
+                **self.reading(self._backbones),
             )
         )
         self._seed = seed
         self.model = self.automodel(self._backbones)  # here, because the time budget of fit counts from its call
         self._study: Study | None = None
-        self.automodel(self._backbones)  # here, because the time budget of fit counts from its call
 
     # -- what a preset says --------------------------------------------------------------------------------------------
 
     @classmethod
-    def dataset(
-        cls,
-        data: Any,
-        *,
-        backbones: Sequence[str],
-        seed: int,
-        on_bad_rows: str,
-        inputs: str | None,
-        target: str | Sequence[str] | None,
-    ) -> AutoDataset:
-        """The data as this task reads it."""
+    def reading(cls, backbones: Sequence[str]) -> Mapping[str, Any]:
+        """What `AutoDataset` is told of how this task reads its data, beside what the user says."""
         del backbones
-        return AutoDataset(data, seed=seed, on_bad_rows=on_bad_rows, inputs=inputs, target=target)
+        return {}
 
     @classmethod
     @abstractmethod

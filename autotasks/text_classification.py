@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import partial
 from typing import Any
 
@@ -11,7 +11,7 @@ from autotasks.task import AutoTask
 from autotasks.text_encoders import FrozenTextEncoder, TextEncoder
 from autotasks.text_networks import bag, cnn, transformer
 from autotasks.tfidf import TfidfLinear
-from gradfleet import AutoDataset, AutoModel, Choice, Float, Int, Tuner
+from gradfleet import AutoModel, Choice, Float, Int, Tuner
 from gradfleet.tasks import PretrainedTokenizer, TextPreparation, TrainedTokenizer, When
 
 
@@ -38,30 +38,10 @@ class AutoTextClassifier(AutoTask):
     epochs = 15
 
     @classmethod
-    def dataset(
-        cls,
-        data: Any,
-        *,
-        backbones: Sequence[str],
-        seed: int,
-        on_bad_rows: str,
-        inputs: str | None,
-        target: str | Sequence[str] | None,
-    ) -> AutoDataset:
-        return AutoDataset(
-            data,
-            seed=seed,
-            on_bad_rows=on_bad_rows,
-            inputs=inputs,
-            target=target,
-            preparation=cls.preparation(backbones),
-        )
-
-    @classmethod
-    def preparation(cls, backbones: Sequence[str]) -> TextPreparation:
+    def reading(cls, backbones: Sequence[str]) -> Mapping[str, Any]:
         """Texts in the tokens of the data's own tokenizer and of each backbone's."""
         own = {name: PretrainedTokenizer(source) for name, source in names_of(backbones).items()}
-        return TextPreparation({"trained": TrainedTokenizer(), **own})
+        return {"preparation": TextPreparation({"trained": TrainedTokenizer(), **own})}
 
     @classmethod
     def tuner(cls, backbones: Sequence[str] = ()) -> Tuner:
