@@ -8,6 +8,7 @@ import subprocess
 import sys
 import threading
 import traceback
+from collections.abc import Callable
 from pathlib import Path
 
 from gradfleet.errors import GradfleetError
@@ -75,11 +76,10 @@ def drive(order: Order, url: str) -> None:
     run_sweep(order, executor, store=store, view=view)
 
 
-def main() -> int:
-    """Run the order on stdin; 1 when it failed, with the reason on stderr."""
-    order, url = pickle.load(sys.stdin.buffer)
+def exit_code(work: Callable[[], object]) -> int:
+    """Of a process that is there for `work`: 1 when it failed, with the reason as its last words on stderr."""
     try:
-        drive(order, url)
+        work()
     except GradfleetError as error:
         sys.stderr.write(f"Error: {error}\n")
         return 1
@@ -87,6 +87,12 @@ def main() -> int:
         traceback.print_exc()
         return 1
     return 0
+
+
+def main() -> int:
+    """Run the order on stdin."""
+    order, url = pickle.load(sys.stdin.buffer)
+    return exit_code(lambda: drive(order, url))
 
 
 if __name__ == "__main__":

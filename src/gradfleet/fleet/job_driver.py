@@ -4,17 +4,15 @@ from __future__ import annotations
 
 import pickle
 import sys
-import traceback
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import TextIO, cast
 
-from gradfleet.errors import GradfleetError
 from gradfleet.fleet import package, preflight
 from gradfleet.fleet.cluster import connect
-from gradfleet.fleet.driver import drive, mark
+from gradfleet.fleet.driver import drive, exit_code, mark
 from gradfleet.fleet.order import Order
 from gradfleet.study.database import parse_url
 from gradfleet.study.places import driver_log
@@ -96,18 +94,5 @@ def _heard(log: Path) -> Iterator[None]:
             sys.stderr = before
 
 
-def main() -> int:
-    """The job; 1 when it failed, with the reason as its last words."""
-    try:
-        run(Path.cwd())
-    except GradfleetError as error:
-        sys.stderr.write(f"Error: {error}\n")
-        return 1
-    except Exception:
-        traceback.print_exc()
-        return 1
-    return 0
-
-
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(exit_code(lambda: run(Path.cwd())))
