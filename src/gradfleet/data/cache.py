@@ -78,11 +78,12 @@ def _write_manifest(draft: Path, content: Mapping[str, Any]) -> None:
     manifest = {"format": FORMAT, **content, "files": files}
     (draft / MANIFEST).write_text(json.dumps(manifest, indent=1), encoding="utf-8")
     for path in draft.iterdir():
-        _flush(path)  # else a power cut could leave a file of the right size without its bytes
+        flush(path)  # else a power cut could leave a file of the right size without its bytes
     draft.chmod(0o755)  # mkdtemp's own mode would keep a worker of another user out
 
 
-def _flush(path: Path) -> None:
+def flush(path: Path) -> None:
+    """Have a file, or the names that a folder holds, on disk before going on."""
     handle = os.open(path, os.O_RDONLY)
     try:
         os.fsync(handle)

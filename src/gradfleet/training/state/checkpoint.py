@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from gradfleet.data.cache import flush
 from gradfleet.errors import CheckpointError
 
 MANIFEST = "manifest.json"
@@ -119,15 +120,6 @@ def _write(path: Path, content: bytes, *, durable: bool) -> None:
             os.fsync(file.fileno())
 
 
-def _flush(folder: Path) -> None:
-    """A rename is on disk only when the folder that holds the name is."""
-    handle = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
-
-
 def previous_of(folder: Path) -> Path:
     """Where the old one lies while a checkpoint is being replaced."""
     return folder.with_name(f".{folder.name}.previous")
@@ -135,12 +127,12 @@ def previous_of(folder: Path) -> Path:
 
 def _put_in_place(made: Path, folder: Path, *, durable: bool) -> None:
     if durable:
-        _flush(made)
+        flush(made)
     previous = previous_of(folder)
     if folder.exists():
         shutil.rmtree(previous, ignore_errors=True)
         folder.rename(previous)
     made.rename(folder)
     if durable:
-        _flush(folder.parent)
+        flush(folder.parent)  # a rename is on disk only when the folder that holds the name is
     shutil.rmtree(previous, ignore_errors=True)
