@@ -291,11 +291,6 @@ class Store:
         outcome = {"reason": reason, "traceback": traceback}
         return self.fenced(lease, lambda conn: journal.end_trial(conn, lease.study, number, state, **outcome))
 
-    def reopen(self, lease: Lease, number: int, *, optuna_number: int, generation: int) -> None:
-        """Let a failed trial run again; its records stay, and its Optuna trial is a new one."""
-        origin = {"optuna_number": optuna_number, "generation": generation}
-        self.fenced(lease, lambda connection: journal.reopen(connection, lease.study, number, **origin))
-
     def forget_checkpoints(self, lease: Lease, addresses: Iterable[str]) -> None:
         """Records whose checkpoint was deleted keep their numbers and lose its address."""
         gone = list(addresses)
