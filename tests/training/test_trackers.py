@@ -103,23 +103,30 @@ def test_tensorboard_holds_the_logged_values(pair: Pair, network: Make, tmp_path
         assert found[name] == [(record.epoch, pytest.approx(record[name])) for record in history]
 
 
+@pytest.fixture
+def mlflow(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
+    """MLflow that writes to a store of the test's own."""
+    found = pytest.importorskip("mlflow", reason="mlflow is not installed: gradfleet[trackers]")
+    monkeypatch.chdir(tmp_path)
+    found.set_tracking_uri(f"sqlite:///{tmp_path}/mlflow.db")
+    return found
+
+
+def runs_of_study(client: Any) -> list[Any]:
+    (experiment,) = [one for one in client.search_experiments() if one.name == "study"]
+    return list(client.search_runs([experiment.experiment_id]))
+
+
 @pytest.mark.row("TP2")
 @pytest.mark.filterwarnings("ignore")
-def test_mlflow_holds_the_logged_values(
-    pair: Pair, network: Make, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    mlflow = pytest.importorskip("mlflow", reason="mlflow is not installed: gradfleet[trackers]")
-    monkeypatch.chdir(tmp_path)
-    mlflow.set_tracking_uri(f"sqlite:///{tmp_path}/mlflow.db")
-
+def test_mlflow_holds_the_logged_values(pair: Pair, network: Make, mlflow: Any) -> None:
     history = fit(pair, network, AccelerateTracker("mlflow", RUN))
     with pytest.raises(SettingError):
         fit(pair, network, AccelerateTracker("mlflow", Run("study", "trial-4")), EarlyStopping("unknown", mode="min"))
     fit(pair, network, AccelerateTracker("mlflow", Run("study", "trial-5")))
 
     client = mlflow.MlflowClient()
-    (experiment,) = [one for one in client.search_experiments() if one.name == "study"]
-    runs = {run.info.run_name: run for run in client.search_runs([experiment.experiment_id])}
+    runs = {run.info.run_name: run for run in runs_of_study(client)}
     assert {name: run.info.status for name, run in runs.items()} == {
         "trial-3": "FINISHED",
         "trial-5": "FINISHED",
@@ -133,24 +140,19 @@ def test_mlflow_holds_the_logged_values(
 @pytest.mark.row("TP2")
 @pytest.mark.filterwarnings("ignore")
 def test_a_resumed_fit_goes_on_with_its_run_of_mlflow_and_a_copy_of_it_does_not(
-    pair: Pair, network: Make, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    pair: Pair, network: Make, tmp_path: Path, mlflow: Any
 ) -> None:
-    mlflow = pytest.importorskip("mlflow", reason="mlflow is not installed: gradfleet[trackers]")
-    monkeypatch.chdir(tmp_path)
-    mlflow.set_tracking_uri(f"sqlite:///{tmp_path}/mlflow.db")
-
     resume(pair, network, tmp_path / "kept", lambda: AccelerateTracker("mlflow", RUN))
     copy = Model(network()).compile()
     tracker = AccelerateTracker("mlflow", Run("study", "trial-4"))
     copy.fit(pair, epochs=4, callbacks=[tracker], resume=tmp_path / "kept" / "epoch-2")
 
     client = mlflow.MlflowClient()
-    (experiment,) = [one for one in client.search_experiments() if one.name == "study"]
-    runs = {run.info.run_name: run.info for run in client.search_runs([experiment.experiment_id])}
+    runs = {run.info.run_name: run.info for run in runs_of_study(client)}
     steps = {
         name: [one.step for one in client.get_metric_history(run.run_id, "train_loss")] for name, run in runs.items()
     }
-    assert len(client.search_runs([experiment.experiment_id])) == 2
+    assert len(runs_of_study(client)) == 2
     assert steps == {"trial-3": [1, 2, 3], "trial-4": [3, 4]}
     assert {run.status for run in runs.values()} == {"FINISHED"}
 
