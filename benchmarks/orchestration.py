@@ -100,10 +100,10 @@ def gradfleet(trials: int, *, seconds: float = 0.0, sampler: str | None = None) 
     from gradfleet.fleet.sweep import run_sweep
     from gradfleet.objective import Objective
     from gradfleet.search.space import Entry, Float, SearchSpace
-    from gradfleet.study.budget import Budget
-    from gradfleet.study.progress import SweepProgress
-    from gradfleet.study.rows import TrialState
-    from gradfleet.study.store import Store
+    from gradfleet.study.driving.budget import Budget
+    from gradfleet.study.driving.progress import SweepProgress
+    from gradfleet.study.storage.rows import TrialState
+    from gradfleet.study.storage.store import Store
     from gradfleet.trials.function_recipe import FunctionRecipe
 
     growth = Growth()

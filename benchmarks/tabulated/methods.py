@@ -14,8 +14,8 @@ from ray.tune.schedulers import AsyncHyperBandScheduler, TrialScheduler
 from gradfleet.objective import Objective
 from gradfleet.search import samplers
 from gradfleet.search.suggester import Config
-from gradfleet.study.scheduler import Course, Verdict
 from gradfleet.study.schedulers.names import scheduler_options
+from gradfleet.study.schedulers.scheduler import Course, Verdict
 from gradfleet.training.history import EpochRecord
 from tabulated.tables import Table
 

@@ -25,13 +25,13 @@ from gradfleet.search.portfolio import Portfolio
 from gradfleet.search.samplers import SamplerChoice
 from gradfleet.search.space import Entry, SearchSpace
 from gradfleet.search.tuner import Tuner
-from gradfleet.study.budget import Budget, seconds
-from gradfleet.study.failures import GIVE_UP
-from gradfleet.study.opening import Opening, new_name
+from gradfleet.study.driving.budget import Budget, seconds
+from gradfleet.study.driving.failures import GIVE_UP
+from gradfleet.study.driving.opening import Opening, new_name
+from gradfleet.study.driving.progress import SweepProgress
 from gradfleet.study.places import artifacts_of, prepared_folder
-from gradfleet.study.progress import SweepProgress
 from gradfleet.study.schedulers.names import SchedulerChoice
-from gradfleet.study.store import Store
+from gradfleet.study.storage.store import Store
 from gradfleet.study.study import Study
 from gradfleet.training.callbacks.callback import Callback
 from gradfleet.training.losses import LossChoice
@@ -260,7 +260,7 @@ class AutoModel:
             portfolio: configurations to try after the default one; what one leaves out is filled with defaults.
             warm_start: try after those the best configurations of earlier studies of the same store, after the same
                 objective on the same or similar data, or with the same training function; see
-                `gradfleet.study.warm_start`. What was taken is said, and kept with the study.
+                `gradfleet.study.driving.warm_start`. What was taken is said, and kept with the study.
             resources: of one trial; when not given one CPU core, and one GPU where there is any.
             cluster: None runs on this machine; "auto" on the Ray cluster this machine is part of; "inline" in this
                 process, one trial after the other and without Ray; "http://head:8265" sends the sweep to a remote Ray

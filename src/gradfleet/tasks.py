@@ -23,7 +23,7 @@ from gradfleet.data.vision import ImagePreparation as ImagePreparation
 from gradfleet.export.formats import Exported as Exported
 from gradfleet.search.space import When as When
 from gradfleet.search.suggester import Value as Value
-from gradfleet.study.budget import Budget as Budget
+from gradfleet.study.driving.budget import Budget as Budget
 from gradfleet.study.ensemble import Ensemble as Ensemble
 from gradfleet.training.data_network import DataNetwork as DataNetwork
 from gradfleet.training.evaluation import Evaluation as Evaluation

@@ -11,8 +11,8 @@ import ray
 
 from gradfleet import AutoModel, Float, Int, Objective, Study
 from gradfleet.errors import GradfleetError, LeaseHeldError, NoUsableTrialError, SettingError, StudyMismatchError
-from gradfleet.study.lease import Lease
-from gradfleet.study.store import Store
+from gradfleet.study.storage.lease import Lease
+from gradfleet.study.storage.store import Store
 from tests.faults.conftest import search
 
 Report = Callable[..., None]

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from gradfleet.errors import StoreError
-from gradfleet.study.store import Store
+from gradfleet.study.storage.store import Store
 from gradfleet.study.study import Study
 from tests.faults.conftest import search
 from tests.plugin.postgresql import PostgreSQL

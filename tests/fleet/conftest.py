@@ -17,9 +17,9 @@ from gradfleet.fleet.settings import SweepSettings
 from gradfleet.fleet.sweep import run_sweep
 from gradfleet.objective import Objective
 from gradfleet.search.space import Entry, Float, SearchSpace
-from gradfleet.study.budget import Budget
-from gradfleet.study.progress import SweepProgress
-from gradfleet.study.store import Store
+from gradfleet.study.driving.budget import Budget
+from gradfleet.study.driving.progress import SweepProgress
+from gradfleet.study.storage.store import Store
 from gradfleet.study.study import Study
 from gradfleet.trials.recipe import Recipe
 

@@ -15,7 +15,7 @@ from torch import nn
 from gradfleet import AutoModel, Float, Objective, Resources, Tuner
 from gradfleet.errors import ClusterError, SettingError
 from gradfleet.fleet.cluster import Cluster, Node
-from gradfleet.study.budget import Budget
+from gradfleet.study.driving.budget import Budget
 from gradfleet.trials.function_recipe import FunctionRecipe
 from tests.fleet.conftest import Sweep
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from gradfleet.study.budget import Budget
+from gradfleet.study.driving.budget import Budget
 from tests.fleet.conftest import Sweep
 from tests.fleet.recipes import Steady
 

@@ -10,8 +10,8 @@ from typing import Any
 import optuna
 import pytest
 
-from gradfleet.study.budget import Budget
-from gradfleet.study.store import Store
+from gradfleet.study.driving.budget import Budget
+from gradfleet.study.storage.store import Store
 from gradfleet.trials.function_recipe import FunctionRecipe
 from tests.fleet.conftest import Sweep
 from tests.fleet.recipes import Steady

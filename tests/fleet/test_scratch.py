@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from gradfleet.fleet.scratch import make_scratch, remove_scratch
-from gradfleet.study.holder import Holder
+from gradfleet.study.storage.holder import Holder
 
 
 @pytest.fixture(autouse=True)

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from gradfleet.study.budget import Budget
+from gradfleet.study.driving.budget import Budget
 from gradfleet.trials.resources import Resources
 from tests.fleet.conftest import Sweep
 from tests.fleet.recipes import Steady

@@ -12,10 +12,10 @@ import pytest
 from sqlalchemy import update
 
 from gradfleet.errors import LeaseHeldError, LeaseLostError
-from gradfleet.study.budget import Budget
-from gradfleet.study.store import Store
+from gradfleet.study.driving.budget import Budget
+from gradfleet.study.storage.store import Store
+from gradfleet.study.storage.tables import leases
 from gradfleet.study.study import Study
-from gradfleet.study.tables import leases
 from tests.fleet.conftest import Sweep
 from tests.fleet.recipes import Steady
 

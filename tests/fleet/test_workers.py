@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from gradfleet.errors import ClusterError, NoUsableTrialError
-from gradfleet.study.budget import Budget
+from gradfleet.study.driving.budget import Budget
 from gradfleet.study.study import Study
 from gradfleet.trials.resources import Resources
 from tests.fleet.conftest import SPACE, Sweep

@@ -18,7 +18,7 @@ import psutil
 import pytest
 
 from gradfleet.errors import NotFoundError
-from gradfleet.study.rows import TrialRow
+from gradfleet.study.storage.rows import TrialRow
 from gradfleet.study.study import Study
 
 SCRIPT = Path(__file__).with_name("driver.py")

@@ -10,9 +10,9 @@ from pathlib import Path
 import pytest
 
 from gradfleet.search.space import Choice, Entry, Float, Int, SearchSpace, When
-from gradfleet.study.lease import Lease
-from gradfleet.study.rows import StudyRow
-from gradfleet.study.store import Store
+from gradfleet.study.storage.lease import Lease
+from gradfleet.study.storage.rows import StudyRow
+from gradfleet.study.storage.store import Store
 
 Begin = Callable[..., subprocess.Popen[str]]
 

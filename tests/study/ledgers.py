@@ -16,14 +16,14 @@ from gradfleet.errors import ExecutionError
 from gradfleet.objective import Objective
 from gradfleet.search.samplers import Search, make_sampler
 from gradfleet.search.space import SearchSpace
-from gradfleet.study.budget import Budget
-from gradfleet.study.generation import Generation
-from gradfleet.study.lease import Lease
-from gradfleet.study.ledger import StudyLedger
-from gradfleet.study.rows import StudyRow
-from gradfleet.study.scheduler import NoScheduler, Scheduler, Verdict
-from gradfleet.study.store import Store
-from gradfleet.study.watcher import Watcher
+from gradfleet.study.driving.budget import Budget
+from gradfleet.study.driving.ledger import StudyLedger
+from gradfleet.study.driving.watcher import Watcher
+from gradfleet.study.mirror.generation import Generation
+from gradfleet.study.schedulers.scheduler import NoScheduler, Scheduler, Verdict
+from gradfleet.study.storage.lease import Lease
+from gradfleet.study.storage.rows import StudyRow
+from gradfleet.study.storage.store import Store
 from gradfleet.training.history import EpochRecord
 from gradfleet.trials.executor import Ledger
 from gradfleet.trials.plan import Config, TrialPlan

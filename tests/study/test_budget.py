@@ -8,7 +8,7 @@ import pytest
 
 from gradfleet.errors import SettingError
 from gradfleet.objective import Objective
-from gradfleet.study.budget import Budget, Spending, seconds
+from gradfleet.study.driving.budget import Budget, Spending, seconds
 from gradfleet.training.history import EpochRecord
 
 

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from gradfleet.study.chronicle import chronicle
-from gradfleet.study.rows import RecordRow, TrialRow
+from gradfleet.study.driving.chronicle import chronicle
+from gradfleet.study.storage.rows import RecordRow, TrialRow
 
 
 def record(number: int, epoch: int, time: float) -> RecordRow:

@@ -11,10 +11,10 @@ import optuna
 import pytest
 from optuna.storages import RDBStorage
 
-from gradfleet.study.budget import Budget
-from gradfleet.study.database import Database
-from gradfleet.study.lease import Lease
-from gradfleet.study.store import Store
+from gradfleet.study.driving.budget import Budget
+from gradfleet.study.storage.database import Database
+from gradfleet.study.storage.lease import Lease
+from gradfleet.study.storage.store import Store
 from gradfleet.trials.executor import InlineExecutor
 from tests.study.ledgers import Curve, StopsAt, TwoAtOnce, open_ledger, outcomes
 
@@ -130,7 +130,7 @@ def ended_numbers(place: Path) -> set[int]:
 def _move_artifacts(store: Store, place: str) -> None:
     from sqlalchemy import update
 
-    from gradfleet.study.tables import studies
+    from gradfleet.study.storage.tables import studies
 
     moved = update(studies).values(artifacts=f"{place}/artifacts")
     store.database.write(lambda connection: connection.execute(moved))

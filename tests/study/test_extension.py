@@ -12,9 +12,9 @@ import pytest
 from gradfleet.errors import StudyMismatchError
 from gradfleet.search.carrying import carried_over
 from gradfleet.search.space import Choice, Entry, Float, Int, SearchSpace, When
-from gradfleet.study.budget import Budget
-from gradfleet.study.lease import Lease
-from gradfleet.study.store import Store
+from gradfleet.study.driving.budget import Budget
+from gradfleet.study.storage.lease import Lease
+from gradfleet.study.storage.store import Store
 from gradfleet.trials.executor import InlineExecutor
 from tests.study.ledgers import Curve, begun, open_ledger, optuna_study, outcomes
 from tests.study.test_crash_points import Killed, MortalDatabase

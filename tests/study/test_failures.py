@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from gradfleet.study.failures import Despair, counted, listed
+from gradfleet.study.driving.failures import Despair, counted, listed
 
 OUT = "RuntimeError: out of memory at {} MiB"
 

@@ -10,11 +10,11 @@ import pytest
 
 from gradfleet.objective import Objective
 from gradfleet.search.space import Entry, Float, SearchSpace
-from gradfleet.study.budget import Budget
-from gradfleet.study.forecast import Forecast, Forecaster, Pace
-from gradfleet.study.rows import TrialRow
-from gradfleet.study.scheduler import Course, Verdict
+from gradfleet.study.driving.budget import Budget
+from gradfleet.study.driving.forecast import Forecast, Forecaster, Pace
 from gradfleet.study.schedulers import Asha
+from gradfleet.study.schedulers.scheduler import Course, Verdict
+from gradfleet.study.storage.rows import TrialRow
 from gradfleet.training.history import EpochRecord
 from tests.study.ledgers import Clock
 

@@ -9,9 +9,9 @@ import pytest
 from gradfleet.constraint import Constraint
 from gradfleet.goal import Goal
 from gradfleet.objective import Objective
-from gradfleet.study.aimed_scheduler import AimedScheduler
 from gradfleet.study.front import Front, dominates, undominated
-from gradfleet.study.scheduler import Scheduler, Verdict
+from gradfleet.study.schedulers.aimed_scheduler import AimedScheduler
+from gradfleet.study.schedulers.scheduler import Scheduler, Verdict
 from gradfleet.training.history import EpochRecord
 
 ACCURACY, SIZE = Objective("accuracy", "max"), Objective("size", "min")

@@ -13,10 +13,10 @@ import pytest
 
 from gradfleet.errors import LeaseLostError, SpaceError, StoreError
 from gradfleet.search.space import Choice, Entry, SearchSpace
-from gradfleet.study.generation import Generation
-from gradfleet.study.lease import Lease
-from gradfleet.study.rows import StudyRow
-from gradfleet.study.store import Store
+from gradfleet.study.mirror.generation import Generation
+from gradfleet.study.storage.lease import Lease
+from gradfleet.study.storage.rows import StudyRow
+from gradfleet.study.storage.store import Store
 from gradfleet.training.history import EpochRecord
 from tests.study.ledgers import optuna_study
 

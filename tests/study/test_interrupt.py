@@ -7,9 +7,9 @@ import threading
 
 import pytest
 
-from gradfleet.study.interrupt import two_stage_interrupt
-from gradfleet.study.lease import Lease
-from gradfleet.study.store import Store
+from gradfleet.study.driving.interrupt import two_stage_interrupt
+from gradfleet.study.storage.lease import Lease
+from gradfleet.study.storage.store import Store
 from tests.study.ledgers import accuracy, begun, open_ledger
 
 

@@ -16,12 +16,12 @@ import pytest
 from sqlalchemy import update
 
 from gradfleet.errors import LeaseHeldError, LeaseLostError
-from gradfleet.study import requests
-from gradfleet.study.holder import Holder
-from gradfleet.study.lease import Lease
-from gradfleet.study.rows import StudyRow
-from gradfleet.study.store import Store
-from gradfleet.study.tables import leases
+from gradfleet.study.storage import requests
+from gradfleet.study.storage.holder import Holder
+from gradfleet.study.storage.lease import Lease
+from gradfleet.study.storage.rows import StudyRow
+from gradfleet.study.storage.store import Store
+from gradfleet.study.storage.tables import leases
 from gradfleet.training.history import EpochRecord
 
 pytestmark = pytest.mark.stores
@@ -29,8 +29,8 @@ pytestmark = pytest.mark.stores
 DRIVER = """
 import sys
 from gradfleet.errors import LeaseLostError
-from gradfleet.study.lease import Lease
-from gradfleet.study.store import Store
+from gradfleet.study.storage.lease import Lease
+from gradfleet.study.storage.store import Store
 from gradfleet.training.history import EpochRecord
 
 store = Store.open(sys.argv[1])

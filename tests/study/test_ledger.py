@@ -12,12 +12,12 @@ import optuna
 import pytest
 
 from gradfleet.errors import LeaseLostError, SettingError
-from gradfleet.study import requests
-from gradfleet.study.budget import Budget
-from gradfleet.study.lease import Lease
-from gradfleet.study.ledger import StudyLedger
-from gradfleet.study.rows import StudyRow, TrialRow
-from gradfleet.study.store import Store
+from gradfleet.study.driving.budget import Budget
+from gradfleet.study.driving.ledger import StudyLedger
+from gradfleet.study.storage import requests
+from gradfleet.study.storage.lease import Lease
+from gradfleet.study.storage.rows import StudyRow, TrialRow
+from gradfleet.study.storage.store import Store
 from gradfleet.training.history import EpochRecord
 from gradfleet.trials.executor import InlineExecutor
 from gradfleet.trials.plan import TrialPlan

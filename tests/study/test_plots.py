@@ -18,12 +18,12 @@ from gradfleet.errors import NoUsableTrialError, SettingError
 from gradfleet.search.choice import Choice
 from gradfleet.search.ranges import Float, Int
 from gradfleet.search.space import Entry, SearchSpace, When
-from gradfleet.study.lease import Lease
 from gradfleet.study.plots.importance import importances
 from gradfleet.study.plots.results import trade_off
 from gradfleet.study.report.page import PLOTS
-from gradfleet.study.rows import StudyRow
-from gradfleet.study.store import Store
+from gradfleet.study.storage.lease import Lease
+from gradfleet.study.storage.rows import StudyRow
+from gradfleet.study.storage.store import Store
 from gradfleet.study.study import Study
 from gradfleet.training.history import EpochRecord
 

@@ -10,9 +10,9 @@ from collections.abc import Callable
 import pytest
 
 from gradfleet.search.space import SearchSpace
-from gradfleet.study import requests
-from gradfleet.study.rows import StudyRow
-from gradfleet.study.store import Store
+from gradfleet.study.storage import requests
+from gradfleet.study.storage.rows import StudyRow
+from gradfleet.study.storage.store import Store
 from tests.study.ledgers import optuna_study
 
 pytestmark = pytest.mark.stores
@@ -22,9 +22,9 @@ DRIVER = """
 import sys, time
 import optuna
 from gradfleet.search.space import SearchSpace
-from gradfleet.study.generation import Generation
-from gradfleet.study.lease import Lease
-from gradfleet.study.store import Store
+from gradfleet.study.mirror.generation import Generation
+from gradfleet.study.storage.lease import Lease
+from gradfleet.study.storage.store import Store
 from gradfleet.training.history import EpochRecord
 
 file, name, trials, pause = sys.argv[1], sys.argv[2], int(sys.argv[3]), float(sys.argv[4])

@@ -9,11 +9,11 @@ import pytest
 from rich.console import Console
 
 from gradfleet.objective import Objective
-from gradfleet.study import progress
-from gradfleet.study.budget import Budget
-from gradfleet.study.progress import SweepProgress
-from gradfleet.study.rows import RecordRow, TrialRow
+from gradfleet.study.driving import progress
+from gradfleet.study.driving.budget import Budget
+from gradfleet.study.driving.progress import SweepProgress
 from gradfleet.study.standings import summary
+from gradfleet.study.storage.rows import RecordRow, TrialRow
 from gradfleet.training.history import EpochRecord
 
 ENDED = TrialRow(

@@ -5,10 +5,10 @@ from __future__ import annotations
 import pytest
 
 from gradfleet.errors import SettingError
-from gradfleet.study import requests
-from gradfleet.study.lease import Lease
-from gradfleet.study.rows import StudyRow
-from gradfleet.study.store import Store
+from gradfleet.study.storage import requests
+from gradfleet.study.storage.lease import Lease
+from gradfleet.study.storage.rows import StudyRow
+from gradfleet.study.storage.store import Store
 
 pytestmark = pytest.mark.stores
 

@@ -9,7 +9,7 @@ import pytest
 
 from gradfleet.objective import Objective
 from gradfleet.study.retention import disposable
-from gradfleet.study.rows import RecordRow, TrialRow, TrialState
+from gradfleet.study.storage.rows import RecordRow, TrialRow, TrialState
 
 OBJECTIVE = Objective("val_accuracy", "max")
 

@@ -14,14 +14,14 @@ import pytest
 from gradfleet.errors import SettingError
 from gradfleet.objective import Objective
 from gradfleet.search.space import Entry, Float, SearchSpace
-from gradfleet.study.budget import Budget
-from gradfleet.study.lease import Lease
-from gradfleet.study.rows import StudyRow
-from gradfleet.study.scheduler import Course, NoScheduler, Scheduler, Verdict
+from gradfleet.study.driving.budget import Budget
 from gradfleet.study.schedulers import Asha, Hyperband, Median
 from gradfleet.study.schedulers.hyperband import HyperbandScheduler, bracket_sizes, turns
 from gradfleet.study.schedulers.names import SchedulerChoice, scheduler_options
-from gradfleet.study.store import Store
+from gradfleet.study.schedulers.scheduler import Course, NoScheduler, Scheduler, Verdict
+from gradfleet.study.storage.lease import Lease
+from gradfleet.study.storage.rows import StudyRow
+from gradfleet.study.storage.store import Store
 from gradfleet.training.history import EpochRecord
 from tests.study.ledgers import ACCURACY, accuracy, open_ledger
 

@@ -14,9 +14,9 @@ from rich.console import Console
 
 from gradfleet.errors import NotFoundError, SettingError
 from gradfleet.study.conditions import Condition
-from gradfleet.study.lease import Lease
-from gradfleet.study.rows import StudyRow
-from gradfleet.study.store import Store
+from gradfleet.study.storage.lease import Lease
+from gradfleet.study.storage.rows import StudyRow
+from gradfleet.study.storage.store import Store
 from gradfleet.study.study import Study
 from gradfleet.training.history import EpochRecord
 

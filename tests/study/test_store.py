@@ -18,9 +18,9 @@ import torch
 from gradfleet.errors import NotFoundError, SettingError, StoreError, StudyMismatchError
 from gradfleet.objective import Objective
 from gradfleet.search.space import Choice, SearchSpace
-from gradfleet.study.lease import Lease
-from gradfleet.study.rows import StudyRow
-from gradfleet.study.store import Store
+from gradfleet.study.storage.lease import Lease
+from gradfleet.study.storage.rows import StudyRow
+from gradfleet.study.storage.store import Store
 from gradfleet.training.history import EpochRecord
 
 pytestmark = pytest.mark.stores
@@ -241,7 +241,7 @@ def test_a_changed_range_is_one_line(store: Store, study: StudyRow, spec: dict[s
 def test_two_processes_may_make_a_store_at_once(url: str, begin: Callable[..., subprocess.Popen[str]]) -> None:
     code = """
 import sys
-from gradfleet.study.store import Store
+from gradfleet.study.storage.store import Store
 print("ready"); sys.stdin.readline()
 print(len(Store.open(sys.argv[1]).studies()))
 """
@@ -255,11 +255,25 @@ print(len(Store.open(sys.argv[1]).studies()))
     assert [process.stdout.readline() for process in processes if process.stdout is not None] == ["0\n"] * 3
 
 
+def test_a_connection_that_comes_back_after_the_close_is_closed_too(url: str) -> None:
+    store = Store.open(url)
+    late = store.database.engine.connect()
+    connection = late.connection.dbapi_connection
+    assert connection is not None
+    store.close()
+    late.close()
+    with pytest.raises(store.database.engine.dialect.loaded_dbapi.Error, match="closed"):
+        connection.cursor()
+
+
 @pytest.mark.stores("sqlite")
 def test_a_store_that_is_there_opens_fast(store: Store, file: Path) -> None:
-    begun = time.process_time()
-    Store.open(file).close()
-    assert time.process_time() - begun < 0.1
+    def seconds() -> float:
+        begun = time.process_time()
+        Store.open(file).close()
+        return time.process_time() - begun
+
+    assert min(seconds() for _ in range(3)) < 0.1
 
 
 @pytest.mark.stores("sqlite")

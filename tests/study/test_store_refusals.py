@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from gradfleet.errors import NotFoundError, SettingError, StoreError
-from gradfleet.study.database import Database, parse_url
-from gradfleet.study.store import Store
+from gradfleet.study.storage.database import Database, parse_url
+from gradfleet.study.storage.store import Store
 
 
 def test_a_file_that_is_no_database(tmp_path: Path) -> None:

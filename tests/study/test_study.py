@@ -13,11 +13,11 @@ import optuna
 import pytest
 
 from gradfleet.errors import ExecutionError, LeaseHeldError, NotFoundError, NoUsableTrialError, SettingError
-from gradfleet.study import requests
-from gradfleet.study.generation import Generation
-from gradfleet.study.lease import Lease
-from gradfleet.study.rows import StudyRow, TrialState
-from gradfleet.study.store import Store
+from gradfleet.study.mirror.generation import Generation
+from gradfleet.study.storage import requests
+from gradfleet.study.storage.lease import Lease
+from gradfleet.study.storage.rows import StudyRow, TrialState
+from gradfleet.study.storage.store import Store
 from gradfleet.study.study import Study
 from gradfleet.training.history import EpochRecord
 from gradfleet.trials import checkpoints

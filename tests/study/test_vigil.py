@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from gradfleet.study.vigil import FLOOR, PATIENCE, Vigil
+from gradfleet.study.driving.vigil import FLOOR, PATIENCE, Vigil
 from tests.study.ledgers import Clock
 
 

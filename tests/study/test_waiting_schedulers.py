@@ -13,14 +13,14 @@ import pytest
 
 from gradfleet.errors import SettingError, SpaceError
 from gradfleet.search.space import Choice, Entry, Float, Int, SearchSpace, When
-from gradfleet.study.budget import Budget
-from gradfleet.study.lease import Lease
-from gradfleet.study.rows import TrialRow
-from gradfleet.study.scheduler import Course, Resume, Scheduler, SchedulerOptions, Verdict
+from gradfleet.study.driving.budget import Budget
 from gradfleet.study.schedulers import Pasha, Population
 from gradfleet.study.schedulers.explore import explored, variable
 from gradfleet.study.schedulers.pasha import PashaScheduler, noise_of
-from gradfleet.study.store import Store
+from gradfleet.study.schedulers.scheduler import Course, Resume, Scheduler, SchedulerOptions, Verdict
+from gradfleet.study.storage.lease import Lease
+from gradfleet.study.storage.rows import TrialRow
+from gradfleet.study.storage.store import Store
 from gradfleet.trials.executor import InlineExecutor
 from tests.study.ledgers import ACCURACY, TwoAtOnce, Walk, accuracy, open_ledger, outcomes
 from tests.study.test_crash_points import Killed, MortalDatabase

@@ -83,8 +83,8 @@ def _gpu() -> Check:
 
 def _store(url: str | None) -> Check:
     """Whether a study could be kept there; a store that is not there yet is not made."""
-    from gradfleet.study.database import check_file, parse_url, sqlite_file
-    from gradfleet.study.store import Store
+    from gradfleet.study.storage.database import check_file, parse_url, sqlite_file
+    from gradfleet.study.storage.store import Store
 
     try:
         parsed = parse_url(url)
@@ -103,7 +103,7 @@ def _store(url: str | None) -> Check:
 
 def _try_beside(file: Path) -> None:
     """Make a store in the same folder, and take it away again."""
-    from gradfleet.study.store import Store
+    from gradfleet.study.storage.store import Store
 
     with tempfile.TemporaryDirectory(dir=file.parent, prefix=".gradfleet-doctor-") as folder:
         Store.open(Path(folder, "gradfleet.db"), patience=5.0).close()

@@ -93,7 +93,7 @@ def wait(
     json: JsonOption = False,
 ) -> None:
     """Wait until a sweep has ended; exit code 1 when it has failed, 130 when the time was up before."""
-    from gradfleet.study.budget import seconds
+    from gradfleet.study.driving.budget import seconds
     from gradfleet.study.study import Study
 
     study = Study.attach(name, store=store)
@@ -120,7 +120,7 @@ def retry(
 ) -> None:
     """Send a sweep to its cluster once more, after its job has died there; what is done is not done again."""
     from gradfleet.fleet.remote import send_again
-    from gradfleet.study.store import Store
+    from gradfleet.study.storage.store import Store
 
     with Store.open(store, must_exist=True) as opened:
         job = send_again(opened, opened.study(name), cluster=cluster)
@@ -182,7 +182,7 @@ def facts(study: Study) -> dict[str, Any]:
 def _ask(verb: str, name: str, store: str | None) -> None:
     """Put a request into the store and wait for the driver's answer."""
     from gradfleet.errors import SettingError
-    from gradfleet.study.rows import ENDED
+    from gradfleet.study.storage.rows import ENDED
     from gradfleet.study.study import Study
 
     study = Study.attach(name, store=store)

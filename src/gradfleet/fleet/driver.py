@@ -14,10 +14,10 @@ from pathlib import Path
 from gradfleet.errors import GradfleetError
 from gradfleet.fleet.order import Order
 from gradfleet.fleet.sweep import run_sweep
-from gradfleet.study.lease import Lease
-from gradfleet.study.progress import SweepProgress
-from gradfleet.study.rows import StudyState
-from gradfleet.study.store import Store
+from gradfleet.study.driving.progress import SweepProgress
+from gradfleet.study.storage.lease import Lease
+from gradfleet.study.storage.rows import StudyState
+from gradfleet.study.storage.store import Store
 from gradfleet.trials.recipes import by_value
 
 

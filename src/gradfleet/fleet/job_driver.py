@@ -14,10 +14,10 @@ from gradfleet.fleet import package, preflight
 from gradfleet.fleet.cluster import connect
 from gradfleet.fleet.driver import drive, exit_code, mark
 from gradfleet.fleet.order import Order
-from gradfleet.study.database import parse_url
 from gradfleet.study.places import driver_log
-from gradfleet.study.rows import StudyRow
-from gradfleet.study.store import Store
+from gradfleet.study.storage.database import parse_url
+from gradfleet.study.storage.rows import StudyRow
+from gradfleet.study.storage.store import Store
 
 
 def run(folder: Path) -> None:

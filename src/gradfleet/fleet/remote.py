@@ -14,8 +14,8 @@ from gradfleet.fleet import package
 from gradfleet.fleet.driver import mark
 from gradfleet.fleet.jobs import Job, RemoteCluster, submit
 from gradfleet.fleet.order import Order
-from gradfleet.study.rows import ENDED, StudyRow
-from gradfleet.study.store import Store
+from gradfleet.study.storage.rows import ENDED, StudyRow
+from gradfleet.study.storage.store import Store
 from gradfleet.study.study import Study
 from gradfleet.trials.recipes import by_value
 

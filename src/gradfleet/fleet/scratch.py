@@ -9,7 +9,7 @@ from contextlib import suppress
 from dataclasses import asdict
 from pathlib import Path
 
-from gradfleet.study.holder import Holder
+from gradfleet.study.storage.holder import Holder
 
 _MARK = ".holder.json"
 

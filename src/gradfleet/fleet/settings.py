@@ -20,11 +20,11 @@ from gradfleet.search.samplers import (
     sampler_name,
 )
 from gradfleet.search.space import SearchSpace
-from gradfleet.study.aimed_scheduler import AimedScheduler
-from gradfleet.study.budget import Budget
-from gradfleet.study.failures import GIVE_UP
-from gradfleet.study.scheduler import Course, Scheduler
+from gradfleet.study.driving.budget import Budget
+from gradfleet.study.driving.failures import GIVE_UP
+from gradfleet.study.schedulers.aimed_scheduler import AimedScheduler
 from gradfleet.study.schedulers.names import SCHEDULERS, SchedulerChoice, scheduler_options
+from gradfleet.study.schedulers.scheduler import Course, Scheduler
 from gradfleet.trials.executor import Executor, InlineExecutor
 from gradfleet.trials.plan import Config
 from gradfleet.trials.resources import Resources

@@ -7,19 +7,19 @@ from collections.abc import Sequence
 
 from gradfleet.errors import NoUsableTrialError
 from gradfleet.fleet.order import Order
-from gradfleet.study.failures import causes, listed
-from gradfleet.study.forecast import Forecaster, earlier_pace
-from gradfleet.study.generation import Generation
-from gradfleet.study.interrupt import two_stage_interrupt
-from gradfleet.study.lease import Lease
-from gradfleet.study.ledger import StudyLedger
-from gradfleet.study.progress import SweepProgress
-from gradfleet.study.scheduler import Scheduler
-from gradfleet.study.store import Store
+from gradfleet.study.driving.failures import causes, listed
+from gradfleet.study.driving.forecast import Forecaster, earlier_pace
+from gradfleet.study.driving.interrupt import two_stage_interrupt
+from gradfleet.study.driving.ledger import StudyLedger
+from gradfleet.study.driving.progress import SweepProgress
+from gradfleet.study.driving.warm_start import configs_of, said
+from gradfleet.study.driving.watcher import Watcher
+from gradfleet.study.mirror.generation import Generation
+from gradfleet.study.schedulers.scheduler import Scheduler
+from gradfleet.study.storage.lease import Lease
+from gradfleet.study.storage.store import Store
 from gradfleet.study.study import Study
 from gradfleet.study.view import BestTrial
-from gradfleet.study.warm_start import configs_of, said
-from gradfleet.study.watcher import Watcher
 from gradfleet.trials.executor import Executor
 from gradfleet.trials.model_recipe import EPOCH_PART
 from gradfleet.trials.plan import Config, TrialPlan

@@ -10,7 +10,7 @@ from fsspec.implementations.local import LocalFileSystem
 
 from gradfleet.errors import SettingError
 from gradfleet.study.artifacts import absolute
-from gradfleet.study.database import parse_url, sqlite_file
+from gradfleet.study.storage.database import parse_url, sqlite_file
 
 
 def artifacts_of(store: str | Path | None, artifacts: str | None = None) -> str:

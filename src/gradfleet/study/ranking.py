@@ -9,7 +9,7 @@ import pandas
 
 from gradfleet.goal import SPREAD, Aim, Goal
 from gradfleet.study.front import undominated
-from gradfleet.study.rows import RecordRow, TrialRow
+from gradfleet.study.storage.rows import RecordRow, TrialRow
 
 _COLUMNS = ("trial", "value", "state", "best_epoch", "epochs", "seconds", "reason", "starred", "note")
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from gradfleet.errors import ExecutionError, NotFoundError, TrialStopped
 from gradfleet.goal import Aim
 from gradfleet.study.artifacts import Artifacts
-from gradfleet.study.rows import StudyRow, TrialRow
+from gradfleet.study.storage.rows import StudyRow, TrialRow
 from gradfleet.study.view import BestTrial
 from gradfleet.training.history import EpochRecord, History
 

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 
 from gradfleet.goal import Aim
 from gradfleet.study.ranking import ranked
-from gradfleet.study.rows import RecordRow, TrialRow
+from gradfleet.study.storage.rows import RecordRow, TrialRow
 
 
 def disposable(

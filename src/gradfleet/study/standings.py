@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from gradfleet.goal import Aim
 from gradfleet.study.conditions import select
-from gradfleet.study.rows import RecordRow, StudyState, TrialRow
+from gradfleet.study.storage.rows import RecordRow, StudyState, TrialRow
 
 if TYPE_CHECKING:
     import pandas

@@ -9,12 +9,12 @@ from pathlib import Path
 from typing import Any, Self
 
 from gradfleet.errors import ExecutionError, NotFoundError
-from gradfleet.study import requests
 from gradfleet.study.driver import Driver
-from gradfleet.study.lease import Lease
 from gradfleet.study.places import driver_log
-from gradfleet.study.rows import ENDED, StudyRow, StudyState
-from gradfleet.study.store import Store
+from gradfleet.study.storage import requests
+from gradfleet.study.storage.lease import Lease
+from gradfleet.study.storage.rows import ENDED, StudyRow, StudyState
+from gradfleet.study.storage.store import Store
 from gradfleet.study.stored import StoredStudy
 
 _DRIVER_STARTS_WITHIN = 120.0  # seconds; a machine under load takes its time to import torch and Ray

@@ -8,11 +8,11 @@ from typing import Any
 
 from gradfleet.goal import Aim
 from gradfleet.study.artifacts import Artifacts
-from gradfleet.study.provenance import Provenance
 from gradfleet.study.ranking import leaderboard, ranked
-from gradfleet.study.rows import StudyRow, StudyState, TrialRow
 from gradfleet.study.standings import Standings
-from gradfleet.study.store import Store
+from gradfleet.study.storage.provenance import Provenance
+from gradfleet.study.storage.rows import StudyRow, StudyState, TrialRow
+from gradfleet.study.storage.store import Store
 
 
 class StoredStudy:

@@ -9,17 +9,17 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from gradfleet.errors import NoUsableTrialError
-from gradfleet.study import marks
 from gradfleet.study.driver import Driver
+from gradfleet.study.driving.failures import causes, listed
 from gradfleet.study.ensemble import SIZE, Ensemble, ensemble
-from gradfleet.study.failures import causes, listed
-from gradfleet.study.lease import Lease
 from gradfleet.study.pictured import PicturedStudy
 from gradfleet.study.ranking import front, ranked
 from gradfleet.study.replay import Replay, replay
-from gradfleet.study.rows import RecordRow, StudyRow, TrialRow
 from gradfleet.study.steered import SteeredStudy
-from gradfleet.study.store import Store
+from gradfleet.study.storage import marks
+from gradfleet.study.storage.lease import Lease
+from gradfleet.study.storage.rows import RecordRow, StudyRow, TrialRow
+from gradfleet.study.storage.store import Store
 from gradfleet.study.view import BestTrial, TrialView
 from gradfleet.training.history import EpochRecord, History
 
@@ -225,7 +225,7 @@ class Study(SteeredStudy, PicturedStudy):
         Raises:
             LeaseHeldError: a driver works on it; stop that first.
         """
-        from gradfleet.study.mirror import delete_mirror  # imports Optuna, which readers can do without
+        from gradfleet.study.mirror.mirror import delete_mirror  # imports Optuna, which readers can do without
 
         lease = Lease.acquire(self._store, self.row, wait=False)
         try:

@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any
 from gradfleet.errors import NotFoundError
 from gradfleet.goal import OWN, aim_from_json
 from gradfleet.study.artifacts import Artifacts
-from gradfleet.study.provenance import package_versions
-from gradfleet.study.rows import TrialState
+from gradfleet.study.storage.provenance import package_versions
+from gradfleet.study.storage.rows import TrialState
 
 if TYPE_CHECKING:
     from gradfleet.export.formats import Exported

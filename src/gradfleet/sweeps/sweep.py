@@ -17,7 +17,7 @@ from gradfleet.goal import Goal, aim
 from gradfleet.objective import Objective
 from gradfleet.search.narrowing import narrowed
 from gradfleet.search.samplers import check_sampler
-from gradfleet.study.budget import seconds
+from gradfleet.study.driving.budget import seconds
 from gradfleet.study.schedulers.names import scheduler_options
 from gradfleet.sweeps.document import Document
 from gradfleet.sweeps.overrides import overridden

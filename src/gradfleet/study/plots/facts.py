@@ -12,7 +12,7 @@ from gradfleet.errors import NoUsableTrialError, SettingError, unknown_name
 from gradfleet.goal import Aim
 from gradfleet.search.space import SearchSpace
 from gradfleet.study.ranking import ranked
-from gradfleet.study.rows import RecordRow, TrialRow
+from gradfleet.study.storage.rows import RecordRow, TrialRow
 
 if TYPE_CHECKING:
     from gradfleet.search.dimensions import Dimension

@@ -14,7 +14,7 @@ from optuna.trial import TrialState as OptunaState
 from gradfleet.errors import SettingError
 from gradfleet.study.plots.draw import arguments
 from gradfleet.study.plots.facts import PlotFacts
-from gradfleet.study.rows import TrialRow
+from gradfleet.study.storage.rows import TrialRow
 
 _STATES = {
     "COMPLETE": OptunaState.COMPLETE,

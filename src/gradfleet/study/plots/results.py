@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from gradfleet.errors import SettingError, unknown_name
 from gradfleet.study.plots.facts import PlotFacts
 from gradfleet.study.plots.theme import STATES, Theme, legend, whole_numbers
-from gradfleet.study.rows import TrialRow
+from gradfleet.study.storage.rows import TrialRow
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -6,11 +6,11 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from gradfleet.study.failures import cause
+from gradfleet.study.driving.failures import cause
 from gradfleet.study.plots.facts import PlotFacts
-from gradfleet.study.provenance import Provenance
-from gradfleet.study.rows import StudyRow, TrialRow
 from gradfleet.study.standings import Standings
+from gradfleet.study.storage.provenance import Provenance
+from gradfleet.study.storage.rows import StudyRow, TrialRow
 
 MAIN = ("python", "gradfleet", "torch", "ray", "optuna")
 """The packages that are named first."""

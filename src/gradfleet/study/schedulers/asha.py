@@ -6,9 +6,9 @@ import math
 from dataclasses import dataclass
 from typing import ClassVar
 
-from gradfleet.study.scheduler import Course, Scheduler, Verdict
 from gradfleet.study.schedulers.halving import Halving
 from gradfleet.study.schedulers.rungs import Rungs
+from gradfleet.study.schedulers.scheduler import Course, Scheduler, Verdict
 from gradfleet.training.history import EpochRecord
 
 

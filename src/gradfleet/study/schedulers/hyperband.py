@@ -7,10 +7,10 @@ from dataclasses import dataclass
 from statistics import fmean
 from typing import ClassVar
 
-from gradfleet.study.scheduler import Course, Scheduler, Verdict
 from gradfleet.study.schedulers.asha import AshaScheduler
 from gradfleet.study.schedulers.halving import Halving
 from gradfleet.study.schedulers.rungs import Rungs
+from gradfleet.study.schedulers.scheduler import Course, Scheduler, Verdict
 from gradfleet.training.history import EpochRecord
 
 

@@ -9,8 +9,8 @@ from statistics import median
 from typing import Any
 
 from gradfleet.errors import SettingError
-from gradfleet.study.scheduler import Course, Scheduler, Verdict
 from gradfleet.study.schedulers.checks import count_problems, grace_of, grace_problems, too_late
+from gradfleet.study.schedulers.scheduler import Course, Scheduler, Verdict
 from gradfleet.training.history import EpochRecord
 
 

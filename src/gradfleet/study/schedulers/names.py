@@ -7,12 +7,12 @@ from dataclasses import dataclass
 from typing import Any
 
 from gradfleet.errors import SettingError, unknown_name
-from gradfleet.study.scheduler import Course, NoScheduler, Scheduler, SchedulerOptions
 from gradfleet.study.schedulers.asha import Asha
 from gradfleet.study.schedulers.hyperband import Hyperband
 from gradfleet.study.schedulers.median import Median
 from gradfleet.study.schedulers.pasha import Pasha
 from gradfleet.study.schedulers.population import Population
+from gradfleet.study.schedulers.scheduler import Course, NoScheduler, Scheduler, SchedulerOptions
 
 SchedulerChoice = str | SchedulerOptions | None
 

@@ -9,8 +9,8 @@ from typing import ClassVar
 
 import numpy
 
-from gradfleet.study.scheduler import Course, Move, Resume, Scheduler, Verdict
 from gradfleet.study.schedulers.halving import Halving
+from gradfleet.study.schedulers.scheduler import Course, Move, Resume, Scheduler, Verdict
 from gradfleet.training.history import EpochRecord
 
 NOISE_PERCENTILE = 90.0

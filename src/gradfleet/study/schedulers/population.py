@@ -11,9 +11,9 @@ import numpy
 
 from gradfleet.errors import SettingError
 from gradfleet.study.origin import Origin
-from gradfleet.study.scheduler import Course, Drop, Fork, Move, Resume, Scheduler, Verdict
 from gradfleet.study.schedulers.checks import count_problems
 from gradfleet.study.schedulers.explore import explored, variable
+from gradfleet.study.schedulers.scheduler import Course, Drop, Fork, Move, Resume, Scheduler, Verdict
 from gradfleet.training.history import EpochRecord
 from gradfleet.trials.plan import Config
 

@@ -7,11 +7,11 @@ from collections.abc import Callable
 from typing import Literal
 
 from gradfleet.errors import LeaseLostError
-from gradfleet.study import requests
-from gradfleet.study.budget import Spending
-from gradfleet.study.lease import Lease
-from gradfleet.study.rows import StudyState
-from gradfleet.study.store import Store
+from gradfleet.study.driving.budget import Spending
+from gradfleet.study.storage import requests
+from gradfleet.study.storage.lease import Lease
+from gradfleet.study.storage.rows import StudyState
+from gradfleet.study.storage.store import Store
 
 GRACE = 1.0
 """Seconds that running trials have after the deadline to end by themselves, before their workers are ended."""

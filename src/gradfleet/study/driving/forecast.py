@@ -10,10 +10,10 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from gradfleet.study.budget import Budget
-from gradfleet.study.rows import RecordRow, StudyRow, TrialRow, TrialState
-from gradfleet.study.store import Store
-from gradfleet.study.watcher import Watcher
+from gradfleet.study.driving.budget import Budget
+from gradfleet.study.driving.watcher import Watcher
+from gradfleet.study.storage.rows import RecordRow, StudyRow, TrialRow, TrialState
+from gradfleet.study.storage.store import Store
 from gradfleet.training.history import EpochRecord
 from gradfleet.trials.plan import Config
 

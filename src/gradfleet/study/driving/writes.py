@@ -9,12 +9,12 @@ from typing import Any
 from sqlalchemy import Connection
 
 from gradfleet.errors import LeaseLostError, StoreError
-from gradfleet.study import journal
-from gradfleet.study.lease import Lease
+from gradfleet.study.driving.spool import Spool
 from gradfleet.study.origin import Origin
-from gradfleet.study.rows import TrialState
-from gradfleet.study.spool import Spool
-from gradfleet.study.store import Store
+from gradfleet.study.storage import journal
+from gradfleet.study.storage.lease import Lease
+from gradfleet.study.storage.rows import TrialState
+from gradfleet.study.storage.store import Store
 from gradfleet.training.history import EpochRecord
 from gradfleet.trials.plan import TrialPlan
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from gradfleet.study.database import check_file, parse_url, sqlite_file
-from gradfleet.study.store import Store, check_name, name_taken
+from gradfleet.study.storage.database import check_file, parse_url, sqlite_file
+from gradfleet.study.storage.store import Store, check_name, name_taken
 
 
 def check_study(store: str | Path | None, name: str, *, resume: bool) -> None:

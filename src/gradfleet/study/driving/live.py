@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from gradfleet.study.origin import Origin
-from gradfleet.study.rows import RecordRow, TrialRow
+from gradfleet.study.storage.rows import RecordRow, TrialRow
 from gradfleet.training.history import EpochRecord
 from gradfleet.trials.checkpoints import epoch_of
 from gradfleet.trials.plan import TrialPlan

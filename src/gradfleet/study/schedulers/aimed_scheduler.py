@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 from gradfleet.goal import Goal
 from gradfleet.study.front import Front
-from gradfleet.study.scheduler import Scheduler, Verdict
+from gradfleet.study.schedulers.scheduler import Scheduler, Verdict
 from gradfleet.training.history import EpochRecord
 
 

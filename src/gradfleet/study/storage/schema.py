@@ -8,8 +8,8 @@ from sqlalchemy import Column, Connection, Table, insert, inspect, select, text,
 from sqlalchemy.schema import CreateColumn
 
 from gradfleet.errors import StoreError
-from gradfleet.study import tables
-from gradfleet.study.database import Database, one_at_a_time
+from gradfleet.study.storage import tables
+from gradfleet.study.storage.database import Database, one_at_a_time
 
 
 def prepare(database: Database) -> None:

@@ -13,9 +13,9 @@ from rich.table import Table
 from rich.text import Text
 
 from gradfleet.goal import Aim
-from gradfleet.study.budget import Budget
-from gradfleet.study.rows import RecordRow, TrialRow, TrialState
+from gradfleet.study.driving.budget import Budget
 from gradfleet.study.standings import summary
+from gradfleet.study.storage.rows import RecordRow, TrialRow, TrialState
 from gradfleet.training.history import EpochRecord
 from gradfleet.trials.plan import Config
 

@@ -12,8 +12,8 @@ from pathlib import Path
 import fsspec
 from fsspec.implementations.local import LocalFileSystem
 
-from gradfleet.study.rows import StudyRow
-from gradfleet.study.tables import Metrics
+from gradfleet.study.storage.rows import StudyRow
+from gradfleet.study.storage.tables import Metrics
 from gradfleet.training.history import EpochRecord
 
 _METRICS = Metrics()

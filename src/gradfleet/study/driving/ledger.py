@@ -21,23 +21,23 @@ import numpy
 from gradfleet.errors import SettingError, StoreError
 from gradfleet.search.space import SearchSpace
 from gradfleet.study.artifacts import Artifacts
-from gradfleet.study.budget import Budget, Spending
-from gradfleet.study.chronicle import chronicle
-from gradfleet.study.failures import GIVE_UP, Despair
-from gradfleet.study.generation import Generation
-from gradfleet.study.lease import Lease
-from gradfleet.study.live import LiveTrial
-from gradfleet.study.micro_batches import MicroBatches
+from gradfleet.study.driving.budget import Budget, Spending
+from gradfleet.study.driving.chronicle import chronicle
+from gradfleet.study.driving.failures import GIVE_UP, Despair
+from gradfleet.study.driving.live import LiveTrial
+from gradfleet.study.driving.micro_batches import MicroBatches
+from gradfleet.study.driving.spool import Spool
+from gradfleet.study.driving.steering import Steering
+from gradfleet.study.driving.vigil import Vigil
+from gradfleet.study.driving.watcher import Watcher
+from gradfleet.study.driving.writes import Writes
+from gradfleet.study.mirror.generation import Generation
 from gradfleet.study.origin import Origin
 from gradfleet.study.retention import disposable
-from gradfleet.study.rows import RecordRow, StudyState, TrialRow, TrialState
-from gradfleet.study.scheduler import Drop, Fork, Scheduler, Verdict
-from gradfleet.study.spool import Spool
-from gradfleet.study.steering import Steering
-from gradfleet.study.store import Store
-from gradfleet.study.vigil import Vigil
-from gradfleet.study.watcher import Watcher
-from gradfleet.study.writes import Writes
+from gradfleet.study.schedulers.scheduler import Drop, Fork, Scheduler, Verdict
+from gradfleet.study.storage.lease import Lease
+from gradfleet.study.storage.rows import RecordRow, StudyState, TrialRow, TrialState
+from gradfleet.study.storage.store import Store
 from gradfleet.training.history import EpochRecord
 from gradfleet.trials.checkpoints import is_whole
 from gradfleet.trials.plan import Config, TrialPlan

@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING, Any
 from sqlalchemy import Connection, insert, select, update
 
 from gradfleet.errors import SettingError, unknown_name
-from gradfleet.study.rows import RequestRow, StudyRow
-from gradfleet.study.tables import requests
+from gradfleet.study.storage.rows import RequestRow, StudyRow
+from gradfleet.study.storage.tables import requests
 
 if TYPE_CHECKING:
-    from gradfleet.study.lease import Lease
-    from gradfleet.study.store import Store
+    from gradfleet.study.storage.lease import Lease
+    from gradfleet.study.storage.store import Store
 
 VERBS = ("cancel", "pause", "resume", "stop")
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from gradfleet.study.rows import RecordRow, TrialRow
+from gradfleet.study.storage.rows import RecordRow, TrialRow
 
 
 def chronicle(trials: Iterable[TrialRow], records: Iterable[RecordRow]) -> list[RecordRow | TrialRow]:

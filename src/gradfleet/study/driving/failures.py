@@ -6,7 +6,7 @@ import re
 from collections import Counter
 from collections.abc import Iterable
 
-from gradfleet.study.rows import TrialRow
+from gradfleet.study.storage.rows import TrialRow
 
 GIVE_UP = 10
 """The first trials that may all fail of the same cause: where half of a space fails, one search in a thousand ends so

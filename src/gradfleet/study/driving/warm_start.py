@@ -11,8 +11,8 @@ from gradfleet.errors import SpaceError
 from gradfleet.goal import Aim, aim_from_json
 from gradfleet.search.space import SearchSpace
 from gradfleet.study.ranking import ranked
-from gradfleet.study.rows import StudyRow
-from gradfleet.study.store import Store
+from gradfleet.study.storage.rows import StudyRow
+from gradfleet.study.storage.store import Store
 from gradfleet.trials.plan import Config
 
 AT_MOST = 5

@@ -10,8 +10,8 @@ from sqlalchemy import Connection, Row, Update, insert, select, update
 
 from gradfleet.errors import StoreError
 from gradfleet.study.origin import Origin
-from gradfleet.study.rows import StudyRow, TrialState
-from gradfleet.study.tables import records, trials
+from gradfleet.study.storage.rows import StudyRow, TrialState
+from gradfleet.study.storage.tables import records, trials
 from gradfleet.training.history import EpochRecord
 
 if TYPE_CHECKING:

@@ -14,10 +14,10 @@ from typing import Any
 from sqlalchemy import Connection, Row, Select, Update, insert, select, update
 
 from gradfleet.errors import LeaseHeldError, LeaseLostError, StoreError
-from gradfleet.study.holder import Holder
-from gradfleet.study.rows import StudyRow
-from gradfleet.study.store import Store
-from gradfleet.study.tables import leases
+from gradfleet.study.storage.holder import Holder
+from gradfleet.study.storage.rows import StudyRow
+from gradfleet.study.storage.store import Store
+from gradfleet.study.storage.tables import leases
 
 _let_go: set[tuple[str, int, int]] = set()
 """Leases of this process that have ended and could not say so in the store: its URL, the study's id, the number."""

@@ -10,11 +10,11 @@ from pathlib import Path
 from typing import Any
 
 from gradfleet.search.space import SearchSpace
-from gradfleet.study.lease import Lease
-from gradfleet.study.preflight import check_study
-from gradfleet.study.rows import StudyRow
-from gradfleet.study.store import Store, name_taken
-from gradfleet.study.warm_start import taken_over
+from gradfleet.study.driving.warm_start import taken_over
+from gradfleet.study.storage.lease import Lease
+from gradfleet.study.storage.preflight import check_study
+from gradfleet.study.storage.rows import StudyRow
+from gradfleet.study.storage.store import Store, name_taken
 from gradfleet.trials.recipe import Recipe
 from gradfleet.trials.recipes import by_value, has_recipe, pickle_reference, store_recipe
 

@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import Connection, delete, func, insert, select, update
 
-from gradfleet.study.tables import generations, sources, studies
+from gradfleet.study.storage.tables import generations, sources, studies
 
 if TYPE_CHECKING:
-    from gradfleet.study.rows import StudyRow
+    from gradfleet.study.storage.rows import StudyRow
 
 SETTINGS = ("epochs", "settings", "batch_size")
 """What an extension may not change of a spec's training; the rest of it is the text of builders."""

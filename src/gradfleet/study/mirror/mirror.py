@@ -25,11 +25,11 @@ from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 
 from gradfleet.errors import StoreError
 from gradfleet.search.space import SearchSpace
-from gradfleet.study import optuna_rows
-from gradfleet.study.database import Database, one_at_a_time
+from gradfleet.study.mirror import optuna_rows
+from gradfleet.study.storage.database import Database, one_at_a_time
 
 if TYPE_CHECKING:
-    from gradfleet.study.lease import Lease
+    from gradfleet.study.storage.lease import Lease
 
 T = TypeVar("T")
 _COPY_OF = "gradfleet:copy_of"

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Protocol
 
-from gradfleet.study.rows import RecordRow, TrialRow, TrialState
+from gradfleet.study.storage.rows import RecordRow, TrialRow, TrialState
 from gradfleet.training.history import EpochRecord
 from gradfleet.trials.plan import Config
 

@@ -15,10 +15,10 @@ from gradfleet.errors import SpaceError, StoreError
 from gradfleet.search.carrying import carried_over
 from gradfleet.search.grid import Grid, Remaining
 from gradfleet.search.space import SearchSpace
-from gradfleet.study.lease import Lease
-from gradfleet.study.mirror import Direction, Mirror
-from gradfleet.study.rows import RecordRow, StudyRow, TrialRow, TrialState
-from gradfleet.study.store import Store
+from gradfleet.study.mirror.mirror import Direction, Mirror
+from gradfleet.study.storage.lease import Lease
+from gradfleet.study.storage.rows import RecordRow, StudyRow, TrialRow, TrialState
+from gradfleet.study.storage.store import Store
 
 if TYPE_CHECKING:
     from gradfleet.trials.plan import Config, Value

@@ -12,18 +12,18 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from sqlalchemy import Connection, Select, Table, and_, delete, insert, select, update
 
 from gradfleet.errors import NotFoundError, SettingError, unknown_name
-from gradfleet.study import extension, journal, schema
 from gradfleet.study.artifacts import absolute
-from gradfleet.study.database import Database, check_file, one_at_a_time, parse_url, sqlite_file
-from gradfleet.study.matching import check_match, matches
 from gradfleet.study.origin import Origin
-from gradfleet.study.provenance import clipped, git_commit, package_versions
-from gradfleet.study.rows import GenerationRow, RecordRow, StudyRow, StudyState, TrialRow, TrialState
-from gradfleet.study.tables import generations, records, sources, studies, trials
+from gradfleet.study.storage import extension, journal, schema
+from gradfleet.study.storage.database import Database, check_file, one_at_a_time, parse_url, sqlite_file
+from gradfleet.study.storage.matching import check_match, matches
+from gradfleet.study.storage.provenance import clipped, git_commit, package_versions
+from gradfleet.study.storage.rows import GenerationRow, RecordRow, StudyRow, StudyState, TrialRow, TrialState
+from gradfleet.study.storage.tables import generations, records, sources, studies, trials
 from gradfleet.training.history import EpochRecord
 
 if TYPE_CHECKING:
-    from gradfleet.study.lease import Lease
+    from gradfleet.study.storage.lease import Lease
     from gradfleet.trials.plan import Config
 
 T = TypeVar("T")

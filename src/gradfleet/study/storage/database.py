@@ -5,17 +5,21 @@ from __future__ import annotations
 import os
 import random
 import sqlite3
+import threading
 import time
 import weakref
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
 
 from sqlalchemy import URL, Connection, Engine, create_engine, event, func, make_url, select
+from sqlalchemy.engine.interfaces import DBAPIConnection
 from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError, OperationalError, SQLAlchemyError
+from sqlalchemy.pool import ConnectionPoolEntry
 
 from gradfleet.errors import NoSpaceError, NotFoundError, StoreError
-from gradfleet.study.outage import Outage
+from gradfleet.study.storage.outage import Outage
 from gradfleet.trials.space import WHAT_NEXT
 
 T = TypeVar("T")
@@ -49,7 +53,9 @@ class Database:
         except (ArgumentError, NoSuchModuleError) as error:
             raise StoreError(f"{self} is no store that gradfleet knows: use sqlite:/// or postgresql://.") from error
         event.listen(self.engine, "begin", _begin)
-        weakref.finalize(self, self.engine.dispose)  # a Study that is dropped leaves no connection open
+        self._closed = threading.Event()
+        event.listen(self.engine, "checkin", partial(_drop_late, self._closed))
+        weakref.finalize(self, _close, self.engine, self._closed)  # a Study that is dropped leaves no connection open
         # As PostgreSQL comes, each statement sees its own moment. Writes are at rest behind the lease's row.
         snapshot = {} if sqlite_file(url) else {"isolation_level": "REPEATABLE READ"}
         self._reading = self.engine.execution_options(**snapshot)
@@ -99,7 +105,7 @@ class Database:
         self.outage.lasts(why, waited=waited)
 
     def close(self) -> None:
-        self.engine.dispose()
+        _close(self.engine, self._closed)
 
     @staticmethod
     def _transact(engine: Engine, work: Callable[[Connection], T]) -> T:
@@ -166,6 +172,17 @@ class _QuickConnection(sqlite3.Connection):
         super().__init__(*args, **options)
         for pragma in ("journal_mode=WAL", "synchronous=NORMAL", "foreign_keys=ON"):
             self.execute(f"PRAGMA {pragma}").close()
+
+
+def _close(engine: Engine, closed: threading.Event) -> None:
+    closed.set()
+    engine.dispose()
+
+
+def _drop_late(closed: threading.Event, connection: DBAPIConnection | None, record: ConnectionPoolEntry) -> None:
+    # A lease's thread may be in the middle of a renewal: its connection comes back to a pool that nobody empties.
+    if closed.is_set() and connection is not None:
+        record.invalidate()
 
 
 def _begin(connection: Connection) -> None:

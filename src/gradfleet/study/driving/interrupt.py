@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from types import FrameType
 
-from gradfleet.study.ledger import StudyLedger
+from gradfleet.study.driving.ledger import StudyLedger
 
 
 class Interrupts:

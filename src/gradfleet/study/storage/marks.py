@@ -6,9 +6,9 @@ from typing import Any
 
 from sqlalchemy import update
 
-from gradfleet.study.rows import StudyRow
-from gradfleet.study.store import Store
-from gradfleet.study.tables import trials
+from gradfleet.study.storage.rows import StudyRow
+from gradfleet.study.storage.store import Store
+from gradfleet.study.storage.tables import trials
 
 
 def star(store: Store, study: StudyRow, number: int, *, starred: bool) -> None:

@@ -1,0 +1,1 @@
+"""What drives a sweep from inside: it asks, judges, writes and ends."""

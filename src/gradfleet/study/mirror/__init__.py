@@ -1,0 +1,1 @@
+"""The Optuna studies beside ours: what samplers read and dashboards show."""
