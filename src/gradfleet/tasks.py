@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from importlib.metadata import entry_points
 from typing import Any
 
@@ -54,3 +55,16 @@ def autotask(name: str, data: Any, **options: Any) -> Any:
         NotFoundError: no such preset is installed; the nearest name is suggested.
     """
     return task_entry_point(name).load()(data, **options)
+
+
+def task_summary(name: str) -> str:
+    """The first sentence of a preset's own documentation.
+
+    Raises:
+        NotFoundError: no such preset is installed.
+    """
+    try:
+        preset = task_entry_point(name).load()
+    except ImportError as error:
+        return f"(cannot be loaded: {error})"
+    return (inspect.getdoc(preset) or "").partition("\n")[0]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import inspect
 import os
 from typing import Annotated
 
@@ -28,9 +27,9 @@ FIT_EXAMPLES = (
 
 def tasks(*, json: JsonOption = False) -> None:
     """List the tasks that can be fitted, a line each."""
-    from gradfleet.tasks import available_tasks
+    from gradfleet.tasks import available_tasks, task_summary
 
-    found = {name: _summary(name) for name in available_tasks()}
+    found = {name: task_summary(name) for name in available_tasks()}
     if json:
         show_json({"tasks": found})
     else:
@@ -164,14 +163,3 @@ def _check(task: str, known: list[str], *, name: str | None, going_on: str | Non
         problems.append(f"{going_on} needs to know with which study: add its --name.")
     if problems:
         raise SettingError(problems)
-
-
-def _summary(task: str) -> str:
-    """The first sentence of the preset's own documentation."""
-    from gradfleet.trials.recipes import task_entry_point
-
-    try:
-        preset = task_entry_point(task).load()
-    except ImportError as error:
-        return f"(cannot be loaded: {error})"
-    return (inspect.getdoc(preset) or "").partition("\n")[0]

@@ -18,6 +18,7 @@ from gradfleet.cli import (
     pictures,
     predict,
     render,
+    service,
     sweep,
     sweep_file,
     trials,
@@ -94,6 +95,8 @@ app.command(epilog=examples(*export.EXAMPLES))(export.export)
 app.command(epilog=examples(*ensemble.EXAMPLES))(ensemble.ensemble)
 app.command(epilog=examples(*doctor.EXAMPLES))(doctor.doctor)
 
+app.command(epilog=examples(*service.SERVE_EXAMPLES))(service.serve)
+
 sweeps = typer.Typer(
     rich_markup_mode=None,
     no_args_is_help=True,
@@ -113,6 +116,17 @@ sweeps.command("retry", epilog=examples(*sweep.RETRY_EXAMPLES))(sweep.retry)
 sweeps.command("logs", epilog=examples(*sweep.LOGS_EXAMPLES))(sweep.logs)
 sweeps.command("delete", epilog=examples(*sweep.DELETE_EXAMPLES))(sweep.delete)
 app.add_typer(sweeps, name="sweep")
+
+token_verbs = typer.Typer(
+    rich_markup_mode=None,
+    no_args_is_help=True,
+    help="Make, list and revoke the tokens of the service.",
+    epilog=examples(*service.CREATE_EXAMPLES, *service.REVOKE_EXAMPLES),
+)
+token_verbs.command("create", epilog=examples(*service.CREATE_EXAMPLES))(service.create)
+token_verbs.command("list", epilog=examples(*service.LIST_EXAMPLES))(service.list_)
+token_verbs.command("revoke", epilog=examples(*service.REVOKE_EXAMPLES))(service.revoke)
+app.add_typer(token_verbs, name="token")
 
 renderers = typer.Typer(
     rich_markup_mode=None,

@@ -70,6 +70,10 @@ class Standings:
         shown = [place for place, number in numbers if place < count or (with_default and number == 0)]
         return replace(self, frame=self.frame.iloc[shown].reset_index(drop=True))
 
+    def page(self, offset: int, limit: int) -> Standings:
+        """The `limit` of them that come after the first `offset`."""
+        return replace(self, frame=self.frame.iloc[offset : offset + limit].reset_index(drop=True))
+
     def to_json(self) -> dict[str, Any]:
         """One object: the study, its objective, and every trial with its whole configuration and numbers."""
         return {

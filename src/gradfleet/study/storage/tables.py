@@ -23,7 +23,7 @@ from sqlalchemy import (
     false,
 )
 
-SCHEMA_VERSION = 3
+SCHEMA_VERSION = 4
 """Raised with every change of a table; a store of a newer version is refused, and an older one is brought up to date.
 
 So a new version only adds: tables, and columns that may be empty or have a server default.
@@ -163,4 +163,64 @@ requests = Table(
     Column("created", Float(53), nullable=False),
     Column("answered", Float(53)),
     Column("outcome", Text),
+)
+
+# What the service keeps: who may do what, what was done, which sweeps were asked for, and which models have a name.
+
+tokens = Table(
+    "gradfleet_tokens",
+    metadata,
+    Column("id", _serial, primary_key=True),
+    Column("name", String(100), nullable=False),
+    Column("hash", String(64), nullable=False, unique=True),
+    Column("scope", String(10), nullable=False),
+    Column("created", Float(53), nullable=False),
+    Column("expires", Float(53)),
+    Column("revoked", Float(53)),
+)
+
+audit = Table(
+    "gradfleet_audit",
+    metadata,
+    Column("id", _serial, primary_key=True),
+    Column("time", Float(53), nullable=False),
+    Column("token", String(100)),
+    Column("address", String(100), nullable=False),
+    Column("method", String(10), nullable=False),
+    Column("path", Text, nullable=False),
+    Column("status", Integer, nullable=False),
+)
+
+submissions = Table(
+    "gradfleet_submissions",
+    metadata,
+    Column("id", _serial, primary_key=True),
+    Column("name", String(200), nullable=False, unique=True),
+    Column("spec", Json, nullable=False),
+    Column("created", Float(53), nullable=False),
+    Column("created_by", String(100), nullable=False),
+    Column("state", String(20), nullable=False),
+    Column("problem", Text),
+    Column("attempts", Integer, nullable=False),
+    Column("not_before", Float(53), nullable=False),
+    Column("retry_failed", Boolean, nullable=False),
+    Column("claim", Integer, nullable=False),
+    Column("host", String(255)),
+    Column("process_space", String(80)),
+    Column("boot", String(80)),
+    Column("pid", Integer),
+    Column("process_started", Float(53)),
+    Column("heartbeat", Float(53)),
+)
+
+models = Table(
+    "gradfleet_models",
+    metadata,
+    Column("name", String(100), primary_key=True),
+    Column("study", String(200), nullable=False),
+    Column("trial", Integer, nullable=False),
+    Column("place", Text, nullable=False),
+    Column("created", Float(53), nullable=False),
+    Column("created_by", String(100), nullable=False),
+    Column("about", Json, nullable=False),
 )

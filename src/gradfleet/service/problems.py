@@ -1,0 +1,144 @@
+"""Problem documents (RFC 9457): the one way in which errors leave the service."""
+
+from __future__ import annotations
+
+import logging
+import secrets
+from collections.abc import Mapping, Sequence
+from http import HTTPStatus
+from typing import Any
+
+from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
+from pydantic import BaseModel, Field
+from starlette.exceptions import HTTPException
+from starlette.responses import JSONResponse, Response
+
+from gradfleet.errors import (
+    CheckpointError,
+    ClusterError,
+    ExecutionError,
+    ExportError,
+    GradfleetError,
+    LeaseHeldError,
+    NoSpaceError,
+    NotFoundError,
+    NoUsableTrialError,
+    SettingError,
+    StoreError,
+    StudyMismatchError,
+)
+
+MEDIA_TYPE = "application/problem+json"
+
+_log = logging.getLogger("gradfleet.service")
+
+_STATUS: tuple[tuple[type[Exception], int], ...] = (
+    (NotFoundError, 404),
+    (StudyMismatchError, 409),
+    (SettingError, 422),
+    (NoUsableTrialError, 409),
+    (LeaseHeldError, 409),
+    (CheckpointError, 409),
+    (ExecutionError, 422),
+    (ExportError, 422),
+    (NoSpaceError, 507),
+    (StoreError, 503),
+    (ClusterError, 503),
+)
+
+
+class Problem(BaseModel):
+    """What went wrong, and what to change."""
+
+    type: str = Field("about:blank", description="A URI that says what kind of problem it is.")
+    title: str = Field(description="The kind of problem, in a few words.")
+    status: int = Field(description="The HTTP status.")
+    detail: str = Field(description="What is needed, what came and the next step.")
+    problems: list[str] = Field(default_factory=list, description="Where there are several, each by itself.")
+
+
+class ConflictError(SettingError):
+    """What was asked for cannot be as things stand now; the same request may be fine at another time."""
+
+
+class RefusedError(GradfleetError):
+    """A request that is turned away before anything looks at what it asks for.
+
+    Args:
+        headers: what the answer carries, such as Retry-After.
+    """
+
+    def __init__(self, status: int, detail: str, headers: Mapping[str, str] | None = None) -> None:
+        super().__init__(detail)
+        self.status = status
+        self.headers = dict(headers or {})
+
+
+def status_of(error: Exception) -> int | None:
+    """The HTTP status of an error that is raised on purpose; None for one that nobody foresaw."""
+    if isinstance(error, RefusedError):
+        return error.status
+    if isinstance(error, ConflictError):
+        return 409
+    return next((status for kind, status in _STATUS if isinstance(error, kind)), None)
+
+
+def document(status: int, detail: str, problems: Sequence[str] = ()) -> Problem:
+    several = list(problems) if len(problems) > 1 else []
+    return Problem(title=HTTPStatus(status).phrase, status=status, detail=detail, problems=several)
+
+
+def answer(
+    status: int, detail: str, problems: Sequence[str] = (), headers: Mapping[str, str] | None = None
+) -> Response:
+    """A problem document as a response."""
+    content = document(status, detail, problems).model_dump()
+    return JSONResponse(content, status_code=status, media_type=MEDIA_TYPE, headers=dict(headers or {}))
+
+
+def of_error(error: Exception) -> Response:
+    """The answer to an error, whoever raised it; of one that nobody foresaw it tells only where to look."""
+    status = status_of(error)
+    if status is None:
+        mark = secrets.token_hex(4)
+        _log.error("error %s", mark, exc_info=error)
+        return answer(500, f"Something failed that should not; the service's log has it under {mark}.")
+    problems = error.problems if isinstance(error, SettingError) else ()
+    headers = error.headers if isinstance(error, RefusedError) else None
+    return answer(status, str(error), problems, headers)
+
+
+def responses(*statuses: int) -> dict[int | str, dict[str, Any]]:
+    """What a route's OpenAPI says of these statuses."""
+    schema = {"$ref": "#/components/schemas/Problem"}
+    return {
+        status: {"description": HTTPStatus(status).phrase, "content": {MEDIA_TYPE: {"schema": schema}}}
+        for status in statuses
+    }
+
+
+def install(app: FastAPI) -> None:
+    """Have the app answer every error so."""
+
+    def of_http(_: Request, error: Exception) -> Response:
+        assert isinstance(error, HTTPException)
+        return answer(error.status_code, str(error.detail), headers=error.headers)
+
+    def of_validation(_: Request, error: Exception) -> Response:
+        assert isinstance(error, RequestValidationError)
+        problems = [_sentence(one) for one in error.errors()]
+        return answer(422, str(SettingError(problems)), problems)
+
+    app.add_exception_handler(HTTPException, of_http)
+    app.add_exception_handler(RequestValidationError, of_validation)
+    app.add_exception_handler(GradfleetError, lambda _, error: of_error(error))
+    app.add_exception_handler(Exception, lambda _, error: of_error(error))
+
+
+def _sentence(problem: Mapping[str, Any]) -> str:
+    """One of pydantic's problems: where it is, what is wrong, what came."""
+    where = ".".join(map(str, problem["loc"][1:])) or str(problem["loc"][0])
+    came = problem.get("input")
+    shown = "" if isinstance(came, dict | list | bytes) or came is None else f", got {str(came)[:60]!r}"
+    return f"{problem['loc'][0]} {where}: {problem['msg'][0].lower()}{problem['msg'][1:]}{shown}."

@@ -1,0 +1,40 @@
+"""Readiness: whether the store answers, and how the cluster is."""
+
+from __future__ import annotations
+
+from sqlalchemy import text
+from sqlalchemy.exc import SQLAlchemyError
+
+from gradfleet.errors import ClusterError
+from gradfleet.service.documents import Readiness
+from gradfleet.service.service import Service
+
+
+def look(service: Service) -> Readiness:
+    """The service is ready while its store answers; a cluster that is away only keeps sweeps waiting."""
+    store = _store(service)
+    return Readiness(ready=store == "ok", store=store, cluster=cluster(service))
+
+
+def cluster(service: Service) -> str:
+    """ "ok", "local" where sweeps run on this machine, or why it does not answer."""
+    address = service.settings.cluster
+    if address is None or not address.startswith(("http://", "https://")):
+        return "local"
+    from gradfleet.fleet.jobs import RemoteCluster  # Ray takes a second to import
+
+    try:
+        RemoteCluster(address).check()
+    except ClusterError as error:
+        return str(error)
+    return "ok"
+
+
+def _store(service: Service) -> str:
+    # Once, without the patience of a write: whoever asks wants to know how it is now.
+    try:
+        with service.store.database.engine.connect() as connection:
+            connection.execute(text("SELECT 1"))
+    except SQLAlchemyError as error:
+        return f"The store {service.store.url} does not answer ({type(error).__name__})."
+    return "ok"

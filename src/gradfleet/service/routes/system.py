@@ -1,0 +1,40 @@
+"""Routes about the service itself: whether it is well, what it offers, and who is asking."""
+
+from __future__ import annotations
+
+from fastapi import APIRouter, Response
+
+import gradfleet
+from gradfleet.service import readiness, views
+from gradfleet.service.access import READ, Reader
+from gradfleet.service.documents import Health, Readiness, Task, Whoami
+from gradfleet.service.problems import responses
+from gradfleet.service.service import Current
+
+router = APIRouter(tags=["service"])
+
+
+@router.get("/health")
+def health() -> Health:
+    """That the process answers; nothing else is looked at, and no token is needed."""
+    return Health(status="ok", version=gradfleet.__version__)
+
+
+@router.get("/ready", responses={503: {"model": Readiness}})
+def ready(service: Current, response: Response) -> Readiness:
+    """Whether the store answers, and how the cluster is; no token is needed."""
+    found = readiness.look(service)
+    response.status_code = 200 if found.ready else 503
+    return found
+
+
+@router.get("/whoami", responses=responses(401, 403, 429))
+def whoami(token: Reader) -> Whoami:
+    """The token that this request came with."""
+    return Whoami(name=token.name, scope=token.scope, expires=token.expires)
+
+
+@router.get("/tasks", dependencies=[READ], responses=responses(401, 403, 429))
+def tasks() -> list[Task]:
+    """The kinds of problem that a sweep may name as `task`."""
+    return views.tasks()

@@ -1,0 +1,81 @@
+"""A service that listens: bound before anything is said, so that what is printed can be used."""
+
+from __future__ import annotations
+
+import secrets
+import socket
+from collections.abc import Callable
+from contextlib import suppress
+
+import uvicorn
+
+from gradfleet.errors import SettingError
+from gradfleet.service import tokens
+from gradfleet.service.app import create_app
+from gradfleet.service.service import Service
+from gradfleet.service.settings import ServiceSettings
+
+_TOKEN_SECONDS = 30 * 24 * 3600.0
+_ENDS_WITHIN = 5  # seconds; a stream of events would go on for ever
+
+
+def serve(settings: ServiceSettings, *, say: Callable[[str], None]) -> None:
+    """Answer requests until SIGINT or SIGTERM; sweeps that were started go on after that.
+
+    Args:
+        say: takes the address and, on a loopback, a new token: everybody on this machine who reads it may do all.
+
+    Raises:
+        SettingError: the port is taken, or others could reach the service and there is no token for them.
+        StoreError: no store can be there.
+    """
+    app = create_app(settings)
+    service: Service = app.state.service
+    try:
+        _refuse_open_door(service)
+        listening = _listen(settings)
+    except BaseException:
+        service.close()
+        raise
+    with listening:
+        say(f"gradfleet is at {_address(settings, listening)}, over {service.store.url}")
+        if settings.is_loopback:
+            text = tokens.create(service.store, f"serve-{secrets.token_hex(4)}", scope="admin", seconds=_TOKEN_SECONDS)
+            say(f"token: {text}")
+        config = uvicorn.Config(
+            app, log_level="warning", access_log=False, timeout_graceful_shutdown=_ENDS_WITHIN, server_header=False
+        )
+        with suppress(KeyboardInterrupt):  # which uvicorn raises again when it has ended well
+            uvicorn.Server(config).run(sockets=[listening])
+
+
+def _refuse_open_door(service: Service) -> None:
+    if service.settings.is_loopback or any(token.is_valid() for token in tokens.listed(service.store)):
+        return
+    raise SettingError(
+        f"The service would be reached from outside at {service.settings.host}, and no token is there that anybody "
+        "could use. Make one with `gradfleet token create NAME --scope admin`, in the same store."
+    )
+
+
+def _listen(settings: ServiceSettings) -> socket.socket:
+    try:
+        (family, kind, *_, place), *_ = socket.getaddrinfo(settings.host, settings.port, type=socket.SOCK_STREAM)
+    except OSError as error:
+        raise SettingError(f"host is a name or an address of this machine, got {settings.host!r} ({error}).") from error
+    listening = socket.socket(family, kind)
+    listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        listening.bind(place)
+        listening.listen(2048)
+    except OSError as error:
+        listening.close()
+        raise SettingError(
+            f"Nothing can listen at {settings.host}, port {settings.port}: {error.strerror}. Pass another --port."
+        ) from error
+    return listening
+
+
+def _address(settings: ServiceSettings, listening: socket.socket) -> str:
+    name = f"[{settings.host}]" if ":" in settings.host else settings.host
+    return f"http://{name}:{listening.getsockname()[1]}"

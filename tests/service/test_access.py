@@ -1,0 +1,118 @@
+"""Every route and who may use it; tokens and what becomes of them."""
+
+from __future__ import annotations
+
+import time
+
+import pytest
+from fastapi import FastAPI
+from fastapi.testclient import TestClient
+
+from gradfleet.errors import NotFoundError, SettingError
+from gradfleet.service import tokens
+from gradfleet.service.app import ROUTERS
+from gradfleet.service.tokens import SCOPES, Scope
+from gradfleet.study.storage.rows import StudyRow
+from gradfleet.study.storage.store import Store
+from gradfleet.study.storage.tables import tokens as table
+from tests.service.conftest import Client
+
+ACCESS: dict[str, Scope | None] = {
+    "GET /v1/health": None,
+    "GET /v1/ready": None,
+    "GET /v1/whoami": "read",
+    "GET /v1/tasks": "read",
+    "GET /v1/sweeps": "read",
+    "GET /v1/sweeps/{name}": "read",
+    "GET /v1/sweeps/{name}/leaderboard": "read",
+    "GET /v1/sweeps/{name}/best": "read",
+    "GET /v1/sweeps/{name}/trials": "read",
+    "GET /v1/sweeps/{name}/trials/{number}": "read",
+    "GET /v1/sweeps/{name}/trials/{number}/records": "read",
+}
+"""The scope that a route needs; None needs no token."""
+
+
+def test_every_route_has_an_entry(app: FastAPI) -> None:
+    routes = [route for router in ROUTERS for route in router.routes]
+    found = {f"{method} /v1{route.path}" for route in routes for method in route.methods}  # type: ignore[attr-defined]
+    assert found == set(ACCESS)
+    others = [route for route in app.routes if type(route).__name__ != "_IncludedRouter"]
+    assert [route.path for route in others] == ["/openapi.json"]  # type: ignore[attr-defined]
+    assert len(app.routes) == len(others) + len(ROUTERS)
+
+
+@pytest.fixture
+def clients(client: Client, store: Store) -> dict[str, TestClient]:
+    expired = tokens.create(store, "expired", scope="admin", seconds=1e-9)
+    revoked = tokens.create(store, "revoked", scope="admin")
+    tokens.revoke(store, "revoked")
+    texts = {"none": None, "bad": "gf_nonsense", "empty": "", "expired": expired, "revoked": revoked}
+    return {kind: client(text=text) for kind, text in texts.items()} | {scope: client(scope) for scope in SCOPES}
+
+
+def test_every_route_lets_in_exactly_who_has_its_scope(clients: dict[str, TestClient], study: StudyRow) -> None:
+    for route, scope in ACCESS.items():
+        method, path = route.split()
+        path = path.format(name=study.name, number=0)
+        for kind, one in clients.items():
+            status = one.request(method, path).status_code
+            if scope is None:
+                expected = "in"
+            elif kind not in SCOPES:
+                expected = "unknown"
+            else:
+                expected = "in" if SCOPES.index(kind) >= SCOPES.index(scope) else "refused"
+            got = {401: "unknown", 403: "refused"}.get(status, "in")
+            assert (got, status < 500) == (expected, True), (route, kind, status)
+
+
+def test_a_refusal_says_what_is_needed(client: Client, store: Store) -> None:
+    tokens.create(store, "old", scope="read")
+    without = client().get("/v1/sweeps")
+    assert without.headers["www-authenticate"] == "Bearer"
+    assert without.headers["content-type"] == "application/problem+json"
+    assert without.json() == {
+        "type": "about:blank",
+        "title": "Unauthorized",
+        "status": 401,
+        "detail": "A token is needed, as the header `Authorization: Bearer TOKEN`.",
+        "problems": [],
+    }
+    expired = tokens.create(store, "late", scope="read", seconds=1e-9)
+    assert client(text=expired).get("/v1/sweeps").json()["detail"] == (
+        "The token 'late' has expired. Ask for another one."
+    )
+
+
+def test_a_revoked_token_ends_at_once(client: Client, store: Store) -> None:
+    text = tokens.create(store, "alice", scope="read")
+    alice = client(text=text)
+    assert alice.get("/v1/whoami").json() == {"name": "alice", "scope": "read", "expires": None}
+    tokens.revoke(store, "alice")
+    assert alice.get("/v1/whoami").json()["detail"] == "The token 'alice' was revoked. Ask for another one."
+
+
+def test_the_store_has_no_token_only_its_hash(store: Store) -> None:
+    text = tokens.create(store, "alice", scope="run", seconds=60)
+    with store.database.engine.connect() as connection:
+        (row,) = connection.execute(table.select()).all()
+    assert text not in str(row)
+    (token,) = tokens.listed(store)
+    assert (token.name, token.scope, token.is_valid()) == ("alice", "run", True)
+    assert not token.is_valid(time.time() + 61)
+
+
+def test_a_name_has_one_valid_token(store: Store) -> None:
+    tokens.create(store, "alice", scope="read")
+    with pytest.raises(SettingError, match="A token called 'alice' is there already"):
+        tokens.create(store, "alice", scope="admin")
+    with pytest.raises(NotFoundError, match="No valid token is called 'bob'. Known: alice."):
+        tokens.revoke(store, "bob")
+    tokens.revoke(store, "alice")
+    assert tokens.create(store, "alice", scope="admin").startswith("gf_")
+
+
+def test_a_scope_that_nobody_knows_is_refused(store: Store) -> None:
+    with pytest.raises(SettingError, match="No scope is called 'write'. Known: admin, read, run."):
+        tokens.create(store, "alice", scope="write")  # type: ignore[arg-type]
