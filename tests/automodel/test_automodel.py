@@ -137,6 +137,20 @@ def test_a_search_goes_on_where_it_ended(tmp_path: Path) -> None:
     assert [trial.config for trial in study.trials] == [trial.config for trial in straight.trials]
 
 
+def test_a_project_that_was_moved_with_its_store_goes_on_in_the_new_place(tmp_path: Path) -> None:
+    before, now = tmp_path / "before", tmp_path / "now"
+    before.mkdir()
+    search(before, trials=3)
+    before.rename(now)
+    study = Study.attach("moons", store=now / "gradfleet.db", trust_recipe=True)
+    best = study.best
+    assert best.model().evaluate(best.validation())["accuracy"] == best.value
+    assert best.files().is_relative_to(now)
+    search(now, trials=5, resume=True)
+    assert len(study.trials) == 5
+    assert not before.exists(), "nothing was looked for, or written, where it was"
+
+
 def test_a_study_of_other_data_or_another_space_is_refused(tmp_path: Path) -> None:
     search(tmp_path, trials=1)
     with pytest.raises(SettingError, match="resume=True"):

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import Connection, delete, func, insert, select, update
 
+from gradfleet.study.storage import addresses
 from gradfleet.study.storage.tables import generations, sources, studies
 
 if TYPE_CHECKING:
@@ -38,7 +39,8 @@ def add_generation(connection: Connection, study: StudyRow, spec: Mapping[str, A
     row = {"number": number, "optuna_name": f"{study.name}-generation-{number}", "created": time.time()}
     connection.execute(insert(generations).values(study_id=study.id, space=spec["space"], **row))
     changed = {name: spec[name] for name in ("space", "search", "training", "recipe") if name in spec}
-    connection.execute(update(studies).where(studies.c.id == study.id).values(spec={**study.spec, **changed}))
+    spec = addresses.kept({**study.spec, **changed}, study.artifacts, addresses.ARTIFACTS)
+    connection.execute(update(studies).where(studies.c.id == study.id).values(spec=spec))
     for name, text in texts.items():
         connection.execute(delete(sources).where(sources.c.study_id == study.id, sources.c.name == name))
         connection.execute(insert(sources).values(study_id=study.id, name=name, text=text))

@@ -10,6 +10,7 @@ from sqlalchemy import Connection, Row, Update, insert, select, update
 
 from gradfleet.errors import StoreError
 from gradfleet.study.origin import Origin
+from gradfleet.study.storage import addresses
 from gradfleet.study.storage.rows import StudyRow, TrialState
 from gradfleet.study.storage.tables import records, trials
 from gradfleet.training.history import EpochRecord
@@ -55,12 +56,13 @@ def add_record(
     trial = _trial(connection, study, number)
     if trial is None or trial.state != "RUNNING" or _metrics(connection, study, number, record.epoch) is not None:
         return False
-    row = {"epoch": record.epoch, "metrics": record.metrics, "checkpoint": checkpoint, "time": time.time()}
+    address = addresses.kept(checkpoint, study.artifacts, addresses.ARTIFACTS)
+    row = {"epoch": record.epoch, "metrics": record.metrics, "checkpoint": address, "time": time.time()}
     connection.execute(insert(records).values(study_id=study.id, number=number, **row))
     changes: dict[str, Any] = {"epochs": max(trial.epochs, record.epoch)}
     if _is_best(connection, study, trial, record):
         value = study.objective.value(record.metrics)
-        changes |= {"value": value, "best_epoch": record.epoch, "checkpoint": checkpoint}
+        changes |= {"value": value, "best_epoch": record.epoch, "checkpoint": address}
     connection.execute(_running(study, number).values(changes))
     return True
 
@@ -93,11 +95,12 @@ def end_trial(
     return connection.execute(_running(study, number).values(values)).rowcount == 1
 
 
-def forget_checkpoints(connection: Connection, study: StudyRow, addresses: Sequence[str]) -> None:
-    for start in range(0, len(addresses), _BATCH):
+def forget_checkpoints(connection: Connection, study: StudyRow, gone: Sequence[str]) -> None:
+    known = addresses.kept(list(gone), study.artifacts, addresses.ARTIFACTS)
+    for start in range(0, len(known), _BATCH):
         for table in (records, trials):
-            gone = table.c.checkpoint.in_(addresses[start : start + _BATCH])
-            connection.execute(update(table).where(table.c.study_id == study.id, gone).values(checkpoint=None))
+            lost = table.c.checkpoint.in_(known[start : start + _BATCH])
+            connection.execute(update(table).where(table.c.study_id == study.id, lost).values(checkpoint=None))
 
 
 def _running(study: StudyRow, number: int) -> Update:

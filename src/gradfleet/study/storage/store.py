@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import time
 from collections.abc import Callable, Iterable, Mapping
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -14,7 +15,7 @@ from sqlalchemy import Connection, Select, Table, and_, delete, insert, select, 
 from gradfleet.errors import NotFoundError, SettingError, unknown_name
 from gradfleet.study.artifacts import absolute
 from gradfleet.study.origin import Origin
-from gradfleet.study.storage import extension, journal, schema
+from gradfleet.study.storage import addresses, extension, journal, schema
 from gradfleet.study.storage.database import Database, check_file, one_at_a_time, parse_url, sqlite_file
 from gradfleet.study.storage.matching import check_match, matches
 from gradfleet.study.storage.provenance import clipped, git_commit, package_versions
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
     from gradfleet.trials.plan import Config
 
 T = TypeVar("T")
+Kept = TypeVar("Kept", TrialRow, RecordRow)
 _SAFE_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
 
 
@@ -90,7 +92,7 @@ class Store:
 
     def studies(self) -> list[StudyRow]:
         """All studies, oldest first."""
-        return self._rows(StudyRow, select(studies).order_by(studies.c.id))
+        return self._studies(select(studies).order_by(studies.c.id))
 
     def study(self, name: str) -> StudyRow:
         """The study of that name.
@@ -98,7 +100,7 @@ class Store:
         Raises:
             NotFoundError: there is none; the names that there are stand in the message.
         """
-        found = self._rows(StudyRow, select(studies).where(studies.c.name == name))
+        found = self._studies(select(studies).where(studies.c.name == name))
         if not found:
             known = [study.name for study in self.studies()]
             raise NotFoundError(f"{unknown_name('study', name, known)} The store is {self.url}.")
@@ -115,7 +117,7 @@ class Store:
 
     def trials(self, study_id: int) -> list[TrialRow]:
         """All trials of a study by number."""
-        return self._rows(TrialRow, _of(trials, study_id).order_by(trials.c.number))
+        return self._with_checkpoints(study_id, TrialRow, _of(trials, study_id).order_by(trials.c.number))
 
     def trial(self, study_id: int, number: int) -> TrialRow:
         """One trial.
@@ -123,7 +125,7 @@ class Store:
         Raises:
             NotFoundError: the study has no trial of that number.
         """
-        found = self._rows(TrialRow, _of(trials, study_id).where(trials.c.number == number))
+        found = self._with_checkpoints(study_id, TrialRow, _of(trials, study_id).where(trials.c.number == number))
         if not found:
             raise NotFoundError(f"The study has no trial {number}; it has {len(self.trials(study_id))}, from 0.")
         return found[0]
@@ -133,7 +135,7 @@ class Store:
         query = _of(records, study_id)
         if number is not None:
             query = query.where(records.c.number == number)
-        return self._rows(RecordRow, query.order_by(records.c.number, records.c.epoch))
+        return self._with_checkpoints(study_id, RecordRow, query.order_by(records.c.number, records.c.epoch))
 
     def standings(self, study_id: int) -> tuple[list[TrialRow], dict[int, RecordRow]]:
         """All trials, and the best record of each that has one, all from one moment."""
@@ -145,9 +147,12 @@ class Store:
         all_trials = _of(trials, study_id).order_by(trials.c.number)
         best_records = select(records).join(trials, best).where(records.c.study_id == study_id)
 
+        artifacts = self._artifacts(study_id)
+
         def work(connection: Connection) -> tuple[list[TrialRow], dict[int, RecordRow]]:
-            found = _rows(connection, RecordRow, best_records)
-            return _rows(connection, TrialRow, all_trials), {record.number: record for record in found}
+            found = _placed(_rows(connection, RecordRow, best_records), artifacts)
+            shown = _placed(_rows(connection, TrialRow, all_trials), artifacts)
+            return shown, {record.number: record for record in found}
 
         return self.database.read(work)
 
@@ -176,9 +181,10 @@ class Store:
         """
         check_name(name)
         commit = git_commit()
+        place = absolute(artifacts or self.default_artifacts())
         values = {
             "name": name,
-            "spec": dict(spec),
+            "spec": addresses.kept(dict(spec), place, addresses.ARTIFACTS),
             "fingerprint": fingerprint,
             "seed": seed,
             "state": state,
@@ -186,9 +192,8 @@ class Store:
             "versions": package_versions(),
             "git_commit": commit.name,
             "git_dirty": commit.dirty,
-            "artifacts": absolute(artifacts or self.default_artifacts()),
+            "artifacts": addresses.kept(place, self._folder, addresses.STORE),
         }
-
         kept = clipped(texts or {}, commit)
         self.database.write(lambda connection: _insert_study(connection, values, kept, store=self.url))
         return self.study(name)
@@ -311,13 +316,41 @@ class Store:
 
         return self.database.write(checked)
 
+    @property
+    def _folder(self) -> str | None:
+        """Of the SQLite file; None for a server."""
+        file = sqlite_file(self.database.url)
+        return None if file is None else str(file.parent)
+
+    def _artifacts(self, study_id: int) -> str:
+        """Where the checkpoints of a study lie; empty when there is no such study."""
+        query = select(studies.c.artifacts).where(studies.c.id == study_id)
+        place = self.database.read(lambda connection: connection.execute(query).scalar())
+        return addresses.found(place or "", self._folder, addresses.STORE)
+
     def _rows(self, kind: Callable[..., T], query: Select[Any]) -> list[T]:
         return self.database.read(lambda connection: _rows(connection, kind, query))
+
+    def _studies(self, query: Select[Any]) -> list[StudyRow]:
+        return [_study(row, self._folder) for row in self._rows(StudyRow, query)]
+
+    def _with_checkpoints(self, study_id: int, kind: Callable[..., Kept], query: Select[Any]) -> list[Kept]:
+        return _placed(self._rows(kind, query), self._artifacts(study_id))
 
 
 def _rows(connection: Connection, kind: Callable[..., T], query: Select[Any]) -> list[T]:
     found = connection.execute(query).mappings().all()
     return [kind(**{name: value for name, value in row.items() if name != "study_id"}) for row in found]
+
+
+def _study(row: StudyRow, folder: str | None) -> StudyRow:
+    artifacts = addresses.found(row.artifacts, folder, addresses.STORE)
+    return replace(row, artifacts=artifacts, spec=addresses.found(row.spec, artifacts, addresses.ARTIFACTS))
+
+
+def _placed(rows: Iterable[Kept], artifacts: str) -> list[Kept]:
+    """Rows with the addresses of their checkpoints as they are now."""
+    return [replace(row, checkpoint=addresses.found(row.checkpoint, artifacts, addresses.ARTIFACTS)) for row in rows]
 
 
 def _of(table: Table, study_id: int) -> Select[Any]:
