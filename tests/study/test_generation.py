@@ -18,6 +18,7 @@ from gradfleet.study.storage.lease import Lease
 from gradfleet.study.storage.rows import StudyRow
 from gradfleet.study.storage.store import Store
 from gradfleet.training.history import EpochRecord
+from tests.study import written
 from tests.study.ledgers import optuna_study
 
 pytestmark = pytest.mark.stores
@@ -40,12 +41,12 @@ def start(store: Store, study: StudyRow) -> Generation:
 def run(store: Store, lease: Lease, generation: Generation, space: SearchSpace, number: int) -> None:
     """One trial with two epochs, from its ask to its tell."""
     optuna_number, config = generation.ask(space, number)
-    store.add_trial(lease, number, config, seed=0, optuna_number=optuna_number)
+    written.add_trial(store, lease, number, config, seed=0, optuna_number=optuna_number)
     for epoch in (1, 2):
         value = epoch / 10 + float(str(config["learning_rate"]))
         store.add_record(lease, number, EpochRecord(epoch, {"val_accuracy": value}))
         generation.report(optuna_number, epoch, value)
-    store.end_trial(lease, number, "COMPLETE")
+    written.end_trial(store, lease, number, "COMPLETE")
     generation.tell(optuna_number, "COMPLETE", {"val_accuracy": value})
 
 
@@ -163,11 +164,11 @@ def test_killed_before_the_tell_optuna_is_told_at_the_start(store: Store, lease:
     generation = start(store, lease.study)
     for number, state in enumerate(("COMPLETE", "PRUNED", "FAIL", "RUNNING")):
         optuna_number, config = generation.ask(space, number)
-        store.add_trial(lease, number, config, seed=0, optuna_number=optuna_number)
+        written.add_trial(store, lease, number, config, seed=0, optuna_number=optuna_number)
         for epoch, value in enumerate((0.9, 0.4), start=1):
             store.add_record(lease, number, EpochRecord(epoch, {"val_accuracy": value}))
         if state != "RUNNING":
-            store.end_trial(lease, number, state)
+            written.end_trial(store, lease, number, state)
     for _ in range(2):
         start(store, lease.study)
         trials = optuna_study(store).trials

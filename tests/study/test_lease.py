@@ -23,6 +23,7 @@ from gradfleet.study.storage.rows import StudyRow
 from gradfleet.study.storage.store import Store
 from gradfleet.study.storage.tables import leases
 from gradfleet.training.history import EpochRecord
+from tests.study import written
 
 pytestmark = pytest.mark.stores
 
@@ -32,10 +33,11 @@ from gradfleet.errors import LeaseLostError
 from gradfleet.study.storage.lease import Lease
 from gradfleet.study.storage.store import Store
 from gradfleet.training.history import EpochRecord
+from tests.study import written
 
 store = Store.open(sys.argv[1])
 lease = Lease.acquire(store, store.study("digits"), heartbeat=float(sys.argv[2]))
-store.add_trial(lease, 0, {}, seed=0, optuna_number=0)
+written.add_trial(store, lease, 0, {}, seed=0, optuna_number=0)
 print("holds", lease.number, flush=True)
 epoch = 0
 for line in sys.stdin:
@@ -133,12 +135,12 @@ def test_of_two_leases_only_the_later_writes(store: Store, study: StudyRow, leas
     ):
         writes: list[Callable[[Lease], object]] = [
             lambda held: store.set_state(held, "running"),
-            lambda held: store.add_trial(held, 0, {}, seed=0, optuna_number=0),
-            lambda held: store.note_attempt(held, 0),
+            lambda held: written.add_trial(store, held, 0, {}, seed=0, optuna_number=0),
+            lambda held: written.note_attempt(store, held, 0),
             lambda held: store.add_record(held, 0, EpochRecord(1, {})),
-            lambda held: store.note_stop(held, 0, "PRUNED", "why"),
-            lambda held: store.end_trial(held, 0, "COMPLETE"),
-            lambda held: store.forget_checkpoints(held, ["somewhere"]),
+            lambda held: written.note_stop(store, held, 0, "PRUNED", "why"),
+            lambda held: written.end_trial(store, held, 0, "COMPLETE"),
+            lambda held: written.forget_checkpoints(store, held, ["somewhere"]),
             lambda held: requests.answer(store, held, 1, "done"),
             lambda held: store.delete_study(held),
         ]

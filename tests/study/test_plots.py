@@ -26,6 +26,7 @@ from gradfleet.study.storage.rows import StudyRow
 from gradfleet.study.storage.store import Store
 from gradfleet.study.study import Study
 from gradfleet.training.history import EpochRecord
+from tests.study import written
 
 SPACE = SearchSpace(
     (
@@ -56,15 +57,16 @@ def drawn(store: Store, row: StudyRow) -> Study:
             config: dict[str, Any] = {"architecture": ("mlp", "cnn")[number % 2], "width": 8 + number}
             config |= {"learning_rate": rate, "fixed": "only"}
             config |= {"architecture.cnn.channels": 16} if number % 2 else {}
-            store.add_trial(lease, number, config, seed=number, optuna_number=number)
+            written.add_trial(store, lease, number, config, seed=number, optuna_number=number)
             for epoch in range(1, 4 if number % 3 else 2):
                 value = 0.5 + 0.4 * (1 + numpy.log10(rate) / 4) + 0.02 * epoch
                 metrics = {"val_accuracy": float(value), "val_loss": float(1 - value), "train_seconds": 1 + number % 5}
                 store.add_record(lease, number, EpochRecord(epoch, metrics))
             if number == 22:
-                store.end_trial(lease, number, "FAIL", traceback="Traceback\n  ...\nValueError: <script>x</script>\n")
+                error = "Traceback\n  ...\nValueError: <script>x</script>\n"
+                written.end_trial(store, lease, number, "FAIL", traceback=error)
             elif number != 23:
-                store.end_trial(lease, number, "COMPLETE" if number % 3 else "PRUNED")
+                written.end_trial(store, lease, number, "COMPLETE" if number % 3 else "PRUNED")
     return Study(store, store.study("drawn"))
 
 

@@ -26,6 +26,7 @@ from gradfleet.study.mirror.generation import Generation
 from gradfleet.study.storage.lease import Lease
 from gradfleet.study.storage.store import Store
 from gradfleet.training.history import EpochRecord
+from tests.study import written
 
 file, name, trials, pause = sys.argv[1], sys.argv[2], int(sys.argv[3]), float(sys.argv[4])
 store = Store.open(file)
@@ -39,7 +40,7 @@ with Lease.acquire(store, study) as lease:
         known = {row.number: row for row in store.trials(study.id)}
         if number not in known:
             asked, config = generation.ask(space, number)
-            store.add_trial(lease, number, config, seed=number, optuna_number=asked)
+            written.add_trial(store, lease, number, config, seed=number, optuna_number=asked)
         trial = store.trial(study.id, number)
         if trial.state != "RUNNING":
             continue
@@ -48,7 +49,7 @@ with Lease.acquire(store, study) as lease:
             value = trial.config["learning_rate"] * epoch
             assert store.add_record(lease, number, EpochRecord(epoch, {"val_accuracy": value}))
             generation.report(trial.optuna_number, epoch, value)
-        assert store.end_trial(lease, number, "COMPLETE")
+        assert written.end_trial(store, lease, number, "COMPLETE")
         generation.tell(trial.optuna_number, "COMPLETE", {"val_accuracy": value})
     print("done", flush=True)
 """

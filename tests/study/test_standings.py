@@ -19,6 +19,7 @@ from gradfleet.study.storage.rows import StudyRow
 from gradfleet.study.storage.store import Store
 from gradfleet.study.study import Study
 from gradfleet.training.history import EpochRecord
+from tests.study import written
 
 
 @pytest.fixture
@@ -31,11 +32,11 @@ def found(store: Store, study: StudyRow, lease: Lease) -> Study:
         {"architecture": "mlp", "learning_rate": 0.9},
     ]
     for number, config in enumerate(configs):
-        store.add_trial(lease, number, config, seed=number, optuna_number=number)
+        written.add_trial(store, lease, number, config, seed=number, optuna_number=number)
     for number, accuracy in enumerate((0.8, 0.95, 0.9)):
         store.add_record(lease, number, EpochRecord(1, {"val_accuracy": accuracy, "val_loss": 1 - accuracy}))
-        store.end_trial(lease, number, "PRUNED" if number == 2 else "COMPLETE")
-    store.end_trial(lease, 3, "FAIL", reason="ValueError: no")
+        written.end_trial(store, lease, number, "PRUNED" if number == 2 else "COMPLETE")
+    written.end_trial(store, lease, 3, "FAIL", reason="ValueError: no")
     return Study(store, study)
 
 

@@ -22,6 +22,7 @@ from gradfleet.study.storage.lease import Lease
 from gradfleet.study.storage.rows import StudyRow
 from gradfleet.study.storage.store import Store
 from gradfleet.training.history import EpochRecord
+from tests.study import written
 
 pytestmark = pytest.mark.stores
 
@@ -31,7 +32,7 @@ def record(epoch: int, accuracy: float, loss: float = 1.0) -> EpochRecord:
 
 
 def begin_trial(store: Store, lease: Lease, number: int = 0) -> None:
-    store.add_trial(lease, number, {"architecture": "mlp"}, seed=5, optuna_number=number)
+    written.add_trial(store, lease, number, {"architecture": "mlp"}, seed=5, optuna_number=number)
 
 
 def test_a_study_reads_back_as_it_was_made(
@@ -136,8 +137,8 @@ def test_an_epoch_is_kept_once(store: Store, study: StudyRow, lease: Lease) -> N
 def test_a_trial_ends_once(store: Store, study: StudyRow, lease: Lease) -> None:
     begin_trial(store, lease)
     store.add_record(lease, 0, record(1, 0.5))
-    assert store.end_trial(lease, 0, "COMPLETE")
-    assert not store.end_trial(lease, 0, "FAIL", reason="too late", traceback="Traceback")
+    assert written.end_trial(store, lease, 0, "COMPLETE")
+    assert not written.end_trial(store, lease, 0, "FAIL", reason="too late", traceback="Traceback")
     assert not store.add_record(lease, 0, record(2, 0.9))
     trial = store.trial(study.id, 0)
     assert (trial.state, trial.value, trial.reason, trial.traceback) == ("COMPLETE", 0.5, None, None)
@@ -150,31 +151,31 @@ def test_a_trial_is_added_once(store: Store, study: StudyRow, lease: Lease) -> N
     begin_trial(store, lease)
     assert len(store.trials(study.id)) == 1
     with pytest.raises(StoreError, match="Study 'digits' has a trial 0 already"):
-        store.add_trial(lease, 0, {}, seed=0, optuna_number=9)
+        written.add_trial(store, lease, 0, {}, seed=0, optuna_number=9)
 
 
 def test_a_stop_and_its_reason_are_there_before_the_end(store: Store, study: StudyRow, lease: Lease) -> None:
     begin_trial(store, lease)
-    store.note_stop(lease, 0, "PRUNED", "The scheduler stopped it after epoch 3.")
+    written.note_stop(store, lease, 0, "PRUNED", "The scheduler stopped it after epoch 3.")
     trial = store.trial(study.id, 0)
     assert (trial.state, trial.stopping, trial.reason) == (
         "RUNNING",
         "PRUNED",
         "The scheduler stopped it after epoch 3.",
     )
-    store.end_trial(lease, 0, "PRUNED")
+    written.end_trial(store, lease, 0, "PRUNED")
     assert store.trial(study.id, 0).reason == "The scheduler stopped it after epoch 3."
 
 
 def test_a_failed_trial_keeps_its_traceback(store: Store, study: StudyRow, lease: Lease) -> None:
     begin_trial(store, lease)
-    store.end_trial(lease, 0, "FAIL", reason="ValueError: no", traceback="Traceback ...\nValueError: no")
+    written.end_trial(store, lease, 0, "FAIL", reason="ValueError: no", traceback="Traceback ...\nValueError: no")
     assert store.trial(study.id, 0).traceback == "Traceback ...\nValueError: no"
 
 
 def test_attempts_are_counted(store: Store, study: StudyRow, lease: Lease) -> None:
     begin_trial(store, lease)
-    store.note_attempt(lease, 0)
+    written.note_attempt(store, lease, 0)
     assert store.trial(study.id, 0).attempts == 2
 
 
@@ -182,7 +183,7 @@ def test_a_forgotten_checkpoint_leaves_the_numbers(store: Store, study: StudyRow
     begin_trial(store, lease)
     for epoch in (1, 2):
         store.add_record(lease, 0, record(epoch, epoch / 10), f"epoch-{epoch}")
-    store.forget_checkpoints(lease, [f"epoch-{epoch}" for epoch in range(2, 1200)])
+    written.forget_checkpoints(store, lease, [f"epoch-{epoch}" for epoch in range(2, 1200)])
     assert [row.checkpoint for row in store.records(study.id)] == ["epoch-1", None]
     assert (store.trial(study.id, 0).value, store.trial(study.id, 0).checkpoint) == (0.2, None)
 

@@ -23,6 +23,7 @@ from gradfleet.training.history import EpochRecord
 from gradfleet.trials import checkpoints
 from gradfleet.trials.plan import Config
 from gradfleet.trials.recipes import by_value, pickle_reference, store_recipe
+from tests.study import written
 
 Add = Callable[..., None]
 
@@ -63,14 +64,14 @@ def add(store: Store, lease: Lease) -> Add:
         reason: str | None = None,
         traceback: str | None = None,
     ) -> None:
-        store.add_trial(lease, number, config or {"architecture": "mlp"}, seed=0, optuna_number=number)
+        written.add_trial(store, lease, number, config or {"architecture": "mlp"}, seed=0, optuna_number=number)
         for epoch, (accuracy, loss) in enumerate(values, start=1):
             metrics = {"val_accuracy": accuracy, "val_loss": loss}
             store.add_record(
                 lease, number, EpochRecord(epoch, metrics), save(lease.study, number, epoch) if saved else None
             )
         if state != "RUNNING":
-            store.end_trial(lease, number, state, reason=reason, traceback=traceback)
+            written.end_trial(store, lease, number, state, reason=reason, traceback=traceback)
 
     return trial
 
@@ -218,9 +219,9 @@ def test_a_recipe_by_value_is_loaded_only_when_trusted(
     store_recipe(by_value(Reader()), place)
     study = store.create_study("digits", {**spec, "recipe": pickle_reference(place)})
     with Lease.acquire(store, study) as lease:
-        store.add_trial(lease, 0, {}, seed=0, optuna_number=0)
+        written.add_trial(store, lease, 0, {}, seed=0, optuna_number=0)
         store.add_record(lease, 0, EpochRecord(1, {"val_accuracy": 0.5}), save(study, 0, 1))
-        store.end_trial(lease, 0, "COMPLETE")
+        written.end_trial(store, lease, 0, "COMPLETE")
     with pytest.raises(ExecutionError, match="trust_recipe=True"):
         Study.attach("digits", store=file).best.model()
     assert Study.attach("digits", store=file, trust_recipe=True).best.model() == "trial 0, epoch 1"
@@ -232,7 +233,7 @@ def test_a_deleted_study_leaves_nothing(store: Store, spec: dict[str, object], t
     for row in (study, other):
         Generation(store, row, lambda number: optuna.samplers.RandomSampler(seed=number))
         with Lease.acquire(store, row) as lease:
-            store.add_trial(lease, 0, {}, seed=0, optuna_number=0)
+            written.add_trial(store, lease, 0, {}, seed=0, optuna_number=0)
             store.add_record(lease, 0, EpochRecord(1, {"val_accuracy": 0.5}), save(row, 0, 1))
     Study(store, study).delete()
     assert [row.name for row in store.studies()] == ["digits"]

@@ -68,7 +68,6 @@ class Writes:
         self._add(journal.forget_checkpoints, addresses)
 
     def _add(self, write: Callable[..., object], *values: Any, **named: Any) -> None:
-        """What is done and kept for `Store`'s verbs of the same names."""
         self.add(lambda connection: write(connection, self._lease.study, *values, **named))
 
     def afterwards(self, action: Callable[[], object]) -> None:

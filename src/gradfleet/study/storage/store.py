@@ -6,7 +6,6 @@ import re
 import time
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
-from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -14,18 +13,16 @@ from sqlalchemy import Connection, Select, Table, and_, delete, insert, select, 
 
 from gradfleet.errors import NotFoundError, SettingError, unknown_name
 from gradfleet.study.artifacts import absolute
-from gradfleet.study.origin import Origin
 from gradfleet.study.storage import addresses, extension, journal, schema
 from gradfleet.study.storage.database import Database, check_file, one_at_a_time, parse_url, sqlite_file
 from gradfleet.study.storage.matching import check_match, matches
 from gradfleet.study.storage.provenance import clipped, git_commit, package_versions
-from gradfleet.study.storage.rows import GenerationRow, RecordRow, StudyRow, StudyState, TrialRow, TrialState
+from gradfleet.study.storage.rows import GenerationRow, RecordRow, StudyRow, StudyState, TrialRow
 from gradfleet.study.storage.tables import generations, records, sources, studies, trials
 from gradfleet.training.history import EpochRecord
 
 if TYPE_CHECKING:
     from gradfleet.study.storage.lease import Lease
-    from gradfleet.trials.plan import Config
 
 T = TypeVar("T")
 Kept = TypeVar("Kept", TrialRow, RecordRow)
@@ -251,55 +248,12 @@ class Store:
 
     # Trials
 
-    def add_trial(
-        self,
-        lease: Lease,
-        number: int,
-        config: Config,
-        *,
-        seed: int,
-        optuna_number: int,
-        generation: int = 0,
-        origin: Origin | None = None,
-    ) -> None:
-        """Begin a trial. Adding it again, with the same Optuna number, changes nothing.
-
-        Raises:
-            StoreError: another trial has that number.
-        """
-        work = partial(journal.add_trial, seed=seed, optuna_number=optuna_number, generation=generation, origin=origin)
-        self.fenced(lease, lambda connection: work(connection, lease.study, number, config))
-
-    def note_attempt(self, lease: Lease, number: int) -> None:
-        """Count one more start of a running trial."""
-        self.fenced(lease, lambda connection: journal.add_attempt(connection, lease.study, number))
-
     def add_record(self, lease: Lease, number: int, record: EpochRecord, checkpoint: str | None = None) -> bool:
         """Keep one epoch and, on the trial, what is best of it now.
 
         False, with nothing written, when the epoch is there already or the trial has ended.
         """
         return self.fenced(lease, lambda conn: journal.add_record(conn, lease.study, number, record, checkpoint))
-
-    def note_stop(self, lease: Lease, number: int, state: TrialState, reason: str) -> None:
-        """Note that a running trial was told to stop, why, and the state that it will end with."""
-        self.fenced(lease, lambda connection: journal.note_stop(connection, lease.study, number, state, reason))
-
-    def end_trial(
-        self, lease: Lease, number: int, state: TrialState, *, reason: str | None = None, traceback: str | None = None
-    ) -> bool:
-        """End a trial; its value is its best record's. False, with nothing written, when it had ended already.
-
-        Args:
-            reason: None keeps the one that was noted with its stop.
-        """
-        outcome = {"reason": reason, "traceback": traceback}
-        return self.fenced(lease, lambda conn: journal.end_trial(conn, lease.study, number, state, **outcome))
-
-    def forget_checkpoints(self, lease: Lease, addresses: Iterable[str]) -> None:
-        """Records whose checkpoint was deleted keep their numbers and lose its address."""
-        gone = list(addresses)
-        self.fenced(lease, lambda connection: journal.forget_checkpoints(connection, lease.study, gone))
 
     # Inside
 
