@@ -77,6 +77,12 @@ def lease(store: Store, study: StudyRow) -> Iterator[Lease]:
 
 
 @pytest.fixture
+def crash_points(soak: bool) -> Callable[[int], range]:  # noqa: FBT001
+    """At which of so many transactions a driver is killed: at each, in the short form at every fourth."""
+    return lambda transactions: range(1, transactions + 1, 1 if soak else 4)
+
+
+@pytest.fixture
 def begin() -> Iterator[Begin]:
     """Starts Python code in a process of its own, with lines in and out; what still runs is killed afterwards."""
     started: list[subprocess.Popen[str]] = []

@@ -146,16 +146,17 @@ def test_an_undisturbed_sweep_has_a_complete_a_pruned_and_a_failed_trial(undistu
     ]
 
 
-@pytest.mark.slow
+@pytest.mark.soak
 @pytest.mark.parametrize("executor", [InlineExecutor(), TwoAtOnce()], ids=["one by one", "side by side"])
 @pytest.mark.row_part("SE5")
 def test_a_driver_killed_at_any_transaction_leaves_a_sweep_that_ends_the_same(
     copies: Callable[[], Path],
     undisturbed: dict[str, Any],
     executor: Any,
+    crash_points: Callable[[int], range],
 ) -> None:
     _, transactions = sweep(copies(), executor)
-    for dies_at in range(1, transactions + 1):
+    for dies_at in crash_points(transactions):
         place = copies()
         with pytest.raises(Killed):
             sweep(place, executor, dies_at=dies_at)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -203,9 +204,11 @@ def state_of(place: Path) -> tuple[Any, ...]:
         return ours, theirs, len(store.generations(study.id)), study.spec
 
 
-@pytest.mark.slow
+@pytest.mark.soak
 @pytest.mark.row("SE16")
-def test_killed_at_any_transaction_of_an_extension_it_ends_as_an_undisturbed_one(tmp_path: Path) -> None:
+def test_killed_at_any_transaction_of_an_extension_it_ends_as_an_undisturbed_one(
+    tmp_path: Path, crash_points: Callable[[int], range]
+) -> None:
     template = tmp_path / "template"
     template.mkdir()
     with Store.open(template / "gradfleet.db") as store:
@@ -218,7 +221,7 @@ def test_killed_at_any_transaction_of_an_extension_it_ends_as_an_undisturbed_one
     transactions = goes_on(tmp_path / "whole")
     undisturbed = state_of(tmp_path / "whole")
     assert len(undisturbed[0]) == len(undisturbed[1]) == 4
-    for dies_at in range(1, transactions + 1):
+    for dies_at in crash_points(transactions):
         place = shutil.copytree(template, tmp_path / str(dies_at))
         with pytest.raises(Killed):
             goes_on(place, dies_at=dies_at)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 import shutil
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -221,11 +222,11 @@ def test_a_member_that_fails_leaves_the_population_which_goes_on(tmp_path: Path)
     assert states.count("COMPLETE") in (3, 4)
 
 
-@pytest.mark.slow
+@pytest.mark.soak
 @pytest.mark.row_part("SE6")
 @pytest.mark.parametrize("options", [PASHA, Population(size=3, interval=1)], ids=["pasha", "pbt"])
 def test_killed_at_any_transaction_the_search_ends_as_an_undisturbed_one(
-    tmp_path: Path, options: SchedulerOptions
+    tmp_path: Path, options: SchedulerOptions, crash_points: Callable[[int], range]
 ) -> None:
     def drive(place: Path, dies_at: int | None = None) -> int:
         _, transactions = search(place, options, InlineExecutor(), trials=6, epochs=3, dies_at=dies_at)
@@ -233,7 +234,7 @@ def test_killed_at_any_transaction_the_search_ends_as_an_undisturbed_one(
 
     transactions = drive(tmp_path / "whole")
     undisturbed = ends(tmp_path / "whole")
-    for dies_at in range(1, transactions + 1, 3 if transactions > 150 else 1):
+    for dies_at in crash_points(transactions):
         place = tmp_path / str(dies_at)
         with pytest.raises(Killed):
             drive(place, dies_at)

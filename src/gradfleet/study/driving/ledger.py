@@ -8,38 +8,35 @@ end with their driver, and what they found since is found again.
 from __future__ import annotations
 
 import contextlib
-import itertools
 import time
-from bisect import insort
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import replace
-from functools import partial
 
 import numpy
 
 from gradfleet.errors import SettingError, StoreError
 from gradfleet.search.space import SearchSpace
-from gradfleet.study.artifacts import Artifacts
+from gradfleet.study.driving import reasons
 from gradfleet.study.driving.budget import Budget, Spending
 from gradfleet.study.driving.chronicle import chronicle
 from gradfleet.study.driving.failures import GIVE_UP, Despair
+from gradfleet.study.driving.keeping import Keeping
 from gradfleet.study.driving.live import LiveTrial
 from gradfleet.study.driving.micro_batches import MicroBatches
+from gradfleet.study.driving.roster import Roster
 from gradfleet.study.driving.spool import Spool
 from gradfleet.study.driving.steering import Steering
 from gradfleet.study.driving.vigil import Vigil
 from gradfleet.study.driving.watcher import Watcher
 from gradfleet.study.driving.writes import Writes
 from gradfleet.study.mirror.generation import Generation
-from gradfleet.study.origin import Origin
 from gradfleet.study.retention import disposable
 from gradfleet.study.schedulers.scheduler import Drop, Fork, Scheduler, Verdict
 from gradfleet.study.storage.lease import Lease
 from gradfleet.study.storage.rows import RecordRow, StudyState, TrialRow, TrialState
 from gradfleet.study.storage.store import Store
 from gradfleet.training.history import EpochRecord
-from gradfleet.trials.checkpoints import is_whole
 from gradfleet.trials.plan import Config, TrialPlan
 
 MAX_DEATHS = 3
@@ -95,12 +92,9 @@ class StudyLedger:
         self._spending = Spending(budget, plan.objective)
         self._steering = Steering(store, lease, self._spending, deadline=plan.deadline, now=now)
         self._now = now
-        self._artifacts = Artifacts(self._study.artifacts)
         self._fatal: SettingError | None = None
-        self._numbers: set[int] = set()
-        self._live: dict[int, LiveTrial] = {}
-        self._waiting: list[int] = []
-        self._paused: set[int] = set()
+        self._roster = Roster()
+        self._keeping = Keeping(store, self._study, writes=self._writes, roster=self._roster)
         self._micro_batches = MicroBatches()
 
     # The start: everything is rebuilt from the store
@@ -114,7 +108,7 @@ class StudyLedger:
         if self._reopen(trials):
             self._writes.write()
             trials = self._store.trials(self._study.id)
-        self._numbers = {trial.number for trial in trials}
+        self._roster.know(trial.number for trial in trials)
         self._despair = Despair(self._give_up, hope=any(trial.value is not None for trial in trials))
         histories: dict[int, list[RecordRow]] = {trial.number: [] for trial in trials}
         verdicts = dict.fromkeys(histories, Verdict.GO_ON)
@@ -158,13 +152,12 @@ class StudyLedger:
     def _take_up(self, trial: TrialRow, history: Sequence[RecordRow], verdict: Verdict) -> None:
         """A trial whose driver died: settle it when its end was already decided, else line it up."""
         plan = self._plan_of(trial.number, trial.config, trial.seed)
-        live = self._live[trial.number] = LiveTrial.of_row(
-            plan, trial, history, optuna_number=self._generation.place(trial.number)
-        )
+        place = self._generation.place(trial.number)
+        live = self._roster.add(LiveTrial.of_row(plan, trial, history, optuna_number=place))
         live.paused = verdict is Verdict.PAUSE
-        self._inherit(live, trial.came_from)
+        self._keeping.inherit(live, trial.came_from)
         if verdict is Verdict.STOP and not (live.stopped or live.has_all_epochs):  # killed before it was written
-            self._stop(live, _stopped(history[-1].record))
+            self._stop(live, reasons.stopped(history[-1].record))
         self._again(trial.number)
 
     # What an executor asks and tells
@@ -175,7 +168,7 @@ class StudyLedger:
     @property
     def finished(self) -> bool:
         self._steering.look_around()
-        goes_on = self._may_ask or len(self._live) > len(self._paused) or self._scheduler.next_move() is not None
+        goes_on = self._may_ask or self._roster.is_busy or self._scheduler.next_move() is not None
         return self._steering.ending or not goes_on
 
     @property
@@ -192,19 +185,21 @@ class StudyLedger:
     def overdue(self) -> list[int]:
         found = self._vigil.overdue()
         for number in found:
+            assert self._vigil.limit is not None, "without a measure nobody is overdue"
             self._vigil.ends(number)
-            self._live[number].problem = f"It hung: no record came for {self._vigil.limit:.0f} s. Its worker was ended."
+            self._roster[number].problem = reasons.hung(self._vigil.limit)
         return found
 
     def next_plan(self) -> TrialPlan | None:
         if self.held:
             return None
-        plan = self._live[self._waiting.pop(0)].go_on() if self._waiting else self._move() or self._new()
+        waiting = self._roster.next_waiting()
+        plan = waiting.go_on() if waiting is not None else self._move() or self._new()
         self._writes.write_now()
         return plan
 
     def begin(self, number: int) -> None:
-        live = self._live[number]
+        live = self._roster[number]
         self._vigil.begins(number)
         live.begun = self._now()
         if live.stored:
@@ -216,10 +211,10 @@ class StudyLedger:
         self._writes.write_now()
 
     def hand_back(self, number: int) -> None:
-        insort(self._waiting, number)
+        self._roster.line_up(number)
 
     def record(self, number: int, record: EpochRecord, checkpoint: str | None) -> bool:
-        goes_on = self._judged(self._live[number], record, checkpoint)
+        goes_on = self._judged(self._roster[number], record, checkpoint)
         self._writes.write_now()
         return goes_on
 
@@ -237,54 +232,54 @@ class StudyLedger:
         if record.epoch in live.epochs:  # a resumed trial passes again through epochs that were judged before
             live.damaged.discard(checkpoint or "")
             if checkpoint is not None and not live.needs(checkpoint):
-                self._delete_later([checkpoint])
+                self._keeping.delete_later([checkpoint])
             return self._may_go_on(live)
         self._writes.add_record(number, record, checkpoint)
         self._generation.report(live.optuna_number, record.epoch, value)
-        self._delete_later(live.note(record, checkpoint))
+        self._keeping.delete_later(live.note(record, checkpoint))
         self._spending.recorded(record)
         self._micro_batches.note(live.plan.config, record.metrics)
         if self._watcher:
             self._watcher.recorded(number, record)
         verdict = self._scheduler.judge(number, record)
         live.paused = verdict is Verdict.PAUSE and not live.has_all_epochs
-        return self._may_go_on(live, _stopped(record) if verdict is Verdict.STOP else None) and not live.paused
+        return self._may_go_on(live, reasons.stopped(record) if verdict is Verdict.STOP else None) and not live.paused
 
     def end(self, number: int, error: str | None = None) -> None:
         self._end(number, error)
         self._writes.write_now()
 
     def _end(self, number: int, error: str | None = None) -> None:
-        live = self._live[number]
+        live = self._roster[number]
         if live.problem is not None:
             self._settle(number, "FAIL", reason=live.problem)
         elif error is not None:
-            self._settle(number, "FAIL", reason=_raised(error), traceback=error)
+            self._settle(number, "FAIL", reason=reasons.raised(error), traceback=error)
         elif live.last is None and self._steering.out_of_time:
-            self._cut_off(number, "The time budget ended before its first record.")
+            self._cut_off(number, reasons.NO_TIME)
         elif live.last is None:
-            self._settle(number, "FAIL", reason="It ended without reporting a record.")
+            self._settle(number, "FAIL", reason=reasons.NO_RECORD)
         elif live.stopped:
             self._settle(number, "PRUNED")
         elif live.paused:
             self._pause(number)
         elif not live.has_all_epochs and self._steering.out_of_time:
-            self._settle(number, "PRUNED", reason="The time budget ended.")
+            self._settle(number, "PRUNED", reason=reasons.OUT_OF_TIME)
         else:
             self._settle(number, "COMPLETE")
 
     def lost(self, number: int) -> None:
-        live = self._live[number]
+        live = self._roster[number]
         live.deaths += 1
         self._vigil.ends(number)
         if live.problem is not None:
             self._settle(number, "FAIL", reason=live.problem)
         elif self._steering.aborting:
-            self._cut_short(number)
+            self._cut_short(live)
         elif live.deaths >= MAX_DEATHS:
             if not live.stored:
                 self._add_trial(live)
-            self._settle(number, "FAIL", reason=_died(live.deaths))
+            self._settle(number, "FAIL", reason=reasons.died(live.deaths))
         else:
             self._again(number)
         self._writes.write_now()
@@ -305,12 +300,12 @@ class StudyLedger:
         Raises:
             SettingError: the records have no such metric as the objective's; those they have are listed.
         """
-        for number in list(self._live):
-            self._cut_short(number)
+        for live in self._roster:
+            self._cut_short(live)
         self._writes.write()
         trials = self._store.trials(self._study.id)
         records = self._store.records(self._study.id)
-        self._delete(disposable(trials, records, self._plan.objective, keep=self._keep))
+        self._keeping.delete(disposable(trials, records, self._plan.objective, keep=self._keep))
         self._writes.write()
         usable = any(trial.value is not None and trial.state != "FAIL" for trial in trials)
         self._store.set_state(self._lease, self._steering.end_state if usable else "failed")
@@ -331,7 +326,7 @@ class StudyLedger:
 
     @property
     def _trials_left(self) -> bool:
-        return self._spending.allows(len(self._numbers) + 1) and not self._generation.exhausted
+        return self._spending.allows(self._roster.num_given + 1) and not self._generation.exhausted
 
     @property
     def _may_ask(self) -> bool:
@@ -343,9 +338,7 @@ class StudyLedger:
             self._scheduler.made(move)
             if isinstance(move, Fork):
                 return self._ask(move)
-            self._paused.discard(move.number)
-            live = self._live[move.number]
-            live.paused = False
+            live = self._roster.wake(move.number)
             if not isinstance(move, Drop):
                 return live.go_on()
             self._stop(live, move.reason)
@@ -358,34 +351,25 @@ class StudyLedger:
     def _pause(self, number: int) -> None:
         """Its worker is free, and the trial waits until the scheduler has it go on or ends it."""
         self._vigil.ends(number)
-        self._paused.add(number)
+        self._roster.pause(number)
 
     def _ask(self, fork: Fork | None = None) -> TrialPlan:
         """A new trial, as yet known to Optuna only: the store has it when it begins.
 
         A driver that is killed before that leaves it to the next one, which asks for the same number.
         """
-        number = next(number for number in itertools.count() if number not in self._numbers)
+        number = self._roster.next_number
         given = None if fork is None else dict(fork.config)
         optuna_number, config = self._generation.ask(self._space, number, given)
         seed = int(numpy.random.SeedSequence([self._study.seed, number]).generate_state(1)[0])
         plan = self._plan_of(number, config, seed)
-        self._numbers.add(number)
-        live = self._live[number] = LiveTrial(plan, optuna_number)
-        self._inherit(live, None if fork is None else fork.origin)
+        live = self._roster.add(LiveTrial(plan, optuna_number))
+        self._keeping.inherit(live, None if fork is None else fork.origin)
         self._scheduler.began(number, config, live.origin)
         return live.go_on()
 
-    def _inherit(self, live: LiveTrial, origin: Origin | None) -> None:
-        """Have a trial go on from its parent's checkpoint, where the parent has one."""
-        live.origin = origin
-        if origin is not None:
-            self._writes.write()  # the parent's last record may be among what is not
-            records = self._store.records(self._study.id, origin.parent)
-            live.inherited = next((row.checkpoint for row in records if row.epoch == origin.epoch), None)
-
     def _plan_of(self, number: int, config: Config, seed: int) -> TrialPlan:
-        place = self._artifacts.place(self._study.name, number)
+        place = self._keeping.place(number)
         rows = self._micro_batches.of(config)
         return replace(self._plan, number=number, config=config, seed=seed, checkpoints=place, micro_batch=rows)
 
@@ -397,22 +381,16 @@ class StudyLedger:
 
     def _again(self, number: int) -> None:
         """Line up a trial that runs no more, unless its end is decided already."""
-        live = self._live[number]
+        live = self._roster[number]
         if live.stopped or live.has_all_epochs:
             self._end(number)
         elif live.paused:
-            self._paused.add(number)
+            self._roster.pause(number)
         else:
-            self._look_at_checkpoints(live)
-            insort(self._waiting, number)
-
-    def _look_at_checkpoints(self, live: LiveTrial) -> None:
-        """Whatever ended a trial's process may have damaged the checkpoint that it would go on from."""
-        while (address := live.resume) is not None and not is_whole(address):
-            live.damaged.add(address)
-            if self._watcher:
-                instead = "goes on from the one before" if live.resume is not None else "begins anew"
-                self._watcher.noted(f"Trial {live.plan.number} {instead}: the checkpoint {address} is damaged.")
+            for sentence in self._keeping.damaged(live):
+                if self._watcher:
+                    self._watcher.noted(sentence)
+            self._roster.line_up(number)
 
     def _no_such_metric(self, live: LiveTrial, error: SettingError) -> None:
         """A record without the objective fails its trial; the first one of a study, all of it: the search cannot be."""
@@ -440,10 +418,10 @@ class StudyLedger:
         live.stopped = True
         self._writes.note_stop(live.plan.number, "PRUNED", reason)
 
-    def _cut_short(self, number: int) -> None:
-        live = self._live[number]
+    def _cut_short(self, live: LiveTrial) -> None:
+        number = live.plan.number
         if not live.stored:  # it never began, so nobody needs to know
-            del self._live[number]
+            self._roster.remove(number)
             self._generation.tell(live.optuna_number, "FAIL")
         elif live.stopped or live.has_all_epochs:
             self._end(number)
@@ -455,22 +433,20 @@ class StudyLedger:
 
     def _cut_off(self, number: int, reason: str) -> None:
         """The sweep ends before the trial's first record, by no fault of its own: the next sweep tries it again."""
-        if self._steering.out_of_time:
-            had = self._now() - self._live[number].begun
-            reason += f" It had {had:.0f} s; give it more time, at least as much again."
-        self._writes.note_stop(number, "FAIL", reason)
-        self._settle(number, "FAIL", reason=reason)
+        had = self._now() - self._roster[number].begun if self._steering.out_of_time else None
+        why = reasons.cut_off(reason, had=had)
+        self._writes.note_stop(number, "FAIL", why)
+        self._settle(number, "FAIL", reason=why)
 
     def _settle(
         self, number: int, state: TrialState, *, reason: str | None = None, traceback: str | None = None
     ) -> None:
-        live = self._live.pop(number)
-        self._paused.discard(number)
+        live = self._roster.remove(number)
         self._vigil.ends(number)
         self._writes.end_trial(number, state, reason=reason, traceback=traceback)
         self._generation.tell(live.optuna_number, state, live.best_metrics)
         if live.last_checkpoint is not None and live.last_checkpoint != live.best_checkpoint:
-            self._delete_later([live.last_checkpoint])
+            self._keeping.delete_later([live.last_checkpoint])
         self._count_end(number, last=live.last)
         if self._watcher:
             self._watcher.ended(number, state, reason)
@@ -482,32 +458,3 @@ class StudyLedger:
     def _count_end(self, number: int, *, last: EpochRecord | None) -> None:
         self._scheduler.ended(number, last)
         self._spending.ended()
-
-    def _delete_later(self, addresses: list[str]) -> None:
-        """Once the store has what came in their place."""
-        if addresses:
-            self._writes.afterwards(partial(self._delete, addresses))
-
-    def _delete(self, addresses: list[str]) -> None:
-        """The folders first: a driver that is killed in between leaves an address to look at again, and no orphan."""
-        needed = {live.inherited for live in self._live.values() if live.last_checkpoint is None}
-        if gone := [address for address in addresses if address not in needed]:
-            for address in gone:
-                self._artifacts.delete(address)
-            self._writes.forget_checkpoints(gone)
-
-
-def _stopped(record: EpochRecord) -> str:
-    return f"The scheduler stopped it after epoch {record.epoch}."
-
-
-def _died(times: int) -> str:
-    return f"Its worker process died {times} times. It ran out of memory, or native code in it crashed."
-
-
-def _raised(traceback: str) -> str:
-    """What was raised, in one line: the first one after the last frame of a traceback."""
-    lines = traceback.strip().splitlines()
-    frames = [place for place, line in enumerate(lines) if line.startswith('  File "')]
-    after = lines[frames[-1] + 1 :] if frames else lines
-    return next((line for line in after if not line.startswith("  ")), lines[-1])
