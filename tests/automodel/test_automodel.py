@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+import time
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
@@ -128,6 +129,26 @@ def test_one_seed_gives_one_sequence_of_trials_at_concurrency_1(tmp_path: Path) 
     first, again = search(tmp_path, name="first", seed=7), search(tmp_path, name="again", seed=7)
     assert outcome(first) == outcome(again)
     assert outcome(search(tmp_path, name="other", seed=8)) != outcome(first)
+
+
+@pytest.mark.row("SE9")
+@pytest.mark.parametrize(
+    "limits",
+    [{"trials": 3}, {"budget": 4.0}, {"target": 0.7}, {"patience": 4}],
+    ids=["trials", "time", "target", "patience"],
+)
+def test_each_limit_ends_the_search_with_a_usable_best_model(tmp_path: Path, limits: dict[str, float]) -> None:
+    began = time.monotonic()
+    study = search(tmp_path, **{"trials": None, **limits})
+    took = time.monotonic() - began
+    values = [-1.0 if trial.value is None else trial.value for trial in study.trials]
+    assert len(values) == limits.get("trials", len(values))
+    assert took <= limits.get("budget", took) + 2.0
+    assert study.best.value >= limits.get("target", 0.0)
+    first_best = values.index(max(values))
+    assert len(values) - 1 - first_best == limits.get("patience", len(values) - 1 - first_best)
+    assert study.state == "completed"
+    assert study.best.model().evaluate(study.best.validation())["accuracy"] == study.best.value
 
 
 def test_a_search_goes_on_where_it_ended(tmp_path: Path) -> None:

@@ -24,6 +24,7 @@ from gradfleet.trials.space import WHAT_NEXT
 
 T = TypeVar("T")
 _PERMANENT = {sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_READONLY, sqlite3.SQLITE_ERROR, sqlite3.SQLITE_PERM}
+_KNOWN = ("sqlite", "postgresql")
 _WRITES = "gradfleet_writes"
 _LOCK = 0x6772_6164  # "grad": a number of PostgreSQL's advisory locks, which all programs of a database share
 
@@ -45,13 +46,16 @@ class Database:
         self.url = url
         self.outage = Outage()
         self._patience = patience
+        unknown = f"{self} is no store that gradfleet knows: use sqlite:/// or postgresql://."
+        if url.get_backend_name() not in _KNOWN:
+            raise StoreError(unknown)
         try:
             self.engine = create_engine(url, connect_args=_connect_args(url, busy=min(1.0, patience)))
         except ImportError as error:
             needed = f'a driver for {url.drivername}: pip install "gradfleet[postgresql]"'
             raise StoreError(f"The store {self} needs {needed} ({error}).") from error
         except (ArgumentError, NoSuchModuleError) as error:
-            raise StoreError(f"{self} is no store that gradfleet knows: use sqlite:/// or postgresql://.") from error
+            raise StoreError(unknown) from error
         event.listen(self.engine, "begin", _begin)
         self._closed = threading.Event()
         event.listen(self.engine, "checkin", partial(_drop_late, self._closed))
