@@ -16,6 +16,7 @@ from gradfleet.data.labelled import labelled_table as labelled_table
 from gradfleet.data.language import PretrainedTokenizer as PretrainedTokenizer
 from gradfleet.data.language import TextInputs as TextInputs
 from gradfleet.data.language import TextPreparation as TextPreparation
+from gradfleet.data.language import TextTargets as TextTargets
 from gradfleet.data.language import TrainedTokenizer as TrainedTokenizer
 from gradfleet.data.prepared import DataFacts as DataFacts
 from gradfleet.data.rows_by_name import RowsByName as RowsByName
@@ -29,6 +30,7 @@ from gradfleet.study.ensemble import Ensemble as Ensemble
 from gradfleet.training.data_network import DataNetwork as DataNetwork
 from gradfleet.training.evaluation import Evaluation as Evaluation
 from gradfleet.training.history import EpochRecord as EpochRecord
+from gradfleet.training.state.seeding import seed_everything as seed_everything
 from gradfleet.trials.checkpoints import read_checkpoint as read_checkpoint
 from gradfleet.trials.checkpoints import write_checkpoint as write_checkpoint
 from gradfleet.trials.plan import Config as Config

@@ -100,6 +100,11 @@ class AutoDataset:
         return self._source.labels
 
     @property
+    def preparation(self) -> Preparation | None:
+        """What was given as such; None where the source chooses by itself."""
+        return self._given[2].preparation
+
+    @property
     def fingerprint(self) -> str:
         """32 hexadecimal digits of the content: the same for the same data in another place or split.
 

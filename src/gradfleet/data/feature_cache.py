@@ -42,10 +42,19 @@ class FeatureCache:
             key: JSON that tells apart what is computed from the same data.
         """
 
-        def fill(folder: Path) -> dict[str, Any]:
-            np.save(folder / _FILE, compute())
-            return {"features": key}
-
-        place = prepare_once(self.folder, f"features-{of_json([self.data, key])}", fill)
+        place = self.files(key, lambda folder: np.save(folder / _FILE, compute()))
         # Copy-on-write: torch would write through a read-only map and die of it.
         return torch.from_numpy(np.load(place / _FILE, mmap_mode="c"))
+
+    def files(self, key: Any, write: Callable[[Path], object]) -> Path:
+        """A folder with the files that `write` puts there; nothing that a killed process left is taken for it.
+
+        Args:
+            key: as of `array`; the two share their keys.
+        """
+
+        def fill(folder: Path) -> dict[str, Any]:
+            write(folder)
+            return {"features": key}
+
+        return prepare_once(self.folder, f"features-{of_json([self.data, key])}", fill)

@@ -120,12 +120,19 @@ class TableSource(Source):
                 f"{counted(both, 'row')} of the {len(inputs['validation']):,} that validate occur among the training "
                 "rows too, so validation looks better than it is."
             )
+        if self.kind == "text" and (longer := self._longer_than_inputs()):
+            said.append(f"In {counted(longer, 'row')} the text to be written is longer than the one that is read.")
         if self.kind == "multiclass" and not self.held_out:
             there = set(self._read_targets["validation"].tolist())
             names = self.labels or tuple(map(str, range(self._targets.num_outputs)))
             missing = [name for number, name in enumerate(names) if number not in there]
             said += [f"The validation data has no row of {listed(missing)}."] if missing else []
         return said
+
+    def _longer_than_inputs(self) -> int:
+        """Rows whose target has more characters than what is learned from."""
+        read, written = self._columns.inputs[0], self._columns.target[0]
+        return sum(int((frame[written].str.len() > frame[read].str.len()).sum()) for frame in self._frames.values())
 
     def _identities(self, frame: pandas.DataFrame) -> list[int]:
         """A number a row that is the same for the same inputs."""

@@ -89,13 +89,17 @@ def replay(
     trial = trials(number)
     if trial.value is None:
         raise NotFoundError(f"Trial {trial.number} has no value that could come out again: {trial.state}.")
-    from gradfleet.training.state.seeding import untouched_generators  # imports torch, needed for no leaderboard
+    # These import torch, which no leaderboard needs.
+    from gradfleet.training.state.seeding import untouched_generators
+    from gradfleet.trials.own_epochs import OWN_EPOCHS
 
     artifacts = Artifacts(study.artifacts)
     place = f"{artifacts.study(study.name)}/replay-{trial.number:04d}"
     artifacts.delete(place)
     with untouched_generators():
-        kept = _Again(study, trials, recipe, artifacts).train(trial, place, epochs=trial.epochs, say=say)
+        kept = _Again(study, trials, recipe, artifacts).train(
+            trial, place, epochs=trial.epochs, say=say, own=shared["metrics"].get(OWN_EPOCHS)
+        )
     assert kept.best is not None, "one without a record is an error"
     metrics = kept.best.metrics
     feasible = not study.objective.violation(metrics)
@@ -117,8 +121,19 @@ class _Again:
     recipe: Recipe
     artifacts: Artifacts
 
-    def train(self, trial: TrialRow, place: str, *, epochs: int, say: Callable[[EpochRecord], object]) -> _Keeping:
+    def train(
+        self,
+        trial: TrialRow,
+        place: str,
+        *,
+        epochs: int,
+        say: Callable[[EpochRecord], object],
+        own: float | None = None,
+    ) -> _Keeping:
         """The trial until the end of epoch `epochs`, its checkpoints under `place`.
+
+        Args:
+            own: how many epochs its network trained for, where it chose that by the time there was.
 
         Raises:
             ExecutionError: it raises, or reports nothing.
@@ -126,7 +141,8 @@ class _Again:
         from gradfleet.trials.repeated import repeated
         from gradfleet.trials.run import run_trial
 
-        plan = replace(_plan(self.study, trial, place), milestones=(epochs,))
+        chosen = None if own is None else int(own)
+        plan = replace(_plan(self.study, trial, place), milestones=(epochs,), own_epochs=chosen)
         ancestors = f"{place}/from"
         if (origin := trial.came_from) is not None:
             parent = self.train(self.trials(origin.parent), ancestors, epochs=origin.epoch, say=lambda _: None)

@@ -29,6 +29,15 @@ class DataNetwork(nn.Module):
     def start(self, train: ArrayExamples, cache: FeatureCache) -> None:
         """Become ready to train on these examples, which are as the data was prepared (`reads` is not applied)."""
 
+    def epochs(self, train: ArrayExamples, asked: int, seconds: float | None) -> int:
+        """How many epochs, at most `asked`, to train for in so many seconds, None for no limit; asked after `start`.
+
+        Schedules end with the last of them, and records count them in parts of those that were asked for. 0 trains
+        nothing: what `start` left is measured once.
+        """
+        del train, seconds
+        return asked
+
     def learned(self) -> dict[str, Any]:
         """JSON from which `restore` makes a network of the same shape."""
         return {}

@@ -55,7 +55,8 @@ class Problem:
         """
         if self.loss is None:
             raise SettingError("Nothing tells which loss to use: give compile a loss=, or the kind= of problem.")
-        if isinstance(outputs, torch.Tensor) and isinstance(targets, torch.Tensor):
+        tensors = isinstance(outputs, torch.Tensor) and isinstance(targets, torch.Tensor)
+        if tensors and self.kind != "text":  # of which outputs have an axis more than targets: the tokens that may be
             outputs, targets = kinds.align(outputs, targets, self.kind)
             if self.kind not in (None, "multiclass") and outputs.shape != targets.shape:
                 raise self._misfit(outputs, targets, "they would be broadcast against each other")

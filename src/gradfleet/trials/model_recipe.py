@@ -37,6 +37,7 @@ from gradfleet.trials.bare_predictor import BarePredictor
 from gradfleet.trials.compiling import compile_as_chosen
 from gradfleet.trials.costs import COSTS, costs
 from gradfleet.trials.held_out import KeepHeldOut
+from gradfleet.trials.own_epochs import OWN_EPOCHS, OwnEpochs
 from gradfleet.trials.plan import Config, TrialPlan
 from gradfleet.trials.predictor import ModelPredictor
 from gradfleet.trials.recipe import Report
@@ -76,8 +77,8 @@ class ModelRecipe:
         facts = None if data is None else data.facts
         seed_everything(plan.seed)
         started = time.perf_counter()
-        network = self.tuner.build_network(plan.config, facts)
-        extra = {"config": dict(plan.config), "facts": None if facts is None else facts.to_json()}
+        network, epochs = self.tuner.build_network(plan.config, facts), OwnEpochs(plan.epochs, plan.epochs)
+        extra: dict[str, Any] = {"config": dict(plan.config), "facts": None if facts is None else facts.to_json()}
         train, validation = (None, None) if data is None else (data.train, data.validation)
         if isinstance(network, DataNetwork):
             rows = _examples(train)
@@ -85,16 +86,24 @@ class ModelRecipe:
             cache = FeatureCache.of(plan.data)
             network.start(rows, cache)
             extra["learned"] = network.learned()
-            if network.fitted_at_once:
+            epochs = OwnEpochs.of(network, rows, plan)
+            extra |= {OWN_EPOCHS: epochs.number}
+            if network.fitted_at_once or epochs.number == 0:
                 measured = network.measured_on(_examples(validation), "validation", cache)
                 model = self._compiled(network, plan.config, facts)
                 self._report_at_once(plan, model, measured, extra, time.perf_counter() - started, report)
                 return
             train, validation = network.learns_from(rows, cache), network.seen(_examples(validation))
-        self._train(plan, self._compiled(network, plan.config, facts), (train, validation), extra, report)
+        self._train(plan, self._compiled(network, plan.config, facts), (train, validation), epochs, extra, report)
 
     def _train(
-        self, plan: TrialPlan, model: Model, data: tuple[Any, Any], extra: dict[str, Any], report: Report
+        self,
+        plan: TrialPlan,
+        model: Model,
+        data: tuple[Any, Any],
+        own: OwnEpochs,
+        extra: dict[str, Any],
+        report: Report,
     ) -> None:
         model.micro_batch.rows = plan.micro_batch
         scaling = TemperatureScaling() if self.calibrate else None
@@ -104,7 +113,7 @@ class ModelRecipe:
         start = None if plan.resume is None else checkpoints.fetch(plan.resume)
         epochs = model.epochs(
             *data,
-            epochs=plan.epochs,
+            epochs=own.number,
             batch_size=self._batch_size(plan.config),
             callbacks=[*self._callbacks(plan), *limits, *(one for one in (scaling, held_out) if one is not None)],
             seed=plan.seed,
@@ -117,8 +126,9 @@ class ModelRecipe:
             for record in epochs:
                 measured = measured or costs(model, data[1])
                 part = min((limit.part for limit in limits if limit.part is not None), default=1.0)
-                metrics = {**measured, **({EPOCH_PART: part} if part < 1 else {}), **record.metrics}
-                report(replace(record, metrics=metrics), keeper.keep(model, record.epoch, metrics))
+                metrics = {**measured, **own.said, **({EPOCH_PART: part} if part < 1 else {}), **record.metrics}
+                epoch = own.place(record.epoch)
+                report(replace(record, epoch=epoch, metrics=metrics), keeper.keep(model, epoch, metrics))
 
     def _report_at_once(
         self,

@@ -37,6 +37,7 @@ class TrialPlan:
             for whole batches.
         recorded: the last epoch that they recorded; what is reported of it and of those before it is not kept again.
         history: all that they recorded, where a trial has several runs; else empty.
+        own_epochs: how many the network trained for where it chose that itself, to be trained again; else None.
         keep_predictions: whether what the model says of the validation rows is kept beside its checkpoint.
         run: which run of the trial this is, from 0; None where it has one.
     """
@@ -59,4 +60,5 @@ class TrialPlan:
     run: int | None = None
     inherits: bool = False
     milestones: tuple[int, ...] = ()
+    own_epochs: int | None = None
     keep_predictions: bool = True
