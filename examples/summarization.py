@@ -45,7 +45,7 @@ def main() -> None:
     held_out = table.sample(frac=0.2, random_state=0)
     with tempfile.TemporaryDirectory() as folder:
         summarizer = AutoSummarizer(table.drop(held_out.index))
-        summarizer.fit(trials=4, cluster="inline", store=Path(folder, "study.db"))
+        summarizer.fit(trials=4, budget="2m", cluster="inline", store=Path(folder, "study.db"))
         print(summarizer.leaderboard()[["trial", "architecture", "value"]].to_string(index=False))
         measured = summarizer.evaluate(held_out)
         print(f"ROUGE-1 of {len(held_out)} held-out docstrings: {measured['rouge1']:.3f}")

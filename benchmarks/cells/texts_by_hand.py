@@ -7,7 +7,6 @@ import time
 import optuna
 import pandas
 import torch
-from sklearn.model_selection import train_test_split
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
 from torch import nn
 from torch.nn import functional
@@ -17,10 +16,11 @@ from autotasks.text_networks import BagOfTokens, TextCnn
 _TOKENS, _LONGEST, _EPOCHS = 8_000, 256, 15
 
 
-def searched_by_hand(parts: dict[str, pandas.DataFrame], budget: float) -> list[str]:
-    """Labels of the test texts by the network that validated best within `budget` seconds."""
+def searched_by_hand(
+    train: pandas.DataFrame, held: pandas.DataFrame, test: pandas.DataFrame, budget: float
+) -> list[str]:
+    """Labels of the test texts by the network that validated best on `held` within `budget` seconds."""
     ends = time.perf_counter() + budget
-    train, held = _split(parts)
     tokenizer = _tokenizer(train["text"].tolist())
     labels = sorted(train["label"].unique())
     data = [(_encoded(tokenizer, part), _numbers(part, labels)) for part in (train, held)]
@@ -46,15 +46,8 @@ def searched_by_hand(parts: dict[str, pandas.DataFrame], budget: float) -> list[
     study = optuna.create_study(direction="maximize", sampler=optuna.samplers.TPESampler(seed=0))
     study.optimize(objective, timeout=max(1.0, ends - time.perf_counter()))
     assert best is not None
-    tokens = _encoded(tokenizer, parts["test"])
+    tokens = _encoded(tokenizer, test)
     return [labels[number] for number in _outputs(best[1], tokens).argmax(1).tolist()]
-
-
-def _split(parts: dict[str, pandas.DataFrame]) -> tuple[pandas.DataFrame, pandas.DataFrame]:
-    if "dev" in parts:
-        return parts["train"], parts["dev"]
-    train, held = train_test_split(parts["train"], test_size=0.2, stratify=parts["train"]["label"], random_state=0)
-    return train, held
 
 
 def _tokenizer(texts: list[str]) -> Tokenizer:
