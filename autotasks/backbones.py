@@ -74,6 +74,31 @@ def read_pretrained(source: str) -> Any:
         raise SettingError(_refused(source, "network", error)) from error
 
 
+def read_writer(source: str) -> Any:
+    """The pretrained encoder-decoder, or one whose halves begin as the pretrained encoder; in float32.
+
+    Raises:
+        SettingError: it cannot be read, or its architecture has no decoder.
+    """
+    from transformers import AutoConfig, AutoModelForSeq2SeqLM, EncoderDecoderModel
+
+    try:
+        with _quiet():
+            if AutoConfig.from_pretrained(source).is_encoder_decoder:
+                return AutoModelForSeq2SeqLM.from_pretrained(source, dtype=torch.float32)
+            made: Any = EncoderDecoderModel.from_encoder_decoder_pretrained(source, source)
+            return made.float()
+    except Exception as error:
+        raise SettingError(_refused(source, "encoder or encoder-decoder", error)) from error
+
+
+def is_writer(source: str) -> bool:
+    """Whether the pretrained network is an encoder-decoder."""
+    from transformers import AutoConfig
+
+    return bool(AutoConfig.from_pretrained(source).is_encoder_decoder)
+
+
 def made_from(config: Mapping[str, Any]) -> Any:
     """An untrained network of this configuration, as `config.to_dict()` gave it."""
     from transformers import AutoConfig, AutoModel
@@ -84,15 +109,22 @@ def made_from(config: Mapping[str, Any]) -> Any:
 
 
 @contextmanager
-def computing(network: nn.Module) -> Iterator[None]:
-    """In eval mode, without gradients; the mode is put back."""
-    before = network.training
+def in_eval_mode(network: nn.Module) -> Iterator[None]:
+    """Every part is put back into its own mode: a pretrained one may be in another than the rest."""
+    before = [(part, part.training) for part in network.modules()]
     network.eval()
     try:
-        with torch.no_grad():
-            yield
+        yield
     finally:
-        network.train(before)
+        for part, training in before:
+            part.training = training
+
+
+@contextmanager
+def computing(network: nn.Module) -> Iterator[None]:
+    """In eval mode, without gradients; the mode is put back."""
+    with in_eval_mode(network), torch.no_grad():
+        yield
 
 
 @contextmanager

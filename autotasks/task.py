@@ -59,18 +59,8 @@ class AutoTask(ABC):
         self._backbones = tuple(str(Path(one).absolute()) if Path(one).exists() else str(one) for one in backbones)
         check_backbones(self._backbones, kind=self.backbone_kind)
         names_of(self._backbones)
-        self.data = (
-            data
-            if isinstance(data, AutoDataset)
-            else AutoDataset(
-                data,
-                seed=seed,
-                on_bad_rows=on_bad_rows,
-                inputs=inputs,
-                target=target,
-                **self.reading(self._backbones),
-            )
-        )
+        told = {"seed": seed, "on_bad_rows": on_bad_rows, "inputs": inputs, "target": target}
+        self.data = self.taken(data) if isinstance(data, AutoDataset) else self.read(data, told)
         self._seed = seed
         self.model = self.automodel(self._backbones)  # here, because the time budget of fit counts from its call
         self._study: Study | None = None
@@ -82,6 +72,18 @@ class AutoTask(ABC):
         """What `AutoDataset` is told of how this task reads its data, beside what the user says."""
         del backbones
         return {}
+
+    def read(self, data: Any, told: Mapping[str, Any]) -> AutoDataset:
+        """The data, read as the user has `told` and as this task reads it."""
+        return AutoDataset(data, **told, **self.reading(self._backbones))
+
+    def taken(self, data: AutoDataset) -> AutoDataset:
+        """Data that the user has read.
+
+        Raises:
+            DataError: it lacks what this task needs of it.
+        """
+        return data
 
     @classmethod
     @abstractmethod

@@ -11,7 +11,9 @@ from autotasks.task import AutoTask
 from autotasks.text_encoders import FrozenTextEncoder, TextEncoder
 from autotasks.text_networks import bag, cnn, transformer
 from autotasks.tfidf import TfidfLinear
-from gradfleet import AutoModel, Choice, Float, Int, Tuner
+from autotasks.views import check_views
+from gradfleet import AutoDataset, AutoModel, Choice, Float, Int, Tuner
+from gradfleet.errors import DataError
 from gradfleet.tasks import PretrainedTokenizer, TextPreparation, TrainedTokenizer, When
 
 
@@ -43,6 +45,25 @@ class AutoTextClassifier(AutoTask):
         own = {name: PretrainedTokenizer(source) for name, source in names_of(backbones).items()}
         return {"preparation": TextPreparation({"trained": TrainedTokenizer(), **own})}
 
+    def read(self, data: Any, told: Mapping[str, Any]) -> AutoDataset:
+        """Labels that are written as whole floats, 1.0 and 2.0, are classes here.
+
+        Raises:
+            DataError: they are amounts, such as 0.5.
+        """
+        found = super().read(data, told)
+        if found.kind not in ("regression", "binary"):
+            return found
+        return AutoDataset(data, **told, **{**self.reading(self._backbones), "kind": "multiclass"})
+
+    def taken(self, data: AutoDataset) -> AutoDataset:
+        check_views(data, self._backbones)
+        if data.kind == "regression":
+            raise DataError(
+                "Texts are told apart by classes, and this AutoDataset has amounts. Make it with kind='multiclass'."
+            )
+        return data
+
     @classmethod
     def tuner(cls, backbones: Sequence[str] = ()) -> Tuner:
         names = names_of(backbones)
@@ -57,9 +78,14 @@ class AutoTextClassifier(AutoTask):
         )
         for name, source in names.items():
             frozen = partial(FrozenTextEncoder, source, name)
-            tuner.architecture(f"{name}-frozen", frozen, strength=Float(1e-3, 10.0, log=True, default=0.05))
+            tuner.architecture(
+                f"{name}-frozen",
+                frozen,
+                strength=Float(0.03, 10.0, log=True, default=0.5),
+                share=Float(0.5, 4.0, log=True, default=1.0),
+            )
             whole = partial(TextEncoder, source, name, strength=0.05)
-            tuner.architecture(name, whole, dropout=Float(0.0, 0.3, default=0.1))
+            tuner.architecture(name, whole, dropout=Float(0.0, 0.3, default=0.1), rounds=Int(2, 8, default=4))
         cls._add_training(tuner, list(names))
         return tuner
 

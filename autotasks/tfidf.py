@@ -12,12 +12,10 @@ import scipy.sparse
 import torch
 from torch import nn
 
+from autotasks.counted_words import CountedWords, vectorizer
 from autotasks.linear import hinge, out_of_fold, solve
 from gradfleet.errors import SettingError
 from gradfleet.tasks import ArrayExamples, DataNetwork, FeatureCache, Inputs, RowsByName, TextInputs
-
-WORDS = r"(?u)\w+|[^\w\s]"
-"""Words and single marks: an exclamation or a smiley says something."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +44,8 @@ class Terms:
 class TfidfLinear(DataNetwork):
     """TF-IDF of words and short sequences of them, and a linear support vector machine (scikit-learn's of both).
 
+    Words are counted once a sweep, and each strength is solved once.
+
     Args:
         longest: words of the longest sequences that count as terms.
         strength: of the data against small weights.
@@ -63,21 +63,33 @@ class TfidfLinear(DataNetwork):
         self._restore([""])
 
     def start(self, train: ArrayExamples, cache: FeatureCache) -> None:
-        features = self._fit_words(_texts(train.inputs))
-        assert isinstance(train.targets, torch.Tensor)
-        weights, biases = solve(features, train.targets, self._num_outputs, self._classifier)
-        with torch.no_grad():
-            self.weights.weight.copy_(torch.from_numpy(weights.T))
-            self.biases.copy_(torch.from_numpy(biases))
-
-    def out_of_fold(self, train: ArrayExamples, cache: FeatureCache) -> torch.Tensor:
-        """What classifiers like this one, once it is started, say of training rows that they have not seen."""
+        features = self.count(train, cache)
         targets = train.targets
         assert isinstance(targets, torch.Tensor)
 
         def compute() -> Any:
-            features = self._fitted.transform(_texts(train.inputs)).tocsr()
-            return out_of_fold(features, targets, self._num_outputs, self._classifier)
+            weights, biases = solve(features, targets, self._num_outputs, self._classifier)
+            return np.concatenate([weights.T, biases[None]])
+
+        solved = cache.array(["linear on words", self._longest, self._strength], compute)
+        with torch.no_grad():
+            self.weights.weight.copy_(solved[:-1])
+            self.biases.copy_(solved[-1])
+
+    def count(self, train: ArrayExamples, cache: FeatureCache) -> Any:
+        """Know the words of the training texts, with weights for each; their features, sparse, (rows, terms)."""
+        counted = self._counted(train, cache)
+        self._restore(counted.terms)
+        self.rarity.copy_(torch.from_numpy(counted.rarity))
+        return counted.features
+
+    def out_of_fold(self, train: ArrayExamples, cache: FeatureCache) -> torch.Tensor:
+        """What classifiers like this one say of training rows that they have not seen."""
+        targets = train.targets
+        assert isinstance(targets, torch.Tensor)
+
+        def compute() -> Any:
+            return out_of_fold(self._counted(train, cache).features, targets, self._num_outputs, self._classifier)
 
         return cache.array(["words", self._longest, self._strength], compute)
 
@@ -97,17 +109,8 @@ class TfidfLinear(DataNetwork):
     def _classifier(self) -> Any:
         return hinge(self._strength)
 
-    def _fit_words(self, texts: list[str]) -> Any:
-        """Learn terms and their rarity from the texts; their features."""
-        vectorizer = self._vectorizer()
-        try:
-            features = vectorizer.fit_transform(texts)
-        except ValueError:  # not one word in all the texts
-            vectorizer = self._vectorizer().fit(["nothing"])
-            features = vectorizer.transform(texts)
-        self._restore(vectorizer.get_feature_names_out().tolist())
-        self.rarity.copy_(torch.from_numpy(vectorizer.idf_))
-        return features
+    def _counted(self, train: ArrayExamples, cache: FeatureCache) -> CountedWords:
+        return CountedWords.of(_texts(train.inputs), self._longest, cache)
 
     def _restore(self, terms: list[str]) -> None:
         self._terms = list(terms)
@@ -117,16 +120,9 @@ class TfidfLinear(DataNetwork):
 
     @cached_property
     def _fitted(self) -> Any:
-        vectorizer = self._vectorizer(dict(zip(self._terms, range(len(self._terms)), strict=True)))
-        vectorizer.idf_ = self.rarity.cpu().numpy()
-        return vectorizer
-
-    def _vectorizer(self, vocabulary: dict[str, int] | None = None) -> Any:
-        from sklearn.feature_extraction.text import TfidfVectorizer
-
-        return TfidfVectorizer(
-            ngram_range=(1, self._longest), sublinear_tf=True, token_pattern=WORDS, vocabulary=vocabulary
-        )
+        fitted = vectorizer(self._longest, dict(zip(self._terms, range(len(self._terms)), strict=True)))
+        fitted.idf_ = self.rarity.cpu().numpy()
+        return fitted
 
 
 def text_inputs(inputs: Inputs | RowsByName) -> TextInputs:

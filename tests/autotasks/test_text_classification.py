@@ -147,3 +147,33 @@ def test_a_table_without_texts_is_refused_by_its_columns(tmp_path: Path) -> None
         autotask("text-classification", pandas.DataFrame({"a": [1, 2, 3], "b": ["x", "y", "x"]})).fit(
             trials=1, cluster="inline", store=tmp_path / "g.db", progress=False
         )
+
+
+def test_labels_that_are_floats_are_classes_where_they_are_whole_and_refused_where_not() -> None:
+    table = films(40)
+    assert AutoTextClassifier(table.assign(label=[1.0, 2.0] * 20)).data.labels == ("1", "2")
+    assert AutoTextClassifier(table.assign(label=[0.0, 1.0] * 20)).data.kind == "multiclass"
+    with pytest.raises(DataError, match=r"Classes need to be whole numbers or names, got the float 0\.5"):
+        AutoTextClassifier(table.assign(label=[0.5, 2.0] * 20))
+
+
+def test_held_out_texts_with_labels_that_training_never_saw_are_refused(classifier: AutoTextClassifier) -> None:
+    with pytest.raises(DataError, match=r"never saw 'neutral'"):
+        classifier.evaluate(films(6).assign(label="neutral"))
+
+
+def test_a_text_of_ten_megabytes_is_learned_from_a_file(tmp_path: Path) -> None:
+    table = films(60)
+    table.loc[0, "text"] = "The cast is lovely, said everyone.\n" * 300_000
+    table.to_csv(tmp_path / "films.csv", index=False)
+    classifier = AutoTextClassifier(tmp_path / "films.csv")
+    classifier.model.narrow({"architecture": "tfidf", "architecture.tfidf.longest": 1})
+    classifier.fit(trials=1, cluster="inline", store=tmp_path / "g.db", progress=False)
+    assert classifier.study.best.value > 0.5
+
+
+def test_words_are_counted_once_for_all_trials(classifier: AutoTextClassifier) -> None:
+    kept = Path(classifier.study.spec["data"]).parent.glob("features-*/manifest.json")
+    keys = [json.loads(file.read_text())["features"] for file in kept]
+    assert len([key for key in keys if key[0] == "counted words" and key[1] == 2]) == 1
+    assert len(classifier.study.trials) == 3, "trials 0 and 1 at least count words and pairs of words"

@@ -1,0 +1,93 @@
+"""Pretrained text encoders: how long they are fine-tuned, and what is solved at once."""
+
+from __future__ import annotations
+
+import math
+import time
+from pathlib import Path
+
+import pytest
+
+from autotasks import AutoSummarizer, AutoTask, AutoTextClassifier
+from autotasks.speed import seconds_an_epoch
+from autotasks.text_encoders import TextEncoder
+from gradfleet import AutoDataset, Objective
+from gradfleet.data.feature_cache import FeatureCache
+from gradfleet.errors import DataError
+from gradfleet.tasks import EpochRecord, TrialPlan
+from tests.autotasks.small_texts import films
+
+ROOT = Path(__file__).parents[2]
+
+
+def test_fine_tuning_has_as_many_epochs_as_the_measured_speed_leaves_time_for(encoder: Path, tmp_path: Path) -> None:
+    train = AutoTextClassifier(films(80), backbones=[encoder]).data.open().train
+    network = TextEncoder(str(encoder), "tiny-bert", 2, strength=0.05, rounds=4)
+    network.start(train, FeatureCache(tmp_path, "films"))
+    weights = network.head.weight.clone()
+    seconds = seconds_an_epoch(network, network.reads(train.inputs))
+    assert 0 < seconds < 60
+    assert network.head.weight.grad is None
+    assert network.head.weight.equal(weights)
+    assert network.epochs(train, 15, None) == 4
+    assert network.epochs(train, 3, None) == 3
+    assert network.epochs(train, 15, 1e6) == 4
+    assert network.epochs(train, 15, 1e-9) == 0
+
+
+@pytest.mark.parametrize(("seconds", "epochs", "own"), [(math.inf, [6, 12], 2), (0.0, [12], None)])
+def test_its_records_count_in_parts_of_the_epochs_that_were_asked_for(
+    encoder: Path, tmp_path: Path, seconds: float, epochs: list[int], own: int | None
+) -> None:
+    classifier = AutoTextClassifier(films(80), backbones=[encoder])
+    config = classifier.model.space.complete({"architecture": "tiny-bert", "architecture.tiny-bert.rounds": 2})
+    deadline = None if math.isinf(seconds) else time.time() + seconds
+    plan = TrialPlan(
+        0,
+        config,
+        Objective("val_accuracy", "max"),
+        data=classifier.data.prepare(tmp_path / "data"),
+        epochs=12,
+        deadline=deadline,
+        checkpoints=str(tmp_path / "trial"),
+    )
+    records: list[EpochRecord] = []
+    classifier.model.recipe.run(plan, lambda record, checkpoint=None: records.append(record))
+    assert [record.epoch for record in records] == epochs
+    assert records[-1].metrics.get("own_epochs") == own, "none where the solved head was measured once"
+
+
+def test_a_fine_tuned_trial_is_replayed_with_the_epochs_that_it_had(encoder: Path, tmp_path: Path) -> None:
+    classifier = AutoTextClassifier(films(80), backbones=[encoder])
+    classifier.model.narrow({"architecture": "tiny-bert", "architecture.tiny-bert.rounds": 2})
+    classifier.fit(trials=1, epochs=4, cluster="inline", store=tmp_path / "g.db", progress=False)
+    again = classifier.study.replay(0)
+    assert [record.epoch for record in again.history] == [2, 4]
+    assert again.same
+
+
+def test_the_vectors_and_the_words_are_one_classifier(encoder: Path, tmp_path: Path) -> None:
+    classifier = AutoTextClassifier(films(120), backbones=[encoder])
+    classifier.model.narrow({"architecture": "tiny-bert-frozen"})
+    classifier.fit(trials=2, cluster="inline", store=tmp_path / "g.db", progress=False)
+    assert classifier.study.best.value > 0.9
+    model = classifier.study.best.model()
+    assert classifier.evaluate(films(40, seed=1))["accuracy"] > 0.9
+    network = model.model.network
+    assert network.head.in_features == 3 * 32, "the mean of each of the last three layers"
+    assert network.words.weights.weight.abs().sum() > 0
+
+
+@pytest.mark.parametrize("preset", [AutoTextClassifier, AutoSummarizer])
+def test_data_that_was_read_without_a_backbones_tokens_is_refused_before_any_trial(
+    encoder: Path, preset: type[AutoTask]
+) -> None:
+    data = AutoDataset(films(40))
+    with pytest.raises(DataError, match=r"no tokens of 'tiny-bert'\. Give the preset what .*PretrainedTokenizer\("):
+        preset(data, backbones=[encoder])
+
+
+def test_no_code_of_a_hub_is_ever_run() -> None:
+    said = [file.read_text() for folder in ("src", "autotasks") for file in (ROOT / folder).rglob("*.py")]
+    assert len(said) > 100
+    assert not [text for text in said if "trust_remote_code=" in text]
