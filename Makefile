@@ -5,7 +5,7 @@ STAMP := .venv/.installed
 PIP := $(BIN)/python -m pip --quiet --disable-pip-version-check
 
 .DEFAULT_GOAL := help
-.PHONY: help env system lint test demo soak rows peers bench clean
+.PHONY: help env system lint test demo soak rows peers autokeras bench clean
 
 help:  ## this list
 	@sed -n 's/^\([a-z]*\):.*## /  make \1	/p' $(MAKEFILE_LIST)
@@ -57,6 +57,13 @@ peers: env build/peers/.installed  ## other trainers, for benchmarks/loop.py to 
 build/peers/.installed: benchmarks/peers/requirements.txt
 	@rm -rf build/peers
 	@$(PIP) install --no-deps --target build/peers --requirement benchmarks/peers/requirements.txt
+	@touch $@
+
+autokeras: env build/autokeras/.installed  ## AutoKeras 3 on our torch, for benchmarks/presets.py to measure beside ours
+
+build/autokeras/.installed: benchmarks/peers/autokeras.txt
+	@rm -rf build/autokeras
+	@$(PIP) install --no-deps --target build/autokeras --requirement benchmarks/peers/autokeras.txt
 	@touch $@
 
 bench: env  ## every benchmark

@@ -8,14 +8,16 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
+import scipy.sparse
 from safetensors.numpy import load, save
 
 from autotasks.rouge import rouge1_of
 from autotasks.sentences import Array, SentenceFeatures, shortened, split_all
+from gradfleet.tasks import TextPreparation
 
 _DESCRIBED, _WEIGHTS = "summarizer.json", "weights.safetensors"
 _LONGEST = 5  # sentences of a summary
-_TRIED = 400  # training rows by which their number is chosen
+TRIED = 400  # training rows by which their number is chosen
 Cached = Callable[[Any, Callable[[], Array]], Any]
 """An array by its key, computed by the first who asks."""
 
@@ -25,22 +27,24 @@ class Summarizer(ABC):
 
     def __init__(self) -> None:
         self.count = 1
+        self.cached: Cached = lambda key, compute: compute()
 
     @abstractmethod
     def scores(self, documents: Sequence[Sequence[str]]) -> list[Array]:
         """How much each sentence of each document belongs into a summary."""
 
-    def fit(self, texts: Sequence[str], summaries: Sequence[str], cached: Cached) -> None:
+    def fit(self, texts: Sequence[str], summaries: Sequence[str], cached: Cached, preparation: TextPreparation) -> None:
         """Learn from texts and their summaries."""
-        self.learn(split_all(texts), summaries, cached)
-        known, wanted = texts[:_TRIED], summaries[:_TRIED]
+        self.cached, self.preparation = cached, preparation
+        self.learn(split_all(texts), summaries)
+        known, wanted = texts[:TRIED], summaries[:TRIED]
         found = {}
         for self.count in range(1, _LONGEST + 1):
             found[self.count] = np.mean(rouge1_of(self.summarize(known), wanted))
         self.count = max(found, key=lambda count: found[count])
 
     @abstractmethod
-    def learn(self, documents: Sequence[Sequence[str]], summaries: Sequence[str], cached: Cached) -> None:
+    def learn(self, documents: Sequence[Sequence[str]], summaries: Sequence[str]) -> None:
         """What there is to learn beside the number of sentences."""
 
     def summarize(self, texts: Sequence[str]) -> list[str]:
@@ -53,8 +57,9 @@ class Summarizer(ABC):
         """Everything learned, as JSON and safetensors by file name."""
         return {_DESCRIBED: json.dumps(self.description(), ensure_ascii=False).encode(), _WEIGHTS: save(self.weights())}
 
-    def read(self, files: Mapping[str, bytes]) -> None:
+    def read(self, files: Mapping[str, bytes], preparation: TextPreparation) -> None:
         """Become what `files` wrote."""
+        self.preparation = preparation
         self.restore(json.loads(files[_DESCRIBED]), load(files[_WEIGHTS]))
 
     def description(self) -> dict[str, Any]:
@@ -71,8 +76,8 @@ class Summarizer(ABC):
 class LeadSummarizer(Summarizer):
     """The first sentences of a text: the baseline, which is hard to beat on news."""
 
-    def learn(self, documents: Sequence[Sequence[str]], summaries: Sequence[str], cached: Cached) -> None:
-        del documents, summaries, cached  # the number of sentences is all there is
+    def learn(self, documents: Sequence[Sequence[str]], summaries: Sequence[str]) -> None:
+        del documents, summaries  # the number of sentences is all there is
 
     def scores(self, documents: Sequence[Sequence[str]]) -> list[Array]:
         return [-np.arange(len(document), dtype=np.float64) for document in documents]
@@ -96,18 +101,22 @@ class ExtractiveSummarizer(Summarizer):
         self._features = SentenceFeatures(self._vectorizer())
         self._weights = np.zeros(0)
 
-    def learn(self, documents: Sequence[Sequence[str]], summaries: Sequence[str], cached: Cached) -> None:
+    def learn(self, documents: Sequence[Sequence[str]], summaries: Sequence[str]) -> None:
         from sklearn.linear_model import Ridge
 
         sentences = [sentence for document in documents for sentence in document]
         of = [summary for document, summary in zip(documents, summaries, strict=True) for _ in document]
-        targets = np.asarray(cached("sentence-rouge1", lambda: np.array(rouge1_of(sentences, of))))
+        targets = np.asarray(self.cached("sentence-rouge1", lambda: np.array(rouge1_of(sentences, of))))
         self._features = SentenceFeatures(self._fitted(sentences))
-        rows = self._features.of(documents)
+        rows = self.rows(documents)
         self._weights = Ridge(alpha=1 / self._strength, solver="lsqr").fit(rows, targets).coef_
 
+    def rows(self, documents: Sequence[Sequence[str]]) -> scipy.sparse.csr_matrix:
+        """What the regression sees of each sentence of each document, in order."""
+        return self._features.of(documents)
+
     def scores(self, documents: Sequence[Sequence[str]]) -> list[Array]:
-        flat = self._features.of(documents) @ self._weights
+        flat = self.rows(documents) @ self._weights
         return np.split(flat, np.cumsum([len(document) for document in documents])[:-1])
 
     def description(self) -> dict[str, Any]:

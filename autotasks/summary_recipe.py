@@ -14,6 +14,8 @@ import pandas
 from autotasks.rouge import NAMES, rouge
 from autotasks.summarizers import Summarizer
 from autotasks.tfidf import text_inputs
+from autotasks.writing_trial import WritingTrial
+from autotasks.written_summaries import WritingSummarizer
 from gradfleet import Tuner
 from gradfleet.errors import DataError
 from gradfleet.tasks import (
@@ -23,6 +25,7 @@ from gradfleet.tasks import (
     Evaluation,
     FeatureCache,
     Report,
+    TextPreparation,
     TrialPlan,
     digest_of,
     inputs_of,
@@ -30,13 +33,16 @@ from gradfleet.tasks import (
     labelled_arrays,
     labelled_table,
     read_checkpoint,
+    seed_everything,
     write_checkpoint,
 )
+
+AnySummarizer = Summarizer | WritingSummarizer
 
 
 @dataclass(frozen=True)
 class SummaryRecipe:
-    """Fits the summarizer that a config names, and measures it once on the validation rows."""
+    """Fits the summarizer that a config names, and measures it on the validation rows: once, or after each epoch."""
 
     tuner: Tuner
 
@@ -61,22 +67,52 @@ class SummaryRecipe:
         assert plan.data is not None, "AutoModel.fit refuses a search without data"
         started = time.perf_counter()
         data = plan.data.open()
-        train, validation = _texts(data.train), _texts(data.validation)
-        summarizer: Summarizer = self.tuner.build_network(plan.config, data.facts)
-        summarizer.fit(*train, FeatureCache.of(plan.data).array)
+        summarizer: AnySummarizer = self.tuner.build_network(plan.config, data.facts)
+        tell = _Told(plan, summarizer, {"config": dict(plan.config), "facts": data.facts.to_json()}, report)
+        seed_everything(plan.seed)
+        if isinstance(summarizer, WritingSummarizer):
+            train, held = data.train, data.validation
+            assert isinstance(train, ArrayExamples), "texts are always prepared"
+            assert isinstance(held, ArrayExamples)
+            summarizer.start(prepared_by(data.facts), train.targets)
+            WritingTrial(plan, summarizer, train, held, tell).run()
+            return
+        validation = _texts(data.validation)
+        summarizer.fit(*_texts(data.train), FeatureCache.of(plan.data).array, prepared_by(data.facts))
         seconds = time.perf_counter() - started
         scores = rouge(summarizer.summarize(validation[0]), validation[1])
-        metrics = {f"val_{name}": float(score.mean()) for name, score in scores.items()} | {"train_seconds": seconds}
-        extra = {"config": dict(plan.config), "facts": data.facts.to_json()}
-        # As after the last epoch: there is nothing more to learn.
-        report(EpochRecord(plan.epochs, metrics), write_checkpoint(plan, plan.epochs, summarizer.files(), extra))
+        metrics = {f"val_{name}": float(score.mean()) for name, score in scores.items()}
+        tell(plan.epochs, metrics | {"train_seconds": seconds})  # there is nothing more to learn
 
     def load(self, checkpoint: Path) -> SummaryPredictor:
         files, extra = read_checkpoint(checkpoint)
         facts = DataFacts.from_json(extra["facts"])
-        summarizer: Summarizer = self.tuner.build_network(extra["config"], facts)
-        summarizer.read(files)
+        summarizer: AnySummarizer = self.tuner.build_network(extra["config"], facts)
+        summarizer.read(files, prepared_by(facts))
         return SummaryPredictor(summarizer, facts)
+
+
+class _Told:
+    """Reports what is measured after an epoch; those that are the best so far have a checkpoint."""
+
+    def __init__(self, plan: TrialPlan, summarizer: AnySummarizer, extra: Mapping[str, Any], report: Report) -> None:
+        self._plan = plan
+        self._summarizer = summarizer
+        self._extra = extra
+        self._report = report
+        self._best = plan.best
+
+    def __call__(self, epoch: int, metrics: Mapping[str, float]) -> None:
+        rank, address = self._plan.objective.rank(metrics), None
+        if self._best is None or rank < self._best:
+            self._best = rank
+            address = write_checkpoint(self._plan, epoch, self._summarizer.files(), self._extra)
+        self._report(EpochRecord(epoch, dict(metrics)), address)
+
+
+def prepared_by(facts: DataFacts) -> TextPreparation:
+    assert facts.preparation is not None, "texts are always prepared"
+    return TextPreparation.from_json(facts.preparation)
 
 
 class SummaryPredictor:
@@ -89,7 +125,7 @@ class SummaryPredictor:
 
     labels = None
 
-    def __init__(self, summarizer: Summarizer, facts: DataFacts) -> None:
+    def __init__(self, summarizer: AnySummarizer, facts: DataFacts) -> None:
         self.summarizer = summarizer
         self.facts = facts
 

@@ -66,11 +66,11 @@ def test_a_bundle_writes_the_same_summaries_and_was_checked_in_a_new_process(
     assert Bundle.load(tmp_path / "out").predict(odd) == summarizer.predict(odd)
 
 
-def test_what_it_does_not_do_is_said(summarizer: AutoSummarizer, encoder: Path) -> None:
+def test_what_it_does_not_do_is_said(summarizer: AutoSummarizer, tmp_path: Path) -> None:
     with pytest.raises(DataError, match=r"A summary has no probabilities; use predict\(\)"):
         summarizer.predict_proba(["A text."])
-    with pytest.raises(SettingError, match="no use for pretrained networks yet: leave backbones= out"):
-        AutoSummarizer(reports(20), backbones=[encoder])
+    with pytest.raises(SettingError, match=r"No pretrained text encoder or encoder-decoder can be read .* leave backb"):
+        AutoSummarizer(reports(20), backbones=[tmp_path / "none"])
 
 
 def test_summaries_that_are_longer_than_their_texts_are_learned_from(tmp_path: Path) -> None:
@@ -91,3 +91,10 @@ def test_rouge_is_that_of_the_library() -> None:
     found = rouge(["the cat sat"], ["the cats sat down"])
     assert found["rouge1"][0] == pytest.approx(2 * 3 / (3 + 4)), "stemmed: cats counts as cat"
     assert found["rouge2"][0] == pytest.approx(2 * 2 / (2 + 3))
+
+
+def test_summaries_longer_than_their_texts_are_counted_and_said() -> None:
+    table = reports(20)
+    table.loc[:2, "summary"] = table["text"] + " And more."
+    notes = AutoSummarizer(table).data.notes
+    assert "In 3 rows the text to be written is longer than the one that is read." in notes

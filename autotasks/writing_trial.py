@@ -1,0 +1,118 @@
+"""A trial of a summarizer that writes: trained for the epochs that there is time for, measured after each."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+
+from autotasks.rouge import rouge
+from autotasks.tfidf import text_inputs
+from autotasks.writers import WritingModel
+from autotasks.written_summaries import WritingSummarizer
+from gradfleet.errors import SettingError
+from gradfleet.tasks import ArrayExamples, TextTargets, TrialPlan
+from gradfleet.training.callbacks import TimeLimit
+
+_BATCH = 16
+_TUNING = 3.0  # of the time that measuring once takes, at most 100 rows being written 9 times
+_SPARE = 0.9  # of the time that is left may be planned with
+
+Tell = Callable[[int, Mapping[str, float]], object]
+"""Takes an epoch, counted as the search does, and what was measured after it."""
+
+
+@dataclass(frozen=True)
+class WritingTrial:
+    """Trains one summarizer.
+
+    Attributes:
+        summarizer: started.
+        tell: is called after each epoch.
+    """
+
+    plan: TrialPlan
+    summarizer: WritingSummarizer
+    train: ArrayExamples
+    validation: ArrayExamples
+    tell: Tell
+
+    def run(self) -> None:
+        started, number = time.perf_counter(), self.num_epochs()
+        model = WritingModel(self.summarizer.writer)
+        model.compile(
+            kind="text",
+            optimizer="adamw",
+            learning_rate=self.summarizer.rate,
+            schedule="warmup_cosine",
+            clip_norm=1.0,
+        )
+        parts = self._seen(self.train), self._seen(self.validation)
+        limits = [] if self.plan.deadline is None else [TimeLimit(self.plan.deadline)]
+        for record in model.epochs(*parts, epochs=number, batch_size=_BATCH, callbacks=limits, seed=self.plan.seed):
+            if record.epoch == number:
+                self.summarizer.tune(text_inputs(self.validation.inputs), self._wanted)
+            losses = {name: record.metrics[name] for name in ("train_loss", "val_loss")}
+            epoch = math.ceil(record.epoch * self.plan.epochs / number)
+            self.tell(epoch, {**self.measure(), **losses, "train_seconds": time.perf_counter() - started})
+
+    def measure(self) -> dict[str, float]:
+        """ROUGE of what is written for the validation rows."""
+        found = self.summarizer.write(text_inputs(self.validation.inputs))
+        return {f"val_{name}": float(score.mean()) for name, score in rouge(found, self._wanted).items()}
+
+    def num_epochs(self) -> int:
+        """As many as there is time for, by the speed of a few batches.
+
+        Raises:
+            SettingError: there is not time for one.
+        """
+        wanted = min(self.summarizer.rounds, self.plan.epochs)
+        if self.plan.deadline is None:
+            return wanted
+        training, measuring = self._seconds_of_training(), self._seconds_of_measuring()
+        left = _SPARE * (self.plan.deadline - time.time()) - _TUNING * measuring
+        if left < training + measuring:
+            needed = (training + (1 + _TUNING) * measuring) / _SPARE
+            raise SettingError(
+                f"To train a summarizer that writes needs about {needed:.0f} s here for a single epoch, and "
+                f"{max(0.0, self.plan.deadline - time.time()):.0f} s are left. Give the search a larger budget."
+            )
+        return min(wanted, int(left / (training + measuring)))
+
+    def _seconds_of_training(self) -> float:
+        inputs, targets = self._seen(self.train).inputs, self._seen(self.train).targets
+        return self._timed(_BATCH, len(inputs), lambda rows: self._step(inputs.take(rows), targets.take(rows)))
+
+    def _seconds_of_measuring(self) -> float:
+        inputs = text_inputs(self.validation.inputs)
+        return self._timed(_BATCH, len(inputs), lambda rows: self.summarizer.write(inputs.part(0, len(rows))))
+
+    def _step(self, batch: Any, targets: Any) -> None:
+        writer = self.summarizer.writer
+        writer.eval()  # nothing random is drawn, so the trial trains as if nothing had been measured
+        writer(**batch, decoder_input_ids=writer.known(targets)).logsumexp(-1).sum().backward()
+        writer.zero_grad(set_to_none=True)
+
+    @staticmethod
+    def _timed(at_once: int, num_rows: int, do: Callable[[Any], object]) -> float:
+        """Seconds for all rows, by the second of two batches."""
+        rows = torch.arange(min(at_once, num_rows))
+        do(rows)
+        started = time.perf_counter()
+        do(rows)
+        return (time.perf_counter() - started) * num_rows / len(rows)
+
+    def _seen(self, part: ArrayExamples) -> Any:
+        assert isinstance(part.targets, TextTargets)
+        view = self.summarizer.view
+        return ArrayExamples(text_inputs(part.inputs).seen_as(view), part.targets.seen_as(view))
+
+    @property
+    def _wanted(self) -> list[str]:
+        assert isinstance(self.validation.targets, TextTargets)
+        return list(self.validation.targets.texts)

@@ -1,0 +1,112 @@
+"""A summarizer that writes: for the tokens of the data, kept as files; how it writes is tuned on validation rows."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import torch
+from safetensors.torch import load, save
+
+from autotasks.backbones import read_writer
+from autotasks.rouge import rouge1_of
+from autotasks.writers import Generation, Marks, Writer, small_writer, writer_of
+from gradfleet.tasks import TextInputs, TextPreparation
+
+_DESCRIBED, _WEIGHTS = "writer.json", "weights.safetensors"
+_AT_ONCE = 32
+_TUNED_ON = 100  # validation rows
+
+
+class WritingSummarizer:
+    """Writes summaries anew, with a network that `make` makes.
+
+    Args:
+        view: in whose tokens it reads and writes.
+        rate: of learning, at most.
+        rounds: epochs, where there is time for them.
+    """
+
+    def __init__(self, view: str, make: Callable[[int, Marks], Any], *, rate: float, rounds: int) -> None:
+        self.view = view
+        self.rate = rate
+        self.rounds = rounds
+        self.generation = Generation()
+        self._make = make
+
+    def start(self, preparation: TextPreparation, targets: Any) -> None:
+        """Make the network, for the tokens of the prepared data."""
+        self._know(preparation)
+        self.writer = Writer(self._make(preparation.facts()[self.view]["vocabulary_size"], self._marks), self._marks)
+        lengths = targets.tokens[self.view].lengths.float()
+        self.generation = Generation(max_tokens=int(torch.quantile(lengths, 0.98)) + 8)
+
+    def summarize(self, texts: Sequence[str]) -> list[str]:
+        """A summary of each text."""
+        return self.write(self._preparation.inputs(list(texts)))
+
+    def write(self, inputs: TextInputs, generation: Generation | None = None) -> list[str]:
+        """A summary of each prepared text; texts of like length are written together."""
+        seen = inputs.seen_as(self.view)
+        found = [""] * len(seen)
+        for rows in torch.split(seen.lengths.argsort(stable=True), _AT_ONCE):
+            tokens = self.writer.write(seen.take(rows), generation or self.generation)
+            for row, text in zip(rows.tolist(), tokens, strict=True):
+                found[row] = self._preparation.decode(text, self.view).strip()
+        return found
+
+    def tune(self, inputs: TextInputs, wanted: Sequence[str]) -> None:
+        """Take the settings of generation that do best on some of these rows; nothing is trained."""
+        few, known = inputs.part(0, min(_TUNED_ON, len(inputs))), wanted[:_TUNED_ON]
+        tried = {one: np.mean(rouge1_of(self.write(few, one), known)) for one in self._generations(inputs, wanted)}
+        self.generation = max(tried, key=lambda one: tried[one])
+
+    def _generations(self, inputs: TextInputs, wanted: Sequence[str]) -> list[Generation]:
+        lengths = [len(tokens) for tokens in self._preparation.encode(wanted, self.view)]
+        shortest = [0, int(np.quantile(lengths, 0.25)), int(np.quantile(lengths, 0.5))]
+        longest = self.generation.max_tokens
+        greedy = [Generation(min_tokens=few, max_tokens=longest) for few in shortest]
+        beams = [Generation(4, penalty, few, longest) for penalty in (0.6, 1.0, 2.0) for few in shortest[:2]]
+        return [*greedy, *beams]
+
+    def files(self) -> dict[str, bytes]:
+        """Everything learned, as JSON and safetensors by file name."""
+        described = {"network": self.writer.network.config.to_dict(), "generation": self.generation.to_json()}
+        weights = {name: part.detach().cpu().clone() for name, part in self.writer.network.state_dict().items()}
+        return {_DESCRIBED: json.dumps(described).encode(), _WEIGHTS: save(weights)}
+
+    def read(self, files: Mapping[str, bytes], preparation: TextPreparation) -> None:
+        """Become what `files` wrote."""
+        self._know(preparation)
+        described = json.loads(files[_DESCRIBED])
+        self.generation = Generation(**described["generation"])
+        self.writer = Writer(writer_of(described["network"]), self._marks)
+        self.writer.network.load_state_dict(load(files[_WEIGHTS]))
+
+    def _know(self, preparation: TextPreparation) -> None:
+        tokens = preparation.facts()[self.view]
+        end = preparation.encode(["a"], self.view)[0][-1]  # tokenizers put it there themselves
+        self._preparation = preparation
+        self._marks = Marks(tokens["start_token"], end, tokens["padding_token"])
+
+
+def pretrained(source: str, view: str, *, rate: float = 3e-4, rounds: int = 6) -> WritingSummarizer:
+    """By a pretrained encoder-decoder, or one whose halves begin as a pretrained encoder.
+
+    What the decoder of the latter reads of the encoder (cross-attention) is not pretrained (Rothe et al., 2020,
+    arXiv:1907.12461).
+    """
+    return WritingSummarizer(view, lambda size, marks: read_writer(source), rate=rate, rounds=rounds)
+
+
+def from_scratch(
+    *, width: int = 128, depth: int = 2, dropout: float = 0.1, rate: float = 2e-3, rounds: int = 12
+) -> WritingSummarizer:
+    """By a small one that knows nothing before, in tokens learned from the data."""
+
+    def make(size: int, marks: Marks) -> Any:
+        return small_writer(size, marks, width=width, depth=depth, dropout=dropout)
+
+    return WritingSummarizer("trained", make, rate=rate, rounds=rounds)
