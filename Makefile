@@ -17,7 +17,7 @@ $(STAMP): pyproject.toml constraints.txt
 	@$(BIN)/python -m pip --version >/dev/null 2>&1 || $(PYTHON) -m venv .venv
 	@echo "Installing into .venv (once; a few minutes on a fresh machine)" >&2
 	@$(PIP) install --constraint constraints.txt torch
-	@$(PIP) install --constraint constraints.txt --editable '.[dev,export,plots,postgresql,service,trackers,trainers]'
+	@$(PIP) install --constraint constraints.txt --editable '.[dev,explain,export,plots,postgresql,service,trackers,trainers]'
 	@touch $@
 
 # The one thing that tests use beside Python packages; without it those that need it are skipped.

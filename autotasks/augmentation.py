@@ -1,14 +1,35 @@
-"""Augmentation of image batches, on whatever device they are: a few tensor lines, under a fifth of a step."""
+"""Augmentation of image batches, on their own device: a few tensor lines; kornia for colours and policies."""
 
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import torch
 from torch.nn import functional
 
-from gradfleet.training.callbacks.callback import Callback
+from gradfleet.training.callbacks import Callback, CutMix, MixUp
 from gradfleet.training.context import Context
+
+_STRONGEST = 30  # of RandAugment's scale of magnitudes
+
+
+def as_it_is(images: torch.Tensor) -> torch.Tensor:
+    return images
+
+
+def mirrored(images: torch.Tensor) -> torch.Tensor:
+    """From left to right."""
+    return images.flip(-1)
+
+
+VIEWS = (as_it_is, mirrored)
+"""For `predict(items, views=VIEWS)`: the mean of what is said of an image and of its reflection."""
+
+
+def mixing(*, kind: str = "mixup", alpha: float = 0.2) -> Callback:
+    """MixUp or CutMix, whose shares are drawn from Beta(alpha, alpha)."""
+    return MixUp(alpha) if kind == "mixup" else CutMix(alpha)
 
 
 class Augmentation(Callback):
@@ -21,6 +42,9 @@ class Augmentation(Callback):
         rotation: at most so many degrees, either way.
         scale: at most this fraction larger or smaller.
         mirror: every second image from left to right, by chance.
+        colour: brightness, contrast and, of coloured images, saturation change by at most this part, and the hue by a
+            quarter as much of the circle.
+        strength: from 0 to 1, of one operation an image out of RandAugment's (Cubuk et al., 2020, arXiv:1909.13719).
         erase: side of one square that is blanked, as a fraction of the shorter side (Zhong et al., 2020,
             arXiv:1708.04896); 0 blanks none.
     """
@@ -32,6 +56,8 @@ class Augmentation(Callback):
         rotation: float = 0.0,
         scale: float = 0.0,
         mirror: bool = False,
+        colour: float = 0.0,
+        strength: float = 0.0,
         erase: float = 0.0,
     ) -> None:
         self.shift = shift
@@ -39,6 +65,7 @@ class Augmentation(Callback):
         self.scale = scale
         self.mirror = mirror
         self.erase = erase
+        self._coloured = [*_jitter(colour), *_policy(strength)]
 
     def on_batch_start(self, context: Context) -> None:
         images, targets = context.batch
@@ -50,9 +77,18 @@ class Augmentation(Callback):
             images = images.float() / 255
         if self.shift or self.rotation or self.scale or self.mirror:
             images = self._moved(images)
+        if self._coloured:
+            images = self._in_colours(images)
         if self.erase:
             images = self._erased(images)
         return images
+
+    def _in_colours(self, images: torch.Tensor) -> torch.Tensor:
+        """What kornia does, which knows coloured images: a grey one becomes one and is grey again."""
+        changed = images.expand(-1, 3, -1, -1)
+        for change in self._coloured:
+            changed = change(changed)
+        return (changed.mean(dim=1, keepdim=True) if images.shape[1] == 1 else changed).clamp(0, 1)
 
     def _moved(self, images: torch.Tensor) -> torch.Tensor:
         """One affine map an image; what comes in from outside repeats the border."""
@@ -86,3 +122,19 @@ class Augmentation(Callback):
         in_columns = (x >= left) & (x < left + side)
         hole = (in_rows[:, :, None] & in_columns[:, None, :])[:, None]
         return torch.where(hole, images.mean(dim=(1, 2, 3), keepdim=True), images)
+
+
+def _jitter(amount: float) -> list[Any]:
+    if not amount:
+        return []
+    from kornia.augmentation import ColorJiggle  # a second to import, so only where it is used
+
+    return [ColorJiggle(amount, amount, amount, amount / 4)]
+
+
+def _policy(strength: float) -> list[Any]:
+    if not strength:
+        return []
+    from kornia.augmentation.auto import RandAugment
+
+    return [RandAugment(n=1, m=max(1, round(strength * _STRONGEST)))]

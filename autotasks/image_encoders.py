@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import json
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -80,6 +82,40 @@ class ImageEncoder(PretrainedEncoder):
             parts = [self.pooled(images[first : first + _AT_ONCE]) for first in range(0, len(images), _AT_ONCE)]
         return torch.cat(parts).float().numpy()
 
+    def save_pretrained(self, folder: Path, labels: Sequence[str]) -> None:
+        """A network of transformers' own for classifying images, and how it wants them."""
+        from transformers import AutoConfig, AutoModelForImageClassification
+
+        settings = self.encoder.config.to_dict() | {"id2label": dict(enumerate(labels))}
+        settings["label2id"] = {label: number for number, label in enumerate(labels)}
+        whole: Any = AutoModelForImageClassification
+        model = whole.from_config(AutoConfig.for_model(settings.pop("model_type"), **settings))
+        getattr(model, model.base_model_prefix).load_state_dict(self.encoder.state_dict(), strict=False)
+        self._give_head(model)
+        model.save_pretrained(folder)
+        said = {
+            "image_processor_type": "ViTImageProcessor",  # the plainest: a resize, then mean and deviation
+            "do_resize": True,
+            "size": {"height": self._side, "width": self._side},
+            "resample": 2,
+            "do_rescale": True,
+            "rescale_factor": 1 / 255,
+            "do_normalize": True,
+            "do_convert_rgb": True,
+            "image_mean": self.mean.flatten().tolist(),
+            "image_std": self.deviation.flatten().tolist(),
+        }
+        (folder / "preprocessor_config.json").write_text(json.dumps(said, indent=1), encoding="utf-8")
+
+    def _give_head(self, model: nn.Module) -> None:
+        """The weights of the linear layer; one that also reads the mean of the patches gets nothing from them."""
+        last = [layer for layer in model.modules() if isinstance(layer, nn.Linear)][-1]
+        width = self.head.in_features
+        with torch.no_grad():
+            last.weight.zero_()
+            last.weight[:, :width] = self.head.weight.cpu()
+            last.bias.copy_(self.head.bias.cpu())
+
 
 class FrozenImageEncoder(ImageEncoder):
     """The same, as far as it comes without training: a linear probe."""
@@ -95,6 +131,23 @@ class FrozenImageEncoder(ImageEncoder):
             vectors = self.pooled(images)
         outputs: torch.Tensor = self.head(vectors)
         return outputs
+
+
+class EncoderShape(nn.Module):
+    """An untrained network of the shape of a pretrained one, to see how long a step of it takes."""
+
+    def __init__(self, input_shape: tuple[int, ...], num_outputs: int, *, source: str) -> None:
+        from transformers import AutoConfig
+
+        super().__init__()
+        del input_shape
+        self.network = ImageEncoder(source, num_outputs, strength=1.0)
+        side = side_of(image_settings(source))
+        config = AutoConfig.from_pretrained(source).to_dict()
+        self.network.restore({"config": config, "side": side, "width": 1})
+
+    def forward(self, images: torch.Tensor) -> torch.Tensor:
+        return self.network.pooled(images)
 
 
 def image_settings(source: str) -> dict[str, Any]:

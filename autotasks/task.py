@@ -12,7 +12,19 @@ from autotasks.backbones import check_backbones, names_of
 from autotasks.portfolio import KnownGood, affordable, read_portfolio
 from gradfleet import AutoDataset, AutoModel, Choice, Objective, Resources, Study, Tuner
 from gradfleet.errors import NotFoundError, SettingError
-from gradfleet.tasks import Budget, Config, Ensemble, Evaluation, Exported, Recipe, TaskReference
+from gradfleet.tasks import (
+    Budget,
+    Config,
+    Ensemble,
+    Evaluation,
+    Explanation,
+    Exported,
+    ModelPredictor,
+    Recipe,
+    Results,
+    Tailor,
+    TaskReference,
+)
 
 if TYPE_CHECKING:
     import numpy
@@ -104,6 +116,15 @@ class AutoTask(ABC):
     def _known_good(cls, backbones: Sequence[str]) -> list[KnownGood]:
         return read_portfolio(cls.portfolio_of or cls.task, list(names_of(backbones)))
 
+    def tailor(self, *, epochs: int | None) -> Tailor | None:
+        """What makes the search fit its data, time and machine before it begins; None leaves it as it is.
+
+        Args:
+            epochs: of a trial, where the user said it.
+        """
+        del epochs
+        return None
+
     @classmethod
     def recipe(cls, backbones: Sequence[str] = ()) -> Recipe:
         """How this task's trials are trained and loaded; what a study of it refers to by name."""
@@ -157,6 +178,7 @@ class AutoTask(ABC):
             sampler=sampler,
             scheduler=scheduler,
             portfolio=self.portfolio(self._backbones, seconds=limit),
+            tailor=self.tailor(epochs=epochs),
             resources=resources,
             cluster=cluster,
             name=name,
@@ -228,13 +250,34 @@ class AutoTask(ABC):
         """The best model's metrics over labelled data, such as a held-out folder."""
         return self.study.best.model().evaluate(data)
 
+    def top_losses(self, data: Any, count: int = 9) -> pandas.DataFrame:
+        """The rows of labelled data that the best model is most wrong about; `results` has all, and their pictures."""
+        return self.results(data).table.head(count)
+
+    def results(self, data: Any) -> Results:
+        """What the best model says of each labelled row, the worst first: `.table`, and `.plot("worst.png")`."""
+        found: Results = self._classifying().results(data)
+        return found
+
+    def explain(self, items: Sequence[Any], *, method: str = "occlusion") -> list[Explanation]:
+        """Which places of an image, or words of a text, each prediction of the best model hangs on."""
+        found: list[Explanation] = self._classifying().explain(items, method=method)
+        return found
+
+    def _classifying(self) -> ModelPredictor:
+        predictor = self.study.best.model()
+        if not isinstance(predictor, ModelPredictor):
+            raise SettingError(f"The best model is {type(predictor).__name__}'s, which does not tell classes apart.")
+        return predictor
+
     def export(
         self, path: str | Path, *, format: str = "bundle", check: bool = True, max_loss: float = 0.01
     ) -> Exported:
         """Write the best model to a folder; it is run in a new process and has to reach its recorded score there.
 
         Args:
-            format: "bundle" for `Bundle.load`, "onnx" or "onnx-int8" for onnxruntime, "torch" for `torch.export.load`.
+            format: "bundle" for `Bundle.load`, "onnx" or "onnx-int8" for onnxruntime, "torch" for `torch.export.load`,
+                "transformers" for `from_pretrained`, of a pretrained network.
             check: whether it is run there; without, nothing is promised.
             max_loss: how much of the score "onnx-int8" may lose.
         """

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import torch
 from torch import nn
+from torch.nn import functional
 
 
 class PixelInput(nn.Module):
@@ -11,17 +14,33 @@ class PixelInput(nn.Module):
 
     The batch norm learns the channels' mean and deviation, so a network takes images as they were decoded and an
     exported one needs no other preprocessing than a resize.
+
+    Args:
+        size: (height, width) that images are brought to; None leaves theirs.
     """
 
-    def __init__(self, channels: int) -> None:
+    def __init__(self, channels: int, size: tuple[int, int] | None = None) -> None:
         super().__init__()
+        self.size = size
         self.norm = nn.BatchNorm2d(channels)
 
     def forward(self, images: torch.Tensor) -> torch.Tensor:
         if images.dtype == torch.uint8:
             images = images.float() / 255
+        if self.size is not None:
+            images = functional.interpolate(images, self.size, mode="bilinear", align_corners=False, antialias=True)
         centred: torch.Tensor = self.norm(images)
         return centred
+
+
+def looked_at(input_shape: tuple[int, ...], side: int) -> tuple[int, int, PixelInput]:
+    """Height and width of what a network sees, the longer at most `side`, and the layer that makes it of the images."""
+    channels, height, width = input_shape
+    scale = side / max(height, width)
+    if scale >= 1:
+        return height, width, PixelInput(channels)
+    size = max(2, round(height * scale)), max(2, round(width * scale))
+    return *size, PixelInput(channels, size)
 
 
 def mlp(
@@ -38,17 +57,25 @@ def mlp(
 
 
 def cnn(
-    input_shape: tuple[int, ...], num_outputs: int, *, channels: int = 32, depth: int = 2, dropout: float = 0.2
+    input_shape: tuple[int, ...],
+    num_outputs: int,
+    *,
+    channels: int = 16,
+    depth: int = 3,
+    side: int = 64,
+    dropout: float = 0.2,
 ) -> nn.Module:
     """A VGG-like net: `depth` stages of two 3x3 convolutions, each stage halving the sides and doubling the channels.
 
-    A stage that would make a side smaller than 2 pixels keeps the size instead.
+    The first stage has one: at full size a convolution costs most and finds no more than edges. A stage that would make
+    a side smaller than 2 pixels keeps the size instead. Images are looked at with at most `side` pixels a side.
     """
-    features, height, width = input_shape
-    layers: list[nn.Module] = [PixelInput(features)]
+    features = input_shape[0]
+    height, width, pixels = looked_at(input_shape, side)
+    layers: list[nn.Module] = [pixels]
     for stage in range(depth):
         outputs = channels * 2**stage
-        for inputs in (features, outputs):
+        for inputs in (features,) if stage == 0 else (features, outputs):
             layers += [nn.Conv2d(inputs, outputs, 3, padding=1, bias=False), nn.BatchNorm2d(outputs), nn.ReLU()]
         if min(height, width) >= 4:
             layers.append(nn.MaxPool2d(2))
@@ -67,15 +94,15 @@ class SmallResNet(nn.Module):
     """
 
     def __init__(
-        self, input_shape: tuple[int, ...], num_outputs: int, *, channels: int, depth: int, dropout: float
+        self, input_shape: tuple[int, ...], num_outputs: int, *, channels: int, depth: int, side: int, dropout: float
     ) -> None:
         from transformers import ResNetConfig, ResNetModel
 
         super().__init__()
-        image_channels, height, width = input_shape
+        image_channels = input_shape[0]
+        height, width, self.pixels = looked_at(input_shape, side)
         stages = 3 if min(height, width) < 64 else 4
         sizes = [channels * 2**stage for stage in range(stages)]
-        self.pixels = PixelInput(image_channels)
         self.backbone = ResNetModel(
             ResNetConfig(
                 num_channels=image_channels,
@@ -97,7 +124,55 @@ class SmallResNet(nn.Module):
 
 
 def resnet(
-    input_shape: tuple[int, ...], num_outputs: int, *, channels: int = 32, depth: int = 1, dropout: float = 0.1
+    input_shape: tuple[int, ...],
+    num_outputs: int,
+    *,
+    channels: int = 16,
+    depth: int = 1,
+    side: int = 64,
+    dropout: float = 0.1,
 ) -> nn.Module:
-    """A residual net of basic blocks, `depth` of them a stage."""
-    return SmallResNet(input_shape, num_outputs, channels=channels, depth=depth, dropout=dropout)
+    """A residual net of basic blocks, `depth` of them a stage; see `cnn` for `side`."""
+    return SmallResNet(input_shape, num_outputs, channels=channels, depth=depth, side=side, dropout=dropout)
+
+
+class SmallViT(nn.Module):
+    """transformers' ViT from its configuration, on about 8 x 8 patches; the mean of what it makes of them is read."""
+
+    def __init__(
+        self, input_shape: tuple[int, ...], num_outputs: int, *, width: int, depth: int, side: int, dropout: float
+    ) -> None:
+        from transformers import ViTConfig, ViTModel
+
+        super().__init__()
+        height, columns, self.pixels = looked_at(input_shape, side)
+        settings: dict[str, Any] = {
+            "num_channels": input_shape[0],
+            "image_size": (height, columns),
+            "patch_size": max(1, round(min(height, columns) / 8)),
+            "hidden_size": width,
+            "num_hidden_layers": depth,
+            "num_attention_heads": max(1, width // 32),
+            "intermediate_size": 2 * width,
+            "hidden_dropout_prob": dropout,
+        }
+        self.backbone = ViTModel(ViTConfig(**settings), add_pooling_layer=False)
+        self.head = nn.Linear(width, num_outputs)
+
+    def forward(self, images: torch.Tensor) -> torch.Tensor:
+        states = self.backbone(self.pixels(images)).last_hidden_state
+        outputs: torch.Tensor = self.head(states[:, 1:].mean(dim=1))
+        return outputs
+
+
+def vit(
+    input_shape: tuple[int, ...],
+    num_outputs: int,
+    *,
+    width: int = 64,
+    depth: int = 4,
+    side: int = 64,
+    dropout: float = 0.1,
+) -> nn.Module:
+    """A small vision transformer (Dosovitskiy et al., 2021, arXiv:2010.11929); see `cnn` for `side`."""
+    return SmallViT(input_shape, num_outputs, width=width, depth=depth, side=side, dropout=dropout)

@@ -8,7 +8,8 @@ run may be interrupted and goes on where it was. AutoKeras needs `make autokeras
 
     ours          the preset's best model after `budget` seconds
     default       its trial 0, a single model with default settings
-    svc, lr       TF-IDF of words and pairs of words with scikit-learn's LinearSVC, and with LogisticRegression
+    svc, lr       TF-IDF of words and pairs of words with scikit-learn's LinearSVC, and with LogisticRegression; of
+                  images their pixels, with SVC
     optuna        plain Optuna driving a hand-written loop over the same architectures, `budget` seconds
     autokeras     AutoKeras 3 on torch, `budget` seconds
     lead-1        the first sentence of a text
@@ -23,12 +24,13 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
-from benchmarks.cells import summaries, texts
+from benchmarks.cells import images, summaries, texts
 from benchmarks.cells.kept import Cell, KeptCells, Measure
 
 CASES: dict[str, Mapping[str, Measure]] = {
     **dict.fromkeys(texts.DATA, texts.MEASURED),
     **dict.fromkeys(summaries.DATA, summaries.MEASURED),
+    **dict.fromkeys(images.DATA, images.MEASURED),
 }
 """What is measured of each data set."""
 

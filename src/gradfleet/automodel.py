@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict
+from copy import copy
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any, Self
 
@@ -47,6 +48,7 @@ from gradfleet.trials.recipes import TaskReference
 from gradfleet.trials.repeated import names_of_means
 from gradfleet.trials.resources import Resources
 from gradfleet.trials.sources import sources_of
+from gradfleet.trials.tailoring import Situation, Tailor, Tailoring
 
 
 class AutoModel:
@@ -221,6 +223,7 @@ class AutoModel:
         sampler: SamplerChoice = "auto",
         scheduler: SchedulerChoice = "asha",
         portfolio: Sequence[Config] = (),
+        tailor: Tailor | None = None,
         warm_start: bool = True,
         resources: Resources | None = None,
         cluster: str | None = None,
@@ -258,6 +261,8 @@ class AutoModel:
             scheduler: who is stopped early: "asha", "hyperband", "median" or "none"; or a value of
                 `gradfleet.study.schedulers` with its settings, such as `Asha(grace=2)`.
             portfolio: configurations to try after the default one; what one leaves out is filled with defaults.
+            tailor: what changes space, epochs and portfolio once data and time are known, see `trials.tailoring`; a
+                study that is gone on with keeps what was decided for it.
             warm_start: try after those the best configurations of earlier studies of the same store, after the same
                 objective on the same or similar data, or with the same training function; see
                 `gradfleet.study.driving.warm_start`. What was taken is said, and kept with the study.
@@ -338,18 +343,53 @@ class AutoModel:
         parts = () if data is None else self._prepare(data, where, settings, folds=folds, say=view.say)
         opened = Store.open(store)
         try:
-            spec = self._spec(settings, opening.recipe_reference(where), parts, repeats=repeats, folds=folds)
+            found = self._tailoring(tailor, opened, opening, parts, settings, started=started)
+            searched, settings = self._tailored(found, settings)
+            if found and found.said:
+                view.say(found.said)
+            spec = searched._spec(settings, opening.recipe_reference(where), parts, repeats=repeats, folds=folds)
+            spec |= {"tailoring": found.to_json()} if found else {}
             here = not settings.is_remote
             if here:  # what is sent twice to a cluster is one job there
                 opening.check_present(opened, spec, fingerprint=_fingerprint(parts))
             executor = settings.executor() if wait and here else None  # Ray starts here
-            order = self._order(opened, opening, spec, settings, where, parts, started=started)
+            order = searched._order(opened, opening, spec, settings, where, parts, started=started)
             if executor is None:
                 return self._hand_over(order, opened, say=view.say, wait=wait)
             return run_sweep(order, executor, store=opened, view=view)
         except BaseException:
             opened.close()
             raise
+
+    def _tailoring(
+        self,
+        tailor: Tailor | None,
+        store: Store,
+        opening: Opening,
+        parts: Sequence[DataRef],
+        settings: SweepSettings,
+        *,
+        started: float,
+    ) -> Tailoring | None:
+        """What the study of that name was made with; of a new one, what the tailor decides."""
+        if tailor is None or not parts:
+            return None
+        if opening.name in (study.name for study in store.studies()) and not opening.extend:
+            kept = store.study(opening.name).spec.get("tailoring")
+            return None if kept is None else Tailoring.from_json(kept)
+        limit = settings.budget.seconds
+        left = None if limit is None else max(0.0, started + limit - time.time())
+        is_here = settings.cluster in (None, "inline")
+        return tailor(Situation(parts[-1], left, settings.resources, is_here))
+
+    def _tailored(self, found: Tailoring | None, settings: SweepSettings) -> tuple[AutoModel, SweepSettings]:
+        """This search and its settings as they were found to fit."""
+        if found is None:
+            return self, settings
+        free = [name for name in self.space.names if name not in self._narrowing]
+        searched = copy(self).narrow({name: found.narrowing[name] for name in free if name in found.narrowing})
+        known = Portfolio.fitting(searched.space, found.portfolio).configs
+        return searched, replace(settings, epochs=found.epochs, portfolio=known)
 
     def _order(
         self,

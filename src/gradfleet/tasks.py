@@ -23,6 +23,7 @@ from gradfleet.data.rows_by_name import RowsByName as RowsByName
 from gradfleet.data.tables import is_table as is_table
 from gradfleet.data.vision import ImagePreparation as ImagePreparation
 from gradfleet.export.formats import Exported as Exported
+from gradfleet.search.narrowing import Narrowing as Narrowing
 from gradfleet.search.space import When as When
 from gradfleet.search.suggester import Value as Value
 from gradfleet.study.driving.budget import Budget as Budget
@@ -33,13 +34,19 @@ from gradfleet.training.history import EpochRecord as EpochRecord
 from gradfleet.training.state.seeding import seed_everything as seed_everything
 from gradfleet.trials.checkpoints import read_checkpoint as read_checkpoint
 from gradfleet.trials.checkpoints import write_checkpoint as write_checkpoint
+from gradfleet.trials.explanation import Explanation as Explanation
 from gradfleet.trials.plan import Config as Config
 from gradfleet.trials.plan import TrialPlan as TrialPlan
+from gradfleet.trials.predictor import ModelPredictor as ModelPredictor
 from gradfleet.trials.recipe import Recipe as Recipe
 from gradfleet.trials.recipe import Report as Report
 from gradfleet.trials.recipes import TASKS, task_entry_point
 from gradfleet.trials.recipes import TaskReference as TaskReference
+from gradfleet.trials.results import Results as Results
 from gradfleet.trials.sources import digest_of as digest_of
+from gradfleet.trials.tailoring import Situation as Situation
+from gradfleet.trials.tailoring import Tailor as Tailor
+from gradfleet.trials.tailoring import Tailoring as Tailoring
 
 
 def available_tasks() -> list[str]:

@@ -5,8 +5,9 @@ from __future__ import annotations
 import pytest
 import torch
 
-from autotasks.augmentation import Augmentation
+from autotasks.augmentation import VIEWS, Augmentation
 from gradfleet import Model
+from gradfleet.tasks import DataFacts, ModelPredictor
 from gradfleet.training.callbacks.callback import Callback
 from gradfleet.training.context import Context
 
@@ -101,3 +102,41 @@ def test_training_batches_are_augmented_and_validation_batches_are_not() -> None
     )
     assert seen["train"][0].dtype == torch.float32
     assert torch.equal(seen["validation"][0], images)
+
+
+def test_colours_change_and_places_do_not() -> None:
+    torch.manual_seed(0)
+    images = torch.full((4, 3, 8, 8), 0.5)
+    images[:, 0] = 0.8
+    changed = Augmentation(colour=0.4)(images)
+    assert not torch.allclose(changed, images, atol=0.01)
+    assert changed.flatten(2).std(dim=2).max() < 1e-5, "an even picture stays even"
+    assert len({round(float(one[0, 0, 0]), 4) for one in changed}) > 1, "each image by its own amounts"
+
+
+@pytest.mark.parametrize("channels", [1, 3])
+def test_a_policy_keeps_shape_and_range(channels: int) -> None:
+    torch.manual_seed(0)
+    images = torch.randint(0, 256, (4, channels, 12, 12), dtype=torch.uint8)
+    changed = Augmentation(strength=0.4, colour=0.1)(images)
+    assert changed.shape == images.shape
+    assert 0 <= changed.min() <= changed.max() <= 1
+
+
+@pytest.mark.row("TL14")
+def test_the_mean_over_an_image_and_its_reflection_is_predicted_in_order() -> None:
+    torch.manual_seed(0)
+    network = torch.nn.Sequential(torch.nn.Flatten(), torch.nn.Dropout(0.5), torch.nn.Linear(36, 3))
+    model = Model(network).compile(kind="multiclass", metrics=["accuracy"])
+    predictor = ModelPredictor(model, DataFacts("multiclass", (1, 6, 6), 3, ("a", "b", "c")), batch_size=4)
+    images = torch.rand(10, 1, 6, 6)
+    network.eval()
+    with torch.no_grad():
+        both = (network(images) + network(images.flip(-1))) / 2
+    network.train()
+    assert torch.allclose(predictor.outputs(images, VIEWS), both, atol=1e-6)
+    assert predictor.predict(images, views=VIEWS) == ["abc"[one] for one in both.argmax(1).tolist()]
+    assert predictor.predict_proba(images, views=VIEWS) == pytest.approx(both.softmax(1).numpy(), abs=1e-6)
+    truth = both.argmax(1)
+    assert predictor.evaluate((images, truth.numpy()), views=VIEWS)["accuracy"] == 1.0
+    assert network.training, "the mode is put back"

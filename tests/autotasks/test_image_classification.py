@@ -58,7 +58,7 @@ def test_a_preset_is_found_by_its_name(tmp_path: Path) -> None:
 def test_the_portfolio_is_of_the_space() -> None:
     space = AutoImageClassifier.tuner().space()
     configs = [space.complete(config) for config in AutoImageClassifier.portfolio()]
-    assert {config["architecture"] for config in configs} == {"cnn", "resnet", "mlp"}
+    assert {config["architecture"] for config in configs} == {"cnn", "resnet", "mlp", "vit"}
 
 
 @pytest.mark.ray

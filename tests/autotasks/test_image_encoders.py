@@ -12,6 +12,7 @@ from PIL import Image
 
 from autotasks import AutoImageClassifier
 from gradfleet import Bundle
+from gradfleet.errors import ExportError
 
 
 @pytest.fixture(scope="module", params=["resnet", "vit"])
@@ -66,3 +67,32 @@ def test_a_probe_and_fine_tuning_learn_from_vectors_that_are_computed_once(backb
 def test_images_are_decoded_at_the_size_that_the_network_looks_at(backbone: Path, tmp_path: Path) -> None:
     classifier = AutoImageClassifier(write_tones(tmp_path / "tones", each=4), backbones=[backbone])
     assert classifier.data.open().facts.input_shape == (1, 19, 32)
+
+
+@pytest.mark.row("ES8")
+def test_a_pretrained_network_goes_back_to_a_folder_of_its_library(backbone: Path, tmp_path: Path) -> None:
+    classifier = AutoImageClassifier(write_tones(tmp_path / "tones", each=12), backbones=[backbone])
+    classifier.model.narrow({"architecture": {"choices": [f"{backbone.name}-frozen", backbone.name]}})
+    classifier.fit(trials=2, epochs=1, cluster="inline", store=tmp_path / "g.db", progress=False)
+    tuned = next(one.number for one in classifier.study.trials if one.config["architecture"] == backbone.name)
+    exported = classifier.study.trial(tuned).export(tmp_path / "out", format="transformers")
+    assert exported.score is not None
+    assert exported.score.measured == pytest.approx(exported.score.recorded)
+
+    from transformers import AutoModelForImageClassification
+
+    model = AutoModelForImageClassification.from_pretrained(tmp_path / "out").eval()
+    assert model.config.id2label == {0: "bright", 1: "dark"}
+    said = json.loads((tmp_path / "out" / "preprocessor_config.json").read_text())
+    assert said["size"] == {"height": 32, "width": 32}
+    bright = torch.full((1, 3, 32, 32), (200 / 255 - 0.5) / 0.5)
+    with torch.no_grad():
+        assert model(bright).logits.argmax() == 0
+
+
+def test_a_network_from_scratch_is_no_folder_of_transformers(tmp_path: Path) -> None:
+    classifier = AutoImageClassifier(write_tones(tmp_path / "tones", each=4))
+    classifier.fit(trials=1, epochs=1, cluster="inline", store=tmp_path / "g.db", progress=False)
+    with pytest.raises(ExportError, match="A Sequential is no network of transformers"):
+        classifier.export(tmp_path / "out", format="transformers")
+    assert not (tmp_path / "out").exists()

@@ -23,9 +23,9 @@ def export(
     format: Annotated[
         str,
         typer.Option(
-            metavar="bundle|onnx|onnx-int8|torch",
+            metavar="bundle|onnx|onnx-int8|torch|transformers",
             help="bundle: for gradfleet.Bundle.load. onnx, onnx-int8: for onnxruntime. torch: for torch.export.load, "
-            "without gradfleet.",
+            "without gradfleet. transformers: for from_pretrained, of fine-tuned networks of transformers.",
         ),
     ] = "bundle",
     no_check: Annotated[

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, cast
 
 import typer
 
@@ -28,6 +28,7 @@ EVALUATE_EXAMPLES = (
     "gradfleet evaluate flowers",
     "gradfleet evaluate flowers held_out/ --details",
     "gradfleet evaluate flowers held_out/ --trial 0 --json",
+    "gradfleet evaluate flowers held_out/ --top-losses 9 --pictures worst.png",
 )
 
 
@@ -71,6 +72,13 @@ def evaluate(
     *,
     trial: TrialOption = None,
     details: Annotated[bool, typer.Option("--details", help="The tables too: by class, and the confusion.")] = False,
+    top_losses: Annotated[
+        int, typer.Option(metavar="N", help="The N rows too that the model is most wrong about.", show_default=False)
+    ] = 0,
+    pictures: Annotated[
+        str | None,
+        typer.Option(metavar="FILE", help="Write a PNG of the 12 images that the model is most wrong about."),
+    ] = None,
     trust_recipe: TrustOption = False,
     store: StoreOption = None,
     json: JsonOption = False,
@@ -85,15 +93,26 @@ def evaluate(
     study = Study.attach(name, store=store, trust_recipe=trust_recipe)
     chosen = _trial(study, trial)
     model = chosen.model()
-    measured = model.evaluate(_validation(study) if data is None else os.path.abspath(data))
+    given = _validation(study) if data is None else os.path.abspath(data)
+    measured = model.evaluate(given)
+    results = cast(Any, model).results(given) if top_losses or pictures else None
+    if results is not None and pictures:
+        results.plot(pictures)
+    if results is not None and top_losses:
+        measured.details["top losses"] = results.table.head(top_losses)
     recorded = _recorded(chosen, measured) if data is None else {}
     if json:
         found = {"study": study.name, "trial": chosen.number, "data": data, "metrics": measured, "recorded": recorded}
-        show_json({**found, "details": _tables(measured)} if details else found)
+        show_json({**found, "details": _tables(measured)} if details or top_losses else found)
     else:
         show(_metrics(measured, recorded))
-        for title, table in measured.details.items() if details else ():
+        for title, table in _shown(measured, details=details):
             show(f"\n{title}\n{table.to_string()}")
+
+
+def _shown(measured: Evaluation, *, details: bool) -> list[tuple[str, Any]]:
+    """The tables that were asked for."""
+    return [(title, table) for title, table in measured.details.items() if details or title == "top losses"]
 
 
 def _trial(study: Study, chosen: int | None) -> TrialView:

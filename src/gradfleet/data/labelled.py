@@ -23,6 +23,7 @@ from gradfleet.data.preparation import preparation_from_json
 from gradfleet.data.prepared import DataFacts
 from gradfleet.data.problems import listed
 from gradfleet.data.scratch import Scratch
+from gradfleet.data.tables import is_table
 from gradfleet.data.targets import TargetReader, as_array, unusable_rows
 from gradfleet.errors import DataError
 
@@ -40,6 +41,19 @@ def labelled_folder(path: str | os.PathLike[str], facts: DataFacts) -> ArrayExam
     targets = LabelEncoder(facts.labels).encode([file.label for file in files], str(path))
     inputs = apply_all(preparation_from_json(facts.preparation), [file.path for file in files])
     return ArrayExamples(inputs, torch.from_numpy(targets))
+
+
+def called(data: Any, facts: DataFacts) -> list[Any] | None:
+    """What each row of labelled data is called: the file of an image, or the text; None where rows have numbers."""
+    if facts.columns and len(facts.columns["inputs"]) == 1 and (is_table(data) or isinstance(data, str | os.PathLike)):
+        names: list[Any] = one_table(data, Scratch())[0][facts.columns["inputs"][0]].tolist()
+        return names
+    if isinstance(data, str | os.PathLike) and not facts.columns:
+        scratch = Scratch()
+        return [str(file.path) for file in scan_classes(Path(located(data, scratch)), Ignored())]
+    if isinstance(data, tuple) and facts.tokens:
+        return list(data[0])
+    return None
 
 
 def labelled_table(given: Any, facts: DataFacts) -> ArrayExamples:

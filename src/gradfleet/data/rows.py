@@ -12,7 +12,7 @@ import numpy.typing as npt
 from gradfleet.data.prepared import INPUTS, TARGETS, DataFacts
 
 Array = npt.NDArray[Any]
-_CHUNK_BYTES = 32 * 2**20
+_CHUNK_BYTES = 2 * 2**20  # of bytes; as float64, which statistics are computed in, eight times that
 
 
 def save_rows(folder: Path, inputs: Array, targets: Array, order: npt.NDArray[np.int64]) -> None:

@@ -75,7 +75,7 @@ def export(
     Args:
         format: "bundle" is loaded by `Bundle.load`; "onnx" runs in onnxruntime, "onnx-int8" too, with its matrix
             products in 8 bits; "torch" is loaded by `torch.export.load` and needs neither this package nor the
-            network's classes.
+            network's classes; "transformers" is loaded by `from_pretrained`, of networks that are of transformers.
         check: load it in a clean process, run the validation data through it, and refuse it unless it reaches the
             recorded score.
         max_loss: how much of the score "onnx-int8" may lose.
@@ -135,6 +135,21 @@ def _write_onnx_int8(trained: Trained, folder: Path) -> None:
     quantize(folder)
 
 
+def _write_transformers(trained: Trained, folder: Path) -> None:
+    predictor = trained.network
+    network: Any = predictor.model.network
+    labels = [str(label) for label in predictor.facts.labels or range(predictor.facts.num_outputs)]
+    if isinstance(network, DataNetwork):
+        network.save_pretrained(folder, labels)
+    elif hasattr(network, "save_pretrained"):  # a network of transformers, as it is
+        network.save_pretrained(folder)
+    else:
+        raise ExportError(
+            f'A {type(network).__name__} is no network of transformers; use format="bundle", "onnx" or "torch".'
+        )
+    _describe(trained, folder)
+
+
 @dataclass(frozen=True, slots=True)
 class _Format:
     """How a format is written, and how it is run in a clean process.
@@ -154,6 +169,7 @@ _FORMATS = {
     "onnx": _Format(_write_onnx, "onnx"),
     "onnx-int8": _Format(_write_onnx_int8, "onnx", is_lossy=True),
     "torch": _Format(_write_program, "program"),
+    "transformers": _Format(_write_transformers, "transformers"),
 }
 FORMATS = tuple(_FORMATS)
 

@@ -42,9 +42,22 @@ class Portfolio:
         seen = [space.default(), *configs]
         return cls(tuple(config for place, config in enumerate(configs, 1) if config not in seen[:place]))
 
+    @classmethod
+    def fitting(cls, space: SearchSpace, known_good: Iterable[Mapping[str, Value]]) -> Portfolio:
+        """The same of those that are of the space; others are left out."""
+        return cls.of(space, [config for config in known_good if _can_be(space, config)])
+
     def within(self, space: SearchSpace) -> Portfolio:
         """Those of its configurations that `space` has too, without the one that it starts with."""
         return Portfolio(tuple(each for each in self.configs if _has(space, each) and each != space.default()))
+
+
+def _can_be(space: SearchSpace, config: Mapping[str, Value]) -> bool:
+    try:
+        space.complete(config)
+    except SpaceError:
+        return False
+    return True
 
 
 def _has(space: SearchSpace, config: Config) -> bool:

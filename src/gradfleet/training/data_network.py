@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from pathlib import Path
 from typing import Any, ClassVar
 
 from torch import nn
@@ -11,6 +12,7 @@ from torch import nn
 from gradfleet.data.examples import ArrayExamples, Inputs
 from gradfleet.data.feature_cache import FeatureCache
 from gradfleet.data.rows_by_name import RowsByName
+from gradfleet.errors import ExportError
 
 
 class DataNetwork(nn.Module):
@@ -58,6 +60,17 @@ class DataNetwork(nn.Module):
         """A part of the data as a network that is fitted at once is measured on it; `name` tells parts apart."""
         del name, cache
         return self.seen(examples)
+
+    def save_pretrained(self, folder: Path, labels: Sequence[str]) -> None:
+        """Write what `from_pretrained` of transformers loads, with its preprocessing.
+
+        Raises:
+            ExportError: the network has no such form.
+        """
+        del folder, labels
+        raise ExportError(
+            f'A {type(self).__name__} is no network of transformers; use format="bundle", "onnx" or "torch".'
+        )
 
     def seen(self, examples: ArrayExamples) -> ArrayExamples:
         """Examples with their inputs as `reads` gives them."""

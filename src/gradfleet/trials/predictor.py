@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 from typing import Any
 
 import numpy
@@ -16,7 +17,10 @@ from gradfleet.data.tables import is_table
 from gradfleet.errors import DataError
 from gradfleet.training.data_network import DataNetwork
 from gradfleet.training.evaluation import Evaluation
+from gradfleet.training.inference import View
 from gradfleet.training.model import Model
+from gradfleet.trials.explanation import Explanation, explain
+from gradfleet.trials.results import Results, results
 
 
 class ModelPredictor:
@@ -39,17 +43,19 @@ class ModelPredictor:
     def labels(self) -> tuple[str, ...] | None:
         return self.facts.labels
 
-    def predict(self, items: Any) -> list[Any]:
+    def predict(self, items: Any, *, views: Sequence[View] = ()) -> list[Any]:
         """One prediction an item, in order: a label for classes, a list of labels for multilabel, else numbers.
 
         Args:
             items: paths or images when the model learned from images, strings when it learned from texts, a table of
                 the same columns when it learned from one, else an array of shape (rows, *input_shape).
+            views: functions of a batch of inputs, such as a flip or no change at all; the mean of the outputs over
+                them is what is predicted (test-time augmentation).
 
         Raises:
             DataError: an item cannot be read, or the shape is another than in training; it is named.
         """
-        return self.named(self.outputs(items))
+        return self.named(self.outputs(items, views))
 
     def named(self, outputs: torch.Tensor) -> list[Any]:
         """Raw outputs as predictions, one a row."""
@@ -61,7 +67,9 @@ class ModelPredictor:
             return (outputs.reshape(len(outputs)) > 0).long().tolist()
         return outputs.tolist()
 
-    def predict_proba(self, items: Any) -> numpy.ndarray[Any, numpy.dtype[numpy.float32]]:
+    def predict_proba(
+        self, items: Any, *, views: Sequence[View] = ()
+    ) -> numpy.ndarray[Any, numpy.dtype[numpy.float32]]:
         """Probabilities of shape (rows, classes), in the order of `facts.labels`.
 
         Raises:
@@ -69,22 +77,38 @@ class ModelPredictor:
         """
         if self.facts.kind == "regression":
             raise DataError("A regression model has no probabilities; use predict().")
-        outputs = self.outputs(items).float() / self.temperature
+        outputs = self.outputs(items, views).float() / self.temperature
         probabilities = outputs.softmax(dim=1) if self.facts.kind == "multiclass" else outputs.sigmoid()
         return probabilities.numpy()
 
-    def evaluate(self, data: Any) -> Evaluation:
+    def evaluate(self, data: Any, *, views: Sequence[View] = ()) -> Evaluation:
         """Loss and metrics over labelled data, computed over all predictions at once.
 
         Args:
             data: a folder of class folders, a table or its file, a pair (inputs, targets) in the terms of the training
                 data, or a prepared part such as `prepared.validation`.
+            views: as for `predict`.
 
         Raises:
             DataError: a class that training never saw, or items that cannot be read; they are named.
         """
         self.model.labels = self.facts.labels
-        return self.model.evaluate(self.examples(data), batch_size=self.batch_size)
+        return self.model.evaluate(self.examples(data), batch_size=self.batch_size, views=views)
+
+    def results(self, data: Any) -> Results:
+        """What the model says of each row, the worst first: `.table.head(9)` are the top losses, `.plot` shows them.
+
+        Args:
+            data: as for `evaluate`.
+
+        Raises:
+            DataError: as `evaluate`, or the model does not tell classes apart.
+        """
+        return results(self, data)
+
+    def explain(self, items: Sequence[Any], *, method: str = "occlusion") -> list[Explanation]:
+        """What each item's prediction hangs on; see `gradfleet.trials.explanation.explain`."""
+        return explain(self, items, method=method)
 
     def examples(self, data: Any) -> Any:
         """Labelled data as the model's own batches are made of; `data` is what `evaluate` takes."""
@@ -113,12 +137,12 @@ class ModelPredictor:
             return (labelled_table if self.facts.columns else labelled_folder)(data, self.facts)
         return data
 
-    def outputs(self, items: Any) -> torch.Tensor:
-        """The network's own outputs, a row an item; `items` are what `predict` takes."""
+    def outputs(self, items: Any, views: Sequence[View] = ()) -> torch.Tensor:
+        """The network's own outputs, a row an item; `items` and `views` are what `predict` takes."""
         inputs: Any = inputs_of(items, self.facts)
         network = self._data_network()
         if network is not None:
             inputs = network.reads(inputs)
         if not isinstance(inputs, torch.Tensor):  # rows that give batches by name need a second column
             inputs = ArrayExamples(inputs, torch.zeros(len(inputs)))
-        return self.model.predict(inputs, batch_size=self.batch_size)
+        return self.model.predict(inputs, batch_size=self.batch_size, views=views)

@@ -1,0 +1,176 @@
+"""How large an image search may be: the networks, input sizes and epochs that its time allows on its machine."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+from torch import nn
+
+from autotasks.image_encoders import EncoderShape
+from autotasks.pace import seconds_a_row
+from autotasks.vision_networks import cnn, resnet, vit
+from gradfleet.tasks import Config, DataFacts, Narrowing, Situation, Tailoring
+
+WHOLE = 0.4
+"""Of the search's time, what one whole trial may take: each worker then has two of them and many short ones."""
+
+_ROWS_LEARNED = 120_000  # in a whole trial: 15 epochs of 8,000 images
+_MOST, _LEAST, _FINE_TUNED = 50, 12, 2  # epochs
+_LONGER = 1.6  # times as many epochs as wanted, where a net that is one size larger would not fit
+_STRETCH = 1.25  # a network may be so much slower than wanted, and is then trained for as many epochs fewer
+_BESIDE = 1.3  # of a step's time: augmentation, the optimizer, and validation on a quarter as many rows
+_BRIEF = 60  # seconds of a search below which one kind of network is enough
+_UNEVEN = 3  # times as many images of one class as of another
+_SMALL = 32 * 32  # pixels up to which a perceptron on them is worth a trial
+_LADDER: Mapping[str, tuple[Callable[..., nn.Module], str, tuple[int, ...]]] = {
+    "cnn": (cnn, "channels", (8, 12, 16, 24, 32, 48, 64)),
+    "resnet": (resnet, "channels", (8, 16, 32, 64)),
+    "vit": (vit, "width", (64, 128, 192)),
+}
+_SIDES = {8: 32, 12: 32, 16: 64, 24: 64, 32: 96, 48: 128, 64: 128}
+"""Pixels a side that go with so many channels: a network that must be small has more of a smaller picture."""
+
+
+@dataclass(frozen=True, slots=True)
+class Fitting:
+    """The largest network of one kind whose whole training fits.
+
+    Attributes:
+        size: its channels or width.
+        epoch: seconds.
+    """
+
+    size: int
+    side: int
+    epoch: float
+
+
+class ImageSizes:
+    """A `Tailor` that measures what a training step takes and chooses by that.
+
+    Args:
+        backbones: folders or hub names by the names of their architectures.
+        known: the portfolio, of which those remain whose architecture does.
+        epochs: of a trial, where the user said it.
+        choices: the architectures that may be searched.
+    """
+
+    def __init__(
+        self,
+        backbones: Mapping[str, str],
+        *,
+        known: Sequence[Config],
+        epochs: int | None,
+        choices: Sequence[str],
+    ) -> None:
+        self._backbones = dict(backbones)
+        self._known = known
+        self._epochs = epochs
+        self._choices = choices
+
+    def __call__(self, situation: Situation) -> Tailoring | None:
+        if situation.seconds is None or not situation.is_here:
+            return None
+        facts = situation.data.open().facts
+        rows, seconds = facts.num_rows["train"], situation.seconds
+        wanted = self._epochs or min(_MOST, max(_LEAST, _ROWS_LEARNED // max(1, rows)))
+        measure = partial(_epoch_seconds, facts=facts, situation=situation)
+        tuned = {name: measure(partial(EncoderShape, source=source)) for name, source in self._backbones.items()}
+        tuned = {name: epoch for name, epoch in tuned.items() if epoch * _FINE_TUNED <= 2 * WHOLE * seconds}
+        if tuned and self._epochs is None:  # what is fine-tuned counts most, and an epoch of it
+            wanted = max(_FINE_TUNED, min(wanted, int(2 * WHOLE * seconds / max(tuned.values()))))
+        kinds = list(_LADDER) if seconds >= _BRIEF else ["cnn"]
+        found = {name: fitting for name in kinds if (fitting := self._fitting(name, measure, WHOLE * seconds / wanted))}
+        epochs = wanted
+        if not tuned and self._epochs is None:
+            epochs = max(1, min(_MOST, int(_LONGER * wanted), int(WHOLE * seconds / found["cnn"].epoch)))
+        return self._tailoring(facts, found, tuned, epochs, seconds)
+
+    @staticmethod
+    def _fitting(name: str, measure: Callable[[Callable[..., nn.Module]], float], allowed: float) -> Fitting | None:
+        """Of a kind the largest whose epoch takes at most `allowed` seconds; the smallest convolutional net always.
+
+        Sizes are measured from the smallest on, and no further than the first that does not fit.
+        """
+        build, word, sizes = _LADDER[name]
+        best: Fitting | None = None
+        for size in sizes:
+            side = _SIDES[size] if word == "channels" else 64
+            sized: dict[str, Any] = {word: size, "side": side}
+            epoch = measure(partial(build, **sized))
+            fits = epoch <= _STRETCH * allowed
+            if fits or (best is None and name == "cnn"):
+                best = Fitting(size, side, epoch)
+            if not fits or epoch > allowed / _STRETCH:  # the next is never so little larger
+                break
+        return best
+
+    def _tailoring(
+        self,
+        facts: DataFacts,
+        found: Mapping[str, Fitting],
+        tuned: Mapping[str, float],
+        epochs: int,
+        seconds: float,
+    ) -> Tailoring:
+        probes = [f"{name}-frozen" for name in self._backbones]
+        is_small = facts.input_shape[1] * facts.input_shape[2] <= _SMALL
+        kept = [*found, *tuned, *probes, *(["mlp"] if is_small else [])]
+        choices = [one for one in self._choices if one in kept]
+        narrowing: dict[str, Narrowing] = {"architecture": {"choices": choices, "default": (*probes, "cnn")[0]}}
+        for name, fitting in found.items():
+            narrowing |= _around(name, fitting, max(facts.input_shape[1:]))
+        narrowing |= _weighing(facts)
+        known = tuple(config for config in self._known if config["architecture"] in choices)
+        return Tailoring(narrowing, epochs, known, _said(facts, found, tuned, self._backbones, epochs, seconds))
+
+
+def _around(name: str, fitting: Fitting, longest: int) -> dict[str, Narrowing]:
+    """The sizes of a kind that are searched: those near the one that fits."""
+    _, word, sizes = _LADDER[name]
+    sides = [side for side in (32, 64, 96, 128) if side == 32 or (side <= fitting.side and side < 2 * longest)]
+    if word == "width":
+        size: Any = {"choices": [one for one in sizes if one <= fitting.size], "default": fitting.size}
+    else:
+        most = min(sizes[-1], fitting.size * 5 // 4)
+        size = {"low": max(sizes[0], fitting.size // 2), "high": most, "default": fitting.size}
+    side = {"choices": sides, "default": min(fitting.side, sides[-1])}
+    return {f"architecture.{name}.{word}": size, f"architecture.{name}.side": side}
+
+
+def _weighing(facts: DataFacts) -> dict[str, Narrowing]:
+    """Rare classes count for more from the start where there are any; else nobody searches how much."""
+    counts = facts.statistics.get("class_counts", [1.0])
+    is_uneven = max(counts) >= _UNEVEN * max(1.0, min(counts))
+    return {"callbacks.class_weights.strength": {"default": 0.5} if is_uneven else {"choices": [0.0]}}
+
+
+def _epoch_seconds(build: Callable[..., nn.Module], *, facts: DataFacts, situation: Situation) -> float:
+    shape, resources = facts.input_shape, situation.resources
+    made = partial(build, shape, facts.num_outputs)
+    long = min(0.2, (situation.seconds or 0.0) / 300)
+    step = seconds_a_row(made, shape, threads=resources.threads, gpu=resources.gpu != 0, seconds=long)
+    return _BESIDE * step * facts.num_rows["train"]
+
+
+def _said(
+    facts: DataFacts,
+    found: Mapping[str, Fitting],
+    tuned: Mapping[str, float],
+    backbones: Mapping[str, str],
+    epochs: int,
+    seconds: float,
+) -> str:
+    net = found["cnn"]
+    side = min(net.side, max(facts.input_shape[1:]))
+    parts = [
+        f"Measured here, {facts.num_rows['train']:,} images and {seconds:.0f} s allow {epochs} epochs of a "
+        f"convolutional net of {net.size} channels on {side} pixels a side ({net.epoch:.2g} s an epoch)"
+    ]
+    parts += [f"fine-tuning {name} takes {epoch:.2g} s an epoch" for name, epoch in tuned.items()]
+    left = [*(name for name in _LADDER if name not in found), *(name for name in backbones if name not in tuned)]
+    parts += [f"no time for {', '.join(left)}"] if left else []
+    return f"{'; '.join(parts)}."

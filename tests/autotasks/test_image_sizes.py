@@ -1,0 +1,74 @@
+"""Networks, input size and epochs are chosen by the measured speed: small ones for a minute, large ones for a day."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from autotasks import AutoImageClassifier
+from autotasks.image_classification import held_out
+from autotasks.image_sizes import ImageSizes
+from gradfleet import AutoDataset, Resources
+from gradfleet.tasks import Situation, Tailoring
+
+ARCHITECTURES = ("cnn", "resnet", "vit", "mlp")
+
+
+def situation(folder: Path, *, seconds: float | None, side: int = 12, is_here: bool = True) -> Situation:
+    noise = np.random.default_rng(0)
+    images = noise.integers(0, 256, (40, 1, side, side), dtype="uint8")
+    data = AutoDataset((images, np.arange(40) % 2)).prepare(folder)
+    return Situation(data, seconds, Resources(), is_here)
+
+
+def sizes(**changed: Any) -> ImageSizes:
+    settings: Mapping[str, Any] = {"known": AutoImageClassifier.portfolio(), "epochs": None, "choices": ARCHITECTURES}
+    return ImageSizes({}, **{**settings, **changed})
+
+
+def tailored(found: Tailoring | None) -> tuple[list[str], int, int]:
+    """Architectures, channels of the convolutional net, epochs."""
+    assert found is not None
+    narrowing: Any = found.narrowing
+    return narrowing["architecture"]["choices"], narrowing["architecture.cnn.channels"]["default"], found.epochs
+
+
+def is_of_the_space(found: Tailoring) -> bool:
+    space = AutoImageClassifier.automodel().narrow(found.narrowing).space
+    complete = [space.complete(config) for config in found.portfolio]
+    return len(complete) > 1 and space.default()["architecture"] == "cnn"
+
+
+def test_a_day_has_the_time_for_everything_and_a_moment_for_the_smallest_net(tmp_path: Path) -> None:
+    long = sizes()(situation(tmp_path, seconds=86_400))
+    assert tailored(long) == (["cnn", "resnet", "vit", "mlp"], 64, 50)
+    short = sizes()(situation(tmp_path, seconds=1e-3))
+    assert long is not None
+    assert is_of_the_space(long)
+    assert tailored(short) == (["cnn", "mlp"], 8, 1)
+    assert short is not None
+    assert is_of_the_space(short)
+    assert {config["architecture"] for config in short.portfolio} == {"cnn", "mlp"}
+    assert "8 channels on 12 pixels a side" in short.said
+    assert "no time for resnet, vit" in short.said
+
+
+def test_the_users_epochs_stay_and_the_networks_are_made_to_fit(tmp_path: Path) -> None:
+    assert tailored(sizes(epochs=7)(situation(tmp_path, seconds=1e-3)))[1:] == (8, 7)
+
+
+def test_pixels_of_a_large_picture_are_no_input_of_a_perceptron(tmp_path: Path) -> None:
+    assert tailored(sizes()(situation(tmp_path, seconds=1e-3, side=40)))[0] == ["cnn"]
+
+
+def test_nothing_is_measured_here_for_trials_elsewhere_or_without_a_time(tmp_path: Path) -> None:
+    assert sizes()(situation(tmp_path, seconds=60, is_here=False)) is None
+    assert sizes()(situation(tmp_path, seconds=None)) is None
+
+
+def test_of_many_images_a_smaller_part_validates() -> None:
+    rows = {count: held_out((np.zeros((count, 1)), np.zeros(count))) for count in (100, 5_000, 10_000, 60_000)}
+    assert rows == {100: 0.2, 5_000: 0.2, 10_000: 0.1, 60_000: 0.05}
