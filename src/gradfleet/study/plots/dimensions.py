@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy
 
 from gradfleet.search.choice import Choice
+from gradfleet.search.ranges import Float, Int
 from gradfleet.study.plots.facts import PlotFacts, short
 from gradfleet.study.plots.theme import Theme
 
@@ -126,8 +127,12 @@ def _scale(axes: Axes, which: str, name: str, dimension: Dimension) -> None:
         settings |= {"ticks": range(len(dimension.choices)), "ticklabels": [str(one) for one in dimension.choices]}
         settings["lim"] = (-0.5, len(dimension.choices) - 0.5)
     elif dimension.log:
-        settings["scale"] = "log"
+        marks = _marks(dimension)
+        settings |= {"scale": "log", "ticks": marks, "ticklabels": [f"{mark:.3g}" for mark in marks]}
+        settings["lim"] = _with_room(marks[0], marks[-1])
     axes.set(**{f"{which}{setting}": value for setting, value in settings.items()})
+    if not isinstance(dimension, Choice) and dimension.log:
+        (axes.xaxis if which == "x" else axes.yaxis).minorticks_off()  # their labels would lie over each other
     if which == "x" and sum(map(len, settings.get("ticklabels", ""))) > 24:
         axes.tick_params(axis="x", rotation=25)
 
@@ -155,9 +160,19 @@ def _height(dimension: Dimension, value: Value, *, there: bool) -> float:
 def _ticks(dimension: Dimension) -> list[tuple[float, str]]:
     if isinstance(dimension, Choice):
         return [(_height(dimension, choice, there=True), str(choice)) for choice in dimension.choices]
+    return [(place, f"{mark:.3g}") for place, mark in zip((0.0, 0.5, 1.0), _marks(dimension), strict=True)]
+
+
+def _marks(dimension: Int | Float) -> tuple[float, float, float]:
+    """Both ends of a range and its middle."""
     low, high = float(dimension.low), float(dimension.high)
-    middle = math.sqrt(low * high) if dimension.log else (low + high) / 2
-    return [(0.0, f"{low:.3g}"), (0.5, f"{middle:.3g}"), (1.0, f"{high:.3g}")]
+    return low, math.sqrt(low * high) if dimension.log else (low + high) / 2, high
+
+
+def _with_room(low: float, high: float, share: float = 0.05) -> tuple[float, float]:
+    """A range on a log axis with some room at both ends, so that no point lies on the frame."""
+    room = (high / low) ** share
+    return low / room, high * room
 
 
 def _axis(axes: Axes, place: int, ticks: Sequence[tuple[float, str]], look: Theme) -> None:
