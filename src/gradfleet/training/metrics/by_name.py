@@ -13,10 +13,9 @@ from gradfleet.errors import SettingError, unknown_name
 from gradfleet.training.metrics.accuracy import ExactAccuracy
 from gradfleet.training.metrics.epoch_metrics import (
     EpochMetric,
-    FunctionMetric,
     MetricFunction,
-    ScorerMetric,
     TorchMetric,
+    WholeMetric,
 )
 from gradfleet.training.metrics.formulas import Formula, FormulaMetric
 
@@ -118,7 +117,7 @@ def _build(given: str | None, choice: MetricChoice, kind: Kind | None, num_outpu
     names = _names(given, choice)
     if isinstance(choice, str):
         if choice not in METRICS:
-            return ScorerMetric(names[0], choice)
+            return WholeMetric.of_scorer(names[0], choice)
         makers = METRICS[choice]
         if kind is None or kind not in makers:
             raise SettingError(_wrong_kind(choice, kind))
@@ -129,7 +128,7 @@ def _build(given: str | None, choice: MetricChoice, kind: Kind | None, num_outpu
         return TorchMetric(names, choice.clone())
     if isinstance(choice, Formula):
         return FormulaMetric(names[0], choice)
-    return FunctionMetric(names[0], choice)
+    return WholeMetric.of_function(names[0], choice)
 
 
 def _instance(cls: type[torchmetrics.Metric], kind: Kind | None, num_outputs: int) -> torchmetrics.Metric:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -78,44 +79,45 @@ class TorchMetric(EpochMetric):
         return {"metric": self._metric}
 
 
-class FunctionMetric(EpochMetric):
-    """A function of (outputs, targets), called once with all rows: the outputs are the network's own."""
+class WholeMetric(EpochMetric):
+    """A number of all rows together: what `measure` makes of their predictions."""
 
     in_parts = False
 
-    def __init__(self, name: str, function: MetricFunction) -> None:
+    def __init__(self, name: str, measure: Callable[[Predictions], Any]) -> None:
         super().__init__([name])
-        self._function = function
+        self._measure = measure
         self._value = float("nan")
 
+    @classmethod
+    def of_function(cls, name: str, function: MetricFunction) -> WholeMetric:
+        """A function of (outputs, targets); the outputs are the network's own."""
+        return cls(name, partial(_called, function))
+
+    @classmethod
+    def of_scorer(cls, name: str, scorer: str) -> WholeMetric:
+        """A scorer that sklearn knows by name, asked about an estimator that has these predictions."""
+        return cls(name, partial(_scored, scorer))
+
     def update(self, predictions: Predictions) -> None:
-        self._value = as_number(self._function(predictions.outputs, predictions.targets))
+        self._value = as_number(self._measure(predictions))
 
     def compute(self) -> Mapping[str, float]:
         return {self.names[0]: self._value}
 
 
-class ScorerMetric(EpochMetric):
-    """A scorer that sklearn knows by name, asked about an estimator that has these predictions."""
+def _called(function: MetricFunction, predictions: Predictions) -> Any:
+    return function(predictions.outputs, predictions.targets)
 
-    in_parts = False
 
-    def __init__(self, name: str, scorer: str) -> None:
-        super().__init__([name])
-        self._scorer = scorer
-        self._value = float("nan")
+def _scored(scorer: str, predictions: Predictions) -> Any:
+    from sklearn.metrics import get_scorer
 
-    def update(self, predictions: Predictions) -> None:
-        from sklearn.metrics import get_scorer
+    from gradfleet.training.metrics.fixed_estimator import fixed_estimator
 
-        from gradfleet.training.metrics.fixed_estimator import fixed_estimator
-
-        targets = predictions.targets.cpu().numpy()
-        estimator = fixed_estimator(predictions)
-        self._value = as_number(get_scorer(self._scorer)(estimator, np.arange(len(targets)).reshape(-1, 1), targets))
-
-    def compute(self) -> Mapping[str, float]:
-        return {self.names[0]: self._value}
+    targets = predictions.targets.cpu().numpy()
+    rows = np.arange(len(targets)).reshape(-1, 1)
+    return get_scorer(scorer)(fixed_estimator(predictions), rows, targets)
 
 
 def as_number(value: Any) -> float:
