@@ -26,6 +26,22 @@ def test_sweeps_are_listed_and_shown(run: Run, done: Path) -> None:
     assert "completed" in run("sweep", "show", "tiny", *store).stdout
 
 
+def test_the_environment_goes_before_the_file_and_an_option_before_both(
+    run: Run, done: Path, here: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("GRADFLEET_STORE", str(done / "gradfleet.db"))
+    monkeypatch.setenv("GRADFLEET_CLUSTER", "auto")
+    assert json.loads(run("sweep", "show", "tiny", "--json").stdout)["trials"] == 2
+    (here / "sweep.yaml").write_text(
+        f"version: 1\ntask: image-classification\ndata: {done / 'images'}\nstore: elsewhere.db\ncluster: inline\n"
+    )
+    read = json.loads(run("validate", "sweep.yaml", "--json").stdout)
+    assert (read["store"], read["cluster"]) == (str(done / "gradfleet.db"), "auto")
+    read = json.loads(run("validate", "sweep.yaml", "cluster=http://head:8265", "--json").stdout)
+    assert read["cluster"] == "http://head:8265"
+    assert run("sweep", "show", "tiny", "--store", "nowhere.db").exit_code == 5
+
+
 def test_a_sweep_that_has_ended_is_not_waited_for_and_cannot_be_steered(run: Run, done: Path) -> None:
     store = ("--store", done / "gradfleet.db")
     assert run("sweep", "wait", "tiny", *store).stdout == "tiny is completed.\n"

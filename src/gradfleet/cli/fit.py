@@ -7,7 +7,14 @@ from typing import Annotated
 
 import typer
 
-from gradfleet.cli.options import ExtendOption, JsonOption, RetryOption, StoreOption
+from gradfleet.cli.options import (
+    PLACES,
+    ArtifactsOption,
+    ExtendOption,
+    JsonOption,
+    RetryOption,
+    StoreOption,
+)
 from gradfleet.cli.outcome import end
 from gradfleet.cli.output import pairs, show, show_json
 from gradfleet.errors import SettingError, unknown_name
@@ -65,10 +72,7 @@ def fit(
     extend: ExtendOption = False,
     retry_failed: RetryOption = False,
     store: StoreOption = None,
-    artifacts: Annotated[
-        str | None,
-        typer.Option(metavar="URL", help="Where checkpoints go; gradfleet-artifacts/ beside the store by default."),
-    ] = None,
+    artifacts: ArtifactsOption = None,
     seed: Annotated[int, typer.Option(metavar="N", help="Of the split, the search and every trial.")] = 0,
     sampler: Annotated[
         str,
@@ -93,6 +97,7 @@ def fit(
         str | None,
         typer.Option(
             metavar="auto|inline|URL",
+            envvar=PLACES["cluster"],
             help="auto: the Ray cluster of this machine. inline: this process, without Ray. http://head:8265: a remote "
             "Ray cluster. By default a Ray of its own on this machine.",
         ),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from typing import Annotated
 
 import typer
@@ -10,10 +11,25 @@ Name = Annotated[str, typer.Argument(metavar="NAME", help="The study's name, as 
 
 Trial = Annotated[int, typer.Argument(metavar="TRIAL", min=0, help="The trial's number.", show_default=False)]
 
+PLACES = {"store": "GRADFLEET_STORE", "artifacts": "GRADFLEET_ARTIFACTS", "cluster": "GRADFLEET_CLUSTER"}
+"""The keys of a sweep file that the environment may say; an option goes before it, and it before the file."""
+
 StoreOption = Annotated[
     str | None,
     typer.Option(
-        "--store", metavar="URL", help="A SQLite file or a database URL; gradfleet.db in the working folder by default."
+        "--store",
+        metavar="URL",
+        envvar=PLACES["store"],
+        help="A SQLite file or a database URL; gradfleet.db in the working folder by default.",
+    ),
+]
+
+ArtifactsOption = Annotated[
+    str | None,
+    typer.Option(
+        metavar="URL",
+        envvar=PLACES["artifacts"],
+        help="Where checkpoints go; gradfleet-artifacts/ beside the store by default.",
     ),
 ]
 
@@ -39,6 +55,12 @@ RetryOption = Annotated[
 ]
 
 JsonOption = Annotated[bool, typer.Option("--json", help="One JSON object on stdout, and nothing else there.")]
+
+
+def from_environment() -> list[str]:
+    """What the environment says of `PLACES`, as overrides of a sweep file."""
+    said = {key: os.environ.get(variable) for key, variable in PLACES.items()}
+    return [f"{key}={value}" for key, value in said.items() if value]
 
 
 def examples(*lines: str) -> str:

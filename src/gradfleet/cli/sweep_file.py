@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from gradfleet.cli.options import ExtendOption, JsonOption, RetryOption
+from gradfleet.cli.options import ExtendOption, JsonOption, RetryOption, from_environment
 from gradfleet.cli.outcome import end
 from gradfleet.cli.output import note, pairs, show, show_json
 from gradfleet.cli.sweep import facts
@@ -83,7 +83,7 @@ def validate(file: File, overrides: Overrides = None, *, json: JsonOption = Fals
     """Check a sweep file without running it: its keys, its recipe, its data and every dimension."""
     from gradfleet.sweeps.sweep import Sweep
 
-    sweep = Sweep.read(file, overrides or ())
+    sweep = Sweep.read(file, [*from_environment(), *(overrides or ())])
     if json:
         show_json(sweep.spec.model_dump(exclude_none=True))
         return
@@ -110,7 +110,7 @@ def submit(
     """
     from gradfleet.sweeps.sweep import Sweep
 
-    said = [*(overrides or ()), *([f"cluster={cluster}"] if cluster is not None else [])]
+    said = [*from_environment(), *(overrides or ()), *([f"cluster={cluster}"] if cluster is not None else [])]
     sweep = Sweep.read(file, said)
     address = sweep.spec.cluster or ""
     if not address.startswith(("http://", "https://")):
@@ -138,7 +138,7 @@ def run(
     """
     from gradfleet.sweeps.sweep import Sweep
 
-    sweep = Sweep.read(file, overrides or ())
+    sweep = Sweep.read(file, [*from_environment(), *(overrides or ())])
     study = sweep.fit(resume=resume, extend=extend, retry_failed=retry_failed, progress=not quiet, wait=not background)
     if background:
         show_json(facts(study)) if json else show(pairs({"sweep": study.name, "log": study.log}))
