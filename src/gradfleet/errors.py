@@ -4,7 +4,8 @@ GradfleetError
 ├── SettingError (ValueError)      what was asked for cannot be; `problems` lists every reason
 │   ├── SpaceError                 a search space or a dimension of it
 │   ├── DataError                  a file, row, column or split
-│   └── StudyMismatchError         a study of that name was made from something else
+│   ├── StudyMismatchError         a study of that name was made from something else
+│   └── ConflictError              it cannot be as things stand now
 ├── CheckpointError                a checkpoint is damaged or belongs to another network
 ├── DivergedError                  the loss of a fit is no number any more
 ├── TooLargeError                  a network that memory does not hold, not even with one row at a time
@@ -62,6 +63,10 @@ class DataError(SettingError):
 
 class StudyMismatchError(SettingError):
     """A study of this name exists and was made from another space, data or objective."""
+
+
+class ConflictError(SettingError):
+    """What was asked for cannot be as things stand now: a name is taken, or a sweep is in another state."""
 
 
 class CheckpointError(GradfleetError):

@@ -91,6 +91,7 @@ def admin(client: Client) -> TestClient:
 def write_study(store: Store, name: str = "digits", **spec: Any) -> StudyRow:
     """A study of four trials: the best is 2, trial 1 was pruned, 3 has failed; trial 2 has a loss that is no number."""
     values = {"objective": {"metric": "val_accuracy", "mode": "max"}, "space": SPACE.to_json(), **spec}
+    values |= {"data": None, "recipe": {"kind": "pickle", "place": "nowhere"}, "facts": None}
     values.setdefault("search", {"sampler": "tpe", "epochs": 2, "budget": {"trials": 4, "seconds": None}})
     study = store.create_study(name, values, fingerprint="abc", seed=7)
     ends: list[tuple[TrialState, list[float]]] = [

@@ -29,6 +29,34 @@ ACCESS: dict[str, Scope | None] = {
     "GET /v1/sweeps/{name}/trials": "read",
     "GET /v1/sweeps/{name}/trials/{number}": "read",
     "GET /v1/sweeps/{name}/trials/{number}/records": "read",
+    "PATCH /v1/sweeps/{name}/trials/{number}": "run",
+    "POST /v1/sweeps/{name}/trials/{number}/export": "run",
+    "POST /v1/sweeps": "run",
+    "POST /v1/sweeps/{name}/pause": "run",
+    "POST /v1/sweeps/{name}/resume": "run",
+    "POST /v1/sweeps/{name}/stop": "run",
+    "POST /v1/sweeps/{name}/cancel": "run",
+    "POST /v1/sweeps/{name}/retry": "run",
+    "GET /v1/sweeps/{name}/requests/{id}": "read",
+    "GET /v1/sweeps/{name}/logs": "read",
+    "GET /v1/sweeps/{name}/events": "read",
+    "GET /v1/sweeps/{name}/plots/{kind}": "read",
+    "GET /v1/sweeps/{name}/plots/{kind}/png": "read",
+    "GET /v1/sweeps/{name}/report": "read",
+    "GET /v1/sweeps/{name}/report/html": "read",
+    "POST /v1/sweeps/{name}/predictions": "read",
+    "GET /v1/models": "read",
+    "POST /v1/models": "run",
+    "GET /v1/models/{model}": "read",
+    "DELETE /v1/models/{model}": "admin",
+    "GET /v1/models/{model}/download": "read",
+    "POST /v1/models/{model}/predictions": "read",
+    "GET /v1/datasets": "read",
+    "PUT /v1/datasets/{file}": "run",
+    "DELETE /v1/datasets/{file}": "admin",
+    "GET /v1/metrics": "read",
+    "GET /v1/audit": "admin",
+    "DELETE /v1/sweeps/{name}": "admin",
 }
 """The scope that a route needs; None needs no token."""
 
@@ -54,7 +82,7 @@ def clients(client: Client, store: Store) -> dict[str, TestClient]:
 def test_every_route_lets_in_exactly_who_has_its_scope(clients: dict[str, TestClient], study: StudyRow) -> None:
     for route, scope in ACCESS.items():
         method, path = route.split()
-        path = path.format(name=study.name, number=0)
+        path = path.format(name=study.name, number=0, id=1, kind="timeline", model="flowers", file="flowers.zip")
         for kind, one in clients.items():
             status = one.request(method, path).status_code
             if scope is None:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import lzma
 import shutil
 import tarfile
 import zipfile
+import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
@@ -31,6 +33,41 @@ class Member:
 def is_archive(path: Path) -> bool:
     """By its name."""
     return path.name.lower().endswith(SUFFIXES)
+
+
+def check(archive: Path) -> None:
+    """Refuse, without unpacking it, what `unpack` would refuse for its members' names, kinds and said sizes.
+
+    Raises:
+        DataError: it is damaged or encrypted, too large when unpacked, or a member is a link or lies outside.
+    """
+    limit, said = max(_ALWAYS_FINE, _RATIO * archive.stat().st_size), 0
+    try:
+        for number, (name, size) in enumerate(_listed(archive), 1):
+            _target(archive, Path(), name)
+            said += size
+            if number > _MOST_MEMBERS or said > limit:
+                raise DataError(_bomb(archive, limit))
+    except (zipfile.BadZipFile, tarfile.TarError, EOFError, OSError, zlib.error, lzma.LZMAError) as problem:
+        raise DataError(f"{archive.name} cannot be unpacked: {problem}.") from problem
+
+
+def _listed(archive: Path) -> Iterator[tuple[str, int]]:
+    """Name and size of each file, as the archive says."""
+    if zipfile.is_zipfile(archive):
+        with zipfile.ZipFile(archive) as opened:
+            for info in opened.infolist():
+                if (info.external_attr >> 16) & 0o170000 == 0o120000:
+                    raise DataError(_refused(archive, info.filename, "is a link"))
+                if info.flag_bits & 1:
+                    raise DataError(_refused(archive, info.filename, "is encrypted"))
+                yield info.filename, info.file_size
+        return
+    with tarfile.open(archive) as tar:
+        for one in tar:
+            if not one.isdir() and not one.isfile():
+                raise DataError(_refused(archive, one.name, "is a link or a device"))
+            yield one.name, one.size
 
 
 def unpack(archive: Path, folder: Path) -> Path:
@@ -94,13 +131,16 @@ def _copy(member: Member, target: Path, written: int, limit: int, archive: Path)
         while chunk := member.content.read(_CHUNK):
             written += len(chunk)
             if written > limit:
-                raise DataError(
-                    f"{archive} unpacks to more than {limit / 2**20:,.0f} MB, {_RATIO} times its own size or all the "
-                    "room on the disk, so it may be made to fill it. Unpack it yourself if you trust it, and pass the "
-                    "folder."
-                )
+                raise DataError(_bomb(archive, limit))
             file.write(chunk)
     return written
+
+
+def _bomb(archive: Path, limit: int) -> str:
+    return (
+        f"{archive} unpacks to more than {limit / 2**20:,.0f} MB, {_RATIO} times its own size or all the room on the "
+        "disk, so it may be made to fill it. Unpack it yourself if you trust it, and pass the folder."
+    )
 
 
 def _refused(archive: Path, name: str, reason: str) -> str:

@@ -56,6 +56,18 @@ def admitted(service: Service, text: str | None, *, address: str) -> Token:
     return token
 
 
+def still_admitted(service: Service, token: Token) -> None:
+    """Refuse a token that was revoked, or has expired, while a stream was open.
+
+    Raises:
+        RefusedError: it is not valid any more.
+    """
+    now = next((one for one in tokens.listed(service.store) if one.id == token.id), None)
+    if now is None or not now.is_valid():
+        why = "is gone" if now is None else now.why_not()
+        raise RefusedError(401, f"The token {token.name!r} {why}. Ask for another one.", _HEADERS)
+
+
 def address_of(request: Request) -> str:
     return "unknown" if request.client is None else request.client.host
 

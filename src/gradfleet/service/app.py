@@ -7,16 +7,30 @@ from contextlib import asynccontextmanager
 from typing import Any
 
 from fastapi import APIRouter, FastAPI
+from starlette.concurrency import run_in_threadpool
 
 import gradfleet
 from gradfleet.service import problems
+from gradfleet.service.documents import Items
+from gradfleet.service.events import Feeds
 from gradfleet.service.guards import BodyLimit, HostCheck, SecurityHeaders
+from gradfleet.service.observation import Metrics, Observation
 from gradfleet.service.problems import Problem
-from gradfleet.service.routes import sweeps, system, trials
+from gradfleet.service.routes import datasets, events, models, pictures, sweeps, system, trials
 from gradfleet.service.service import Service
 from gradfleet.service.settings import ServiceSettings
+from gradfleet.service.supervisor import Supervisor
+from gradfleet.sweeps.spec import SweepSpec
 
-ROUTERS: tuple[APIRouter, ...] = (system.router, sweeps.router, trials.router)
+ROUTERS: tuple[APIRouter, ...] = (
+    system.router,
+    datasets.router,
+    sweeps.router,
+    events.router,
+    pictures.router,
+    trials.router,
+    models.router,
+)
 
 
 def create_app(settings: ServiceSettings) -> FastAPI:
@@ -30,7 +44,10 @@ def create_app(settings: ServiceSettings) -> FastAPI:
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
+        supervisor = Supervisor(service)
+        supervisor.start()
         yield
+        await run_in_threadpool(supervisor.stop)
         service.close()
 
     app = FastAPI(
@@ -43,11 +60,14 @@ def create_app(settings: ServiceSettings) -> FastAPI:
         separate_input_output_schemas=False,
     )
     app.state.service = service
+    app.state.feeds = Feeds(service)
+    app.state.metrics = Metrics()
     for router in ROUTERS:
         app.include_router(router, prefix="/v1")
     problems.install(app)
     app.add_middleware(BodyLimit, limits=settings.limits)
     app.add_middleware(HostCheck, allowed=settings.allowed_hosts)
+    app.add_middleware(Observation, service=service, metrics=app.state.metrics)
     app.add_middleware(SecurityHeaders)
     _describe(app)
     return app
@@ -62,6 +82,8 @@ def _describe(app: FastAPI) -> None:
             document = made()
             schemas = document["components"]["schemas"]
             schemas["Problem"] = Problem.model_json_schema()
+            spec = SweepSpec.model_json_schema(ref_template="#/components/schemas/{model}")
+            schemas |= spec.pop("$defs") | {"SweepSpec": spec, "Items": Items.model_json_schema()}
             for name in ("HTTPValidationError", "ValidationError"):
                 schemas.pop(name, None)
         assert app.openapi_schema is not None

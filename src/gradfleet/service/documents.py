@@ -52,12 +52,12 @@ class SweepSummary(BaseModel):
     name: str
     state: StudyState
     created: float = Field(description="Unix time.")
-    objective: Objective | None = Field(description="null while the sweep is being prepared.")
-    trials: int
-    running: int
-    failed: int
-    best: Number = Field(description="The objective of the best trial so far.")
-    problem: str | None = Field(description="Why it could not begin, or waits.")
+    objective: Objective | None = Field(None, description="null while the sweep is being prepared.")
+    trials: int = 0
+    running: int = 0
+    failed: int = 0
+    best: Number = Field(None, description="The objective of the best trial so far.")
+    problem: str | None = Field(None, description="Why it could not begin, or what it waits for.")
 
 
 class Budget(BaseModel):
@@ -72,17 +72,17 @@ class Budget(BaseModel):
 class SweepDetail(SweepSummary):
     """A sweep by itself."""
 
-    states: dict[TrialState, int]
-    budget: Budget | None
-    started: Number = Field(description="Unix time of the first trial's start.")
-    ended: Number = Field(description="Unix time of the last trial's end.")
-    seed: int | None
-    sampler: str | None
-    scheduler: str | None
-    epochs: int | None = Field(description="Of one trial at most.")
-    space: dict[str, str] = Field(description="Each dimension in words.")
+    states: dict[TrialState, int] = {}
+    budget: Budget | None = None
+    started: Number = Field(None, description="Unix time of the first trial's start.")
+    ended: Number = Field(None, description="Unix time of the last trial's end.")
+    seed: int | None = None
+    sampler: str | None = None
+    scheduler: str | None = None
+    epochs: int | None = Field(None, description="Of one trial at most.")
+    space: dict[str, str] = Field({}, description="Each dimension in words.")
     store: str
-    artifacts: str | None
+    artifacts: str | None = None
 
 
 class TrialSummary(BaseModel):
@@ -174,3 +174,86 @@ class Whoami(BaseModel):
     name: str
     scope: str
     expires: Number
+
+
+class Request(BaseModel):
+    """Something that the driver of a sweep was asked to do."""
+
+    id: int | None = Field(description="null where no driver had to be asked.")
+    verb: str
+    outcome: str | None = Field(description="What was done; null while no driver has answered.")
+
+
+class Marks(BaseModel):
+    """What people say of a trial; what is left out stays as it is."""
+
+    model_config = {"extra": "forbid"}
+
+    starred: bool | None = None
+    note: str | None = Field(None, max_length=10_000, description="Written over the one before; empty takes it away.")
+
+
+class Prediction(BaseModel):
+    """What a model says of one item."""
+
+    prediction: Any = Field(description="A label, a list of labels, a number or a text, as in the training data.")
+    probabilities: dict[str, Number] | None = Field(None, description="By class, where they were asked for.")
+
+
+class Predictions(BaseModel):
+    """What a model says of items, in their order."""
+
+    model: str = Field(description="Its name, or SWEEP/TRIAL.")
+    predictions: list[Prediction]
+
+
+class Items(BaseModel):
+    """Raw items of the kind that the model learned from."""
+
+    model_config = {"extra": "forbid"}
+
+    items: list[str | dict[str, Any] | list[Any]] = Field(
+        min_length=1, description="Texts, images as base64, or rows as objects from column to value."
+    )
+
+
+class Promotion(BaseModel):
+    """A trial that gets a name."""
+
+    model_config = {"extra": "forbid"}
+
+    name: str = Field(max_length=100)
+    sweep: str = Field(max_length=100)
+    trial: int | None = Field(None, ge=0, le=2**31 - 1, description="The best one when not given.")
+
+
+class Model(BaseModel):
+    """A model with a name."""
+
+    name: str
+    sweep: str
+    trial: int
+    created: float
+    created_by: str
+    config: dict[str, Any] | None
+    metrics: Metrics | None
+    score: dict[str, Any] | None = Field(description="What it gave in a new process, and what was recorded.")
+
+
+class Dataset(BaseModel):
+    """Something that a spec may name as `data`."""
+
+    name: str
+    bytes: int | None = Field(description="null for a folder.")
+    is_folder: bool
+
+
+class Action(BaseModel):
+    """Something that was done, or refused."""
+
+    time: float
+    token: str | None
+    address: str
+    method: str
+    path: str
+    status: int

@@ -17,6 +17,7 @@ from starlette.responses import JSONResponse, Response
 from gradfleet.errors import (
     CheckpointError,
     ClusterError,
+    ConflictError,
     ExecutionError,
     ExportError,
     GradfleetError,
@@ -36,6 +37,7 @@ _log = logging.getLogger("gradfleet.service")
 _STATUS: tuple[tuple[type[Exception], int], ...] = (
     (NotFoundError, 404),
     (StudyMismatchError, 409),
+    (ConflictError, 409),
     (SettingError, 422),
     (NoUsableTrialError, 409),
     (LeaseHeldError, 409),
@@ -58,10 +60,6 @@ class Problem(BaseModel):
     problems: list[str] = Field(default_factory=list, description="Where there are several, each by itself.")
 
 
-class ConflictError(SettingError):
-    """What was asked for cannot be as things stand now; the same request may be fine at another time."""
-
-
 class RefusedError(GradfleetError):
     """A request that is turned away before anything looks at what it asks for.
 
@@ -79,8 +77,6 @@ def status_of(error: Exception) -> int | None:
     """The HTTP status of an error that is raised on purpose; None for one that nobody foresaw."""
     if isinstance(error, RefusedError):
         return error.status
-    if isinstance(error, ConflictError):
-        return 409
     return next((status for kind, status in _STATUS if isinstance(error, kind)), None)
 
 

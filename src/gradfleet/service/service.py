@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import threading
 import time
 from dataclasses import dataclass, field
 from typing import Annotated, Self
 
 from fastapi import Depends, Request
 
+from gradfleet.service.predictions import Predictors
 from gradfleet.service.rates import Rates
 from gradfleet.service.settings import ServiceSettings
 from gradfleet.study.places import artifacts_of
@@ -22,6 +24,8 @@ class Service:
     Attributes:
         artifacts: the URL of the folder for checkpoints and models.
         started: Unix time.
+        predictors: the models that were asked for last.
+        asked: set when there is something for the supervisor.
     """
 
     settings: ServiceSettings
@@ -29,6 +33,8 @@ class Service:
     artifacts: str
     rates: Rates
     started: float = field(default_factory=time.time)
+    predictors: Predictors = field(default_factory=Predictors)
+    asked: threading.Event = field(default_factory=threading.Event)
 
     @classmethod
     def open(cls, settings: ServiceSettings) -> Self:

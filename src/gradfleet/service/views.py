@@ -6,15 +6,17 @@ Each takes the service and says what it raises; none knows of HTTP.
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Sequence
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, TypeVar
 
-from gradfleet.errors import NoUsableTrialError
+from gradfleet.errors import NotFoundError, NoUsableTrialError
 from gradfleet.goal import Aim, Goal
 from gradfleet.search.space import SearchSpace
-from gradfleet.service import documents
+from gradfleet.service import documents, submissions
 from gradfleet.service.documents import plain
 from gradfleet.service.service import Service
+from gradfleet.service.submissions import Submission
 from gradfleet.study.storage import overview
 from gradfleet.study.storage.overview import EMPTY, Tally
 from gradfleet.study.storage.rows import StudyRow, StudyState, TrialRow, TrialState
@@ -38,14 +40,19 @@ def sweeps(
         state: only these.
         name: only those whose name has this in it.
     """
-    tallies = overview.tallies(service.store)
+    asked = {one.name: one for one in submissions.listed(service.store)}
+    studies = {study.name: study for study in service.store.studies()}
+    both: list[StudyRow | Submission] = [*studies.values(), *(one for one in asked.values() if one.name not in studies)]
     found = [
-        study
-        for study in reversed(service.store.studies())
-        if state in (None, study.state) and name.lower() in study.name.lower()
+        one
+        for one in sorted(both, key=lambda one: one.created, reverse=True)
+        if name.lower() in one.name.lower() and state in (None, _state(studies.get(one.name), asked.get(one.name)))
     ]
-    shown = [_summary(service, study, tallies.get(study.id, EMPTY)) for study in found[offset : offset + limit]]
-    return _page(shown, total=len(found), offset=offset)
+    tallies = overview.tallies(service.store)
+    shown = [
+        _summary(service, studies.get(one.name), asked.get(one.name), tallies) for one in found[offset : offset + limit]
+    ]
+    return page(shown, total=len(found), offset=offset)
 
 
 def sweep(service: Service, name: str) -> documents.SweepDetail:
@@ -54,12 +61,15 @@ def sweep(service: Service, name: str) -> documents.SweepDetail:
     Raises:
         NotFoundError: there is none of that name.
     """
+    short = summary(service, name)
+    if short.objective is None:
+        return documents.SweepDetail(**short.model_dump(), store=service.store.url)
     study = service.store.study(name)
-    tally = overview.tallies(service.store).get(study.id, EMPTY)
+    tally = overview.tallies(service.store, study=study).get(study.id, EMPTY)
     search = study.spec.get("search", {})
     space = SearchSpace.from_json(service.store.generations(study.id)[-1].space)
     return documents.SweepDetail(
-        **_summary(service, study, tally).model_dump(),
+        **short.model_dump(),
         states=dict(tally.states),
         budget=_budget(search.get("budget")),
         started=tally.started,
@@ -72,6 +82,29 @@ def sweep(service: Service, name: str) -> documents.SweepDetail:
         store=service.store.url,
         artifacts=study.artifacts,
     )
+
+
+def summary(service: Service, name: str) -> documents.SweepSummary:
+    """A sweep in short.
+
+    Raises:
+        NotFoundError: there is none of that name.
+    """
+    asked = submissions.get(service.store, name)
+    try:
+        study = service.store.study(name)
+    except NotFoundError:
+        if asked is None:
+            raise
+        study = None
+    return _summary(service, study, asked, overview.tallies(service.store, study=study))
+
+
+def states(service: Service) -> Counter[StudyState]:
+    """How many sweeps there are of each state."""
+    asked = {one.name: one for one in submissions.listed(service.store)}
+    studies = {study.name: study for study in service.store.studies()}
+    return Counter(_state(studies.get(name), asked.get(name)) for name in {*asked, *studies})
 
 
 def trials(
@@ -94,7 +127,7 @@ def trials(
     total, found = overview.trials_page(
         service.store, study.id, states=states, starred=starred, sort=sort, limit=limit, offset=offset
     )
-    return _page([documents.TrialSummary(**_trial(row)) for row in found], total=total, offset=offset)
+    return page([documents.TrialSummary(**_trial(row)) for row in found], total=total, offset=offset)
 
 
 def trial(service: Service, name: str, number: int) -> documents.TrialDetail:
@@ -142,7 +175,7 @@ def leaderboard(
         documents.LeaderboardRow(**one, mark=standings.mark(one["trial"])) for one in plain(found.to_json()["trials"])
     ]
     return documents.Leaderboard(
-        **_page(rows, total=len(standings), offset=offset).model_dump(),
+        **page(rows, total=len(standings), offset=offset).model_dump(),
         sweep=name,
         state=standings.state,
         objective=_objective(standings.objective),
@@ -161,17 +194,35 @@ def best(service: Service, name: str) -> documents.Best:
     return documents.Best(**_detail(service, study, study.best.number), sweep=name)
 
 
-def _summary(service: Service, study: StudyRow, tally: Tally) -> documents.SweepSummary:
+def _state(study: StudyRow | None, asked: Submission | None) -> StudyState:
+    """What a sweep is: its study says so, unless it waits for its turn, or never got as far as a study."""
+    if asked is not None and asked.state == "queued":
+        return "queued"
+    if study is not None:
+        return study.state
+    assert asked is not None, "a sweep was asked for, or is in the store"
+    states: dict[str, StudyState] = {"failed": "failed", "stopped": "stopped", "done": "failed"}
+    return states.get(asked.state, "queued")
+
+
+def _summary(
+    service: Service, study: StudyRow | None, asked: Submission | None, tallies: Mapping[int, Tally]
+) -> documents.SweepSummary:
+    state, problem = _state(study, asked), None if asked is None else asked.problem
+    if study is None:
+        assert asked is not None, "a sweep was asked for, or is in the store"
+        return documents.SweepSummary(name=asked.name, state=state, created=asked.created, problem=problem)
+    tally = tallies.get(study.id, EMPTY)
     return documents.SweepSummary(
         name=study.name,
-        state=study.state,
+        state=state,
         created=study.created,
         objective=_objective(study.objective),
         trials=tally.total,
         running=tally.states.get("RUNNING", 0),
         failed=tally.states.get("FAIL", 0),
         best=_best_value(service, study, tally),
-        problem=None,
+        problem=problem,
     )
 
 
@@ -230,6 +281,7 @@ def _detail(service: Service, study: Study, number: int) -> dict[str, Any]:
     }
 
 
-def _page(items: list[T], *, total: int, offset: int) -> documents.Page[T]:
+def page(items: list[T], *, total: int, offset: int) -> documents.Page[T]:
+    """A part of a list as a document."""
     end = offset + len(items)
     return documents.Page[T](items=items, total=total, offset=offset, next=end if items and end < total else None)

@@ -1,22 +1,32 @@
-"""Routes of sweeps: what there is, and how it stands."""
+"""Routes of sweeps: ask for one, see how it stands, steer it, delete it."""
 
 from __future__ import annotations
 
 from typing import Annotated
 
-from fastapi import APIRouter, Query
+from fastapi import APIRouter, Query, Request, Response
+from fastapi.responses import PlainTextResponse
+from starlette.concurrency import run_in_threadpool
 
-from gradfleet.service import views
-from gradfleet.service.access import READ
+from gradfleet.service import documents, specs, steering, views
+from gradfleet.service.access import ADMIN, READ, RUN, Runner
 from gradfleet.service.documents import Best, Leaderboard, Page, SweepDetail, SweepSummary
-from gradfleet.service.problems import responses
-from gradfleet.service.routes.parameters import Limit, Name, Offset
+from gradfleet.service.problems import RefusedError, responses
+from gradfleet.service.routes.parameters import Limit, Name, Number, Offset
 from gradfleet.service.service import Current
 from gradfleet.study.storage.rows import StudyState
 
 router = APIRouter(prefix="/sweeps", tags=["sweeps"], responses=responses(401, 403, 422, 429, 503))
 
 FOUND = responses(404)
+STEERED = responses(404, 409)
+
+_JSON, _YAML = "application/json", ("application/yaml", "text/yaml", "application/x-yaml")
+_SPEC = {"schema": {"$ref": "#/components/schemas/SweepSpec"}}
+
+
+def _stripped(text: str) -> str:
+    return text.partition(";")[0].strip().lower()
 
 
 @router.get("", dependencies=[READ])
@@ -58,3 +68,92 @@ def leaderboard(
 def best(service: Current, name: Name) -> Best:
     """The best trial so far."""
     return views.best(service, name)
+
+
+@router.post(
+    "",
+    status_code=201,
+    responses={
+        200: {"model": SweepDetail, "description": "The same was asked for before."},
+        **responses(400, 409, 413, 415),
+    },
+    openapi_extra={"requestBody": {"required": True, "content": {_JSON: _SPEC, _YAML[0]: _SPEC}}},
+)
+async def create_sweep(service: Current, token: Runner, request: Request, response: Response) -> SweepDetail:
+    """Ask for a sweep: the body is what a sweep file says, as JSON or YAML.
+
+    `store`, `artifacts` and `cluster` are the service's own. The same name with the same spec is the same sweep.
+    """
+    kind = _stripped(request.headers.get("content-type", _JSON))
+    if kind != _JSON and kind not in _YAML:
+        raise RefusedError(415, f"A spec comes as {_JSON} or {_YAML[0]}, got {kind[:100]!r}.")
+    body = await request.body()
+
+    def ask() -> tuple[SweepDetail, bool]:
+        document = specs.read(body, is_yaml=kind in _YAML)
+        name, new = steering.ask_for(service, document, by=token.name)
+        return views.sweep(service, name), new
+
+    found, new = await run_in_threadpool(ask)
+    response.status_code = 201 if new else 200
+    response.headers["Location"] = f"/v1/sweeps/{found.name}"
+    return found
+
+
+@router.post("/{name}/pause", dependencies=[RUN], responses=STEERED)
+def pause(service: Current, name: Name) -> documents.Request:
+    """No new trials begin; those that run go on."""
+    return steering.steer(service, name, "pause")
+
+
+@router.post("/{name}/resume", dependencies=[RUN], responses=STEERED)
+def resume(service: Current, name: Name) -> documents.Request:
+    """New trials begin again after a pause."""
+    return steering.steer(service, name, "resume")
+
+
+@router.post("/{name}/stop", dependencies=[RUN], responses=STEERED)
+def stop(service: Current, name: Name) -> documents.Request:
+    """No new trials begin, and the sweep ends with those that run; one that waits does not begin."""
+    return steering.steer(service, name, "stop")
+
+
+@router.post("/{name}/cancel", dependencies=[RUN], responses=STEERED)
+def cancel(service: Current, name: Name) -> documents.Request:
+    """The sweep ends now; running trials keep what they reported."""
+    return steering.steer(service, name, "cancel")
+
+
+@router.get("/{name}/requests/{id}", dependencies=[READ], responses=FOUND)
+def show_request(service: Current, name: Name, id: Number) -> documents.Request:
+    """What became of a pause, resume, stop or cancel."""
+    return steering.request(service, name, id)
+
+
+@router.post("/{name}/retry", dependencies=[RUN], status_code=202, responses=STEERED)
+def retry(
+    service: Current,
+    name: Name,
+    *,
+    retry_failed: Annotated[bool, Query(description="Let trials that failed run again too.")] = False,
+) -> SweepDetail:
+    """Begin a sweep again that has died, failed or was stopped; what is done is not done again."""
+    steering.retry(service, name, retry_failed=retry_failed)
+    return views.sweep(service, name)
+
+
+@router.delete("/{name}", dependencies=[ADMIN], status_code=204, responses=STEERED)
+def delete(service: Current, name: Name) -> None:
+    """Drop a sweep that does not run, with its trials, checkpoints and log, for good."""
+    steering.delete(service, name)
+
+
+@router.get("/{name}/logs", dependencies=[READ], response_class=PlainTextResponse, responses=FOUND)
+def logs(
+    service: Current,
+    name: Name,
+    *,
+    most: Annotated[int, Query(description="So many characters of its end.", ge=1, le=1_000_000)] = 100_000,
+) -> PlainTextResponse:
+    """What the driver of a sweep has said."""
+    return PlainTextResponse(steering.logs(service, name, most=most))

@@ -6,9 +6,9 @@ from typing import Annotated
 
 from fastapi import APIRouter, Query
 
-from gradfleet.service import views
-from gradfleet.service.access import READ
-from gradfleet.service.documents import Page, Record, TrialDetail, TrialSummary
+from gradfleet.service import steering, views
+from gradfleet.service.access import READ, RUN
+from gradfleet.service.documents import Marks, Page, Record, TrialDetail, TrialSummary
 from gradfleet.service.problems import responses
 from gradfleet.service.routes.parameters import Limit, Name, Number, Offset
 from gradfleet.service.service import Current
@@ -44,3 +44,10 @@ def show_trial(service: Current, name: Name, number: Number) -> TrialDetail:
 def records(service: Current, name: Name, number: Number) -> list[Record]:
     """Every epoch of one trial."""
     return views.records(service, name, number)
+
+
+@router.patch("/{number}", dependencies=[RUN])
+def mark_trial(service: Current, name: Name, number: Number, marks: Marks) -> TrialDetail:
+    """Star a trial, or write about it."""
+    steering.mark(service, name, number, marks)
+    return views.trial(service, name, number)

@@ -9,7 +9,7 @@ from typing import Any
 from sqlalchemy import ColumnElement, Connection, RowMapping, func, select
 
 from gradfleet.errors import SettingError, unknown_name
-from gradfleet.study.storage.rows import TrialRow, TrialState
+from gradfleet.study.storage.rows import StudyRow, TrialRow, TrialState
 from gradfleet.study.storage.store import Store
 from gradfleet.study.storage.tables import trials
 
@@ -40,8 +40,8 @@ class Tally:
 EMPTY = Tally({}, None, None, None, None)
 
 
-def tallies(store: Store) -> dict[int, Tally]:
-    """How every study of a store stands, by its id; one that has no trial yet is not there."""
+def tallies(store: Store, *, study: StudyRow | None = None) -> dict[int, Tally]:
+    """How every study of a store stands, or one of them, by its id; one that has no trial yet is not there."""
     parts = (
         trials.c.study_id,
         trials.c.state,
@@ -52,6 +52,8 @@ def tallies(store: Store) -> dict[int, Tally]:
         func.max(trials.c.ended).label("ended"),
     )
     query = select(*parts).group_by(trials.c.study_id, trials.c.state)
+    if study is not None:
+        query = query.where(trials.c.study_id == study.id)
     found: dict[int, list[Any]] = {}
     for row in store.database.read(lambda connection: connection.execute(query).all()):
         found.setdefault(row.study_id, []).append(row)

@@ -44,9 +44,15 @@ def pending(store: Store, study: StudyRow) -> list[RequestRow]:
     return [_row(row) for row in found]
 
 
-def get(store: Store, request_id: int) -> RequestRow | None:
-    """One request, to see whether it was answered; None when its study is gone."""
+def get(store: Store, request_id: int, *, study: StudyRow | None = None) -> RequestRow | None:
+    """One request, to see whether it was answered; None when its study is gone.
+
+    Args:
+        study: only one that was asked of this study.
+    """
     query = select(requests).where(requests.c.id == request_id)
+    if study is not None:
+        query = query.where(requests.c.study_id == study.id)
     row = store.database.read(lambda connection: connection.execute(query).first())
     return None if row is None else _row(row)
 

@@ -57,6 +57,8 @@ def _upgrade(connection: Connection) -> int:
         for column in table.columns:
             if column.name not in there:
                 _add(connection, table, column)
+        for index in table.indexes:
+            index.create(connection, checkfirst=True)
     connection.execute(update(tables.schema).values(version=tables.SCHEMA_VERSION))
     return tables.SCHEMA_VERSION
 

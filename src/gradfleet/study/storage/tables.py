@@ -14,6 +14,7 @@ from sqlalchemy import (
     Float,
     ForeignKey,
     ForeignKeyConstraint,
+    Index,
     Integer,
     MetaData,
     String,
@@ -136,6 +137,7 @@ records = Table(
     Column("checkpoint", Text),
     Column("time", Float(53), nullable=False),
     ForeignKeyConstraint(["study_id", "number"], [trials.c.study_id, trials.c.number], ondelete="CASCADE"),
+    Index("gradfleet_records_by_time", "study_id", "time"),
 )
 
 leases = Table(

@@ -1,0 +1,99 @@
+"""Data sets that were uploaded: files below the service's folder for data, whole or not there at all."""
+
+from __future__ import annotations
+
+import re
+import secrets
+import zipfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import IO
+
+from gradfleet.data.archive import check, is_archive
+from gradfleet.data.tables import is_table_file
+from gradfleet.errors import ConflictError, DataError, NotFoundError, SettingError, unknown_name
+from gradfleet.service import documents
+from gradfleet.service.service import Service
+from gradfleet.service.settings import MEGABYTE
+
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
+
+
+def listed(service: Service) -> list[documents.Dataset]:
+    """All that specs may name as `data`: what lies directly in the folder, by name."""
+    found = sorted(service.settings.data.iterdir(), key=lambda path: path.name)
+    return [_document(path) for path in found if not path.name.startswith(".")]
+
+
+@contextmanager
+def receiving(service: Service, name: str) -> Iterator[IO[bytes]]:
+    """A file to write what comes into; it is there under its name when that was all and it can be data.
+
+    Raises:
+        SettingError: the name cannot be one of a data set, or there is no room.
+        ConflictError: something has the name.
+        DataError: it is an archive that cannot be trusted or read.
+    """
+    target = _target(service, name)
+    coming = target.with_name(f".{secrets.token_hex(8)}.{name}")  # its end says what it is
+    try:
+        with coming.open("wb") as file:
+            yield file
+        _check_room(service)
+        if is_archive(coming):
+            check(coming)
+        elif zipfile.is_zipfile(coming):
+            raise DataError(f"{name} is an archive, so its name ends with .zip.")
+        try:
+            target.hardlink_to(coming)  # unlike a rename it replaces nothing
+        except FileExistsError:
+            raise _taken(name) from None
+    finally:
+        coming.unlink(missing_ok=True)
+
+
+def delete(service: Service, name: str) -> None:
+    """Delete an uploaded file.
+
+    Raises:
+        NotFoundError: there is no such file.
+    """
+    path = service.settings.data / name
+    if not _NAME.fullmatch(name) or not path.is_file():
+        raise NotFoundError(unknown_name("uploaded data set", name, [one.name for one in listed(service)]))
+    path.unlink()
+
+
+def show(service: Service, name: str) -> documents.Dataset:
+    """One data set."""
+    return _document(service.settings.data / name)
+
+
+def _target(service: Service, name: str) -> Path:
+    path = service.settings.data / name
+    if not _NAME.fullmatch(name) or not (is_archive(path) or is_table_file(path)):
+        raise SettingError(
+            "A data set is a file with a plain name that says what it is, such as flowers.zip, reviews.csv or "
+            f"rows.parquet; got {name[:100]!r}."
+        )
+    if path.exists():
+        raise _taken(name)
+    _check_room(service)
+    return path
+
+
+def _check_room(service: Service) -> None:
+    total = sum(path.stat().st_size for path in service.settings.data.iterdir() if path.is_file())
+    most = service.settings.limits.uploads
+    if total > most:
+        raise SettingError(f"Uploads may have {most / MEGABYTE:,.0f} MB together; delete what is not needed first.")
+
+
+def _taken(name: str) -> ConflictError:
+    return ConflictError(f"A data set called {name!r} is there already. Delete it first, or choose another name.")
+
+
+def _document(path: Path) -> documents.Dataset:
+    size = path.stat().st_size if path.is_file() else None
+    return documents.Dataset(name=path.name, bytes=size, is_folder=path.is_dir())

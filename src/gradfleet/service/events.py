@@ -1,0 +1,222 @@
+"""Events of a sweep while it runs: one reader a sweep, however many listen."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+from collections import deque
+from collections.abc import AsyncIterator, Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+from starlette.concurrency import run_in_threadpool
+
+from gradfleet.errors import GradfleetError, NotFoundError
+from gradfleet.service import views
+from gradfleet.service.documents import SweepSummary, plain
+from gradfleet.service.problems import document, status_of
+from gradfleet.service.service import Service
+from gradfleet.study.storage.news import Happening, Key, key_of, latest, news
+from gradfleet.study.storage.rows import ENDED
+
+_LOOK_EVERY = 0.3  # seconds
+_OVERLAP = 5.0  # seconds that are read again: what is written by two threads need not come in the order of its times
+_ADMITTED_EVERY = 2.0  # seconds between looks at whether a listener's token is still valid
+_QUIET = 15.0  # seconds after which a line shows that the stream is alive
+_REMEMBERED = 20_000
+_BEHIND = 10_000  # events that a listener may be behind; it comes back with Last-Event-ID
+
+
+def line(kind: str, about: Any, id: str | None = None) -> str:
+    """One event as it is sent."""
+    head = "" if id is None else f"id: {id}\n"
+    return f"{head}event: {kind}\ndata: {json.dumps(plain(about), allow_nan=False)}\n\n"
+
+
+def line_of(one: Happening) -> str:
+    """A record is `record`; a beginning and an end are `trial`."""
+    if one.kind == "record":
+        return line("record", {"trial": one.trial, "epoch": one.epoch, "metrics": one.about, "time": one.time}, one.id)
+    about = {"state": "RUNNING"} | one.about if one.kind == "began" else one.about
+    return line("trial", {"trial": one.trial, **about, "time": one.time}, one.id)
+
+
+@dataclass(eq=False)
+class Listener:
+    """Somebody who is told what happens from now on.
+
+    Attributes:
+        is_behind: it reads too slowly, and is told nothing any more.
+    """
+
+    queue: asyncio.Queue[Happening | SweepSummary] = field(default_factory=lambda: asyncio.Queue(_BEHIND))
+    is_behind: bool = False
+
+
+class Feed:
+    """Reads what happens in one sweep while somebody listens, and tells each of them."""
+
+    def __init__(self, service: Service, name: str, study_id: int) -> None:
+        self._service = service
+        self._name = name
+        self._study_id = study_id
+        self._listeners: set[Listener] = set()
+        self._told: set[Key] = set()
+        self._order: deque[Key] = deque()
+        self._latest = 0.0
+        self._task: asyncio.Task[None] | None = None
+
+    @contextlib.asynccontextmanager
+    async def listening(self) -> AsyncIterator[Listener]:
+        """A listener that misses nothing of what happens from now on."""
+        listener = Listener()
+        if self._task is None:
+            await run_in_threadpool(self._begin)
+        self._listeners.add(listener)
+        if self._task is None:
+            self._task = asyncio.create_task(self._run())
+        try:
+            yield listener
+        finally:
+            self._listeners.discard(listener)
+            if not self._listeners and self._task is not None:
+                self._task.cancel()
+                self._task = None
+
+    def _begin(self) -> None:
+        """What has happened before is not told."""
+        self._latest = latest(self._service.store, self._study_id)
+        for one in news(self._service.store, self._study_id, self._latest - _OVERLAP):
+            self._remember(one.key)
+
+    async def _run(self) -> None:
+        state = None
+        while True:
+            with contextlib.suppress(GradfleetError):  # the store may be away for a while
+                now, found = await run_in_threadpool(self._look)
+                for one in found:
+                    self._remember(one.key)
+                    self._tell(one)
+                if now.state != state:
+                    self._tell(now)
+                    state = now.state
+            await asyncio.sleep(_LOOK_EVERY)
+
+    def _look(self) -> tuple[SweepSummary, list[Happening]]:
+        # The state is read first: whoever hears of the end has heard all that came before.
+        now = views.summary(self._service, self._name)
+        found = news(self._service.store, self._study_id, self._latest - _OVERLAP)
+        fresh = [one for one in found if one.key not in self._told]
+        self._latest = max([self._latest, *(one.time for one in fresh)])
+        return now, fresh
+
+    def _remember(self, key: Key) -> None:
+        self._told.add(key)
+        self._order.append(key)
+        if len(self._order) > _REMEMBERED:
+            self._told.discard(self._order.popleft())
+
+    def _tell(self, one: Happening | SweepSummary) -> None:
+        for listener in tuple(self._listeners):
+            try:
+                listener.queue.put_nowait(one)
+            except asyncio.QueueFull:
+                listener.is_behind = True
+                self._listeners.discard(listener)
+
+
+class Feeds:
+    """The feeds of one service, made when somebody listens.
+
+    Attributes:
+        open: how many streams there are now.
+    """
+
+    def __init__(self, service: Service) -> None:
+        self._service = service
+        self._feeds: dict[int, Feed] = {}
+        self.open = 0
+
+    async def stream(self, name: str, last: str | None, admit: Callable[[], object]) -> AsyncIterator[str]:
+        """The events of a sweep as text, until it has ended.
+
+        Args:
+            last: the id of the last event that the listener has; None is from now on.
+            admit: raises when the listener may not listen any more; the stream ends with why.
+        """
+        self.open += 1
+        try:
+            async for text in self._lines(name, last, admit):
+                yield text
+        except GradfleetError as error:
+            yield line("problem", document(status_of(error) or 500, str(error)).model_dump())
+        finally:
+            self.open -= 1
+
+    async def _lines(self, name: str, last: str | None, admit: Callable[[], object]) -> AsyncIterator[str]:
+        shown = await run_in_threadpool(views.summary, self._service, name)
+        yield line("sweep", shown.model_dump())
+        while (study_id := await run_in_threadpool(self._study_id, name)) is None:
+            shown = await run_in_threadpool(views.summary, self._service, name)
+            if shown.state in ENDED:
+                yield line("end", shown.model_dump())
+                return
+            yield ": it waits for its turn\n\n"
+            await asyncio.sleep(_ADMITTED_EVERY)
+            await run_in_threadpool(admit)
+        feed = self._feeds.setdefault(study_id, Feed(self._service, name, study_id))
+        async with feed.listening() as listener:
+            sent: set[Key] = set()
+            cursor = None if last is None else key_of(last)
+            if cursor is not None:
+                async for text in self._caught_up(study_id, cursor, sent):
+                    yield text
+            async for text in self._live(name, listener, sent, admit):
+                yield text
+
+    async def _caught_up(self, study_id: int, cursor: Key, sent: set[Key]) -> AsyncIterator[str]:
+        """What happened after the cursor and before the listener came."""
+        while True:
+            found = await run_in_threadpool(news, self._service.store, study_id, cursor[0])
+            fresh = [one for one in found if one.key > cursor]
+            for one in fresh:
+                sent.add(one.key)
+                yield line_of(one)
+            if not fresh:
+                return
+            cursor = fresh[-1].key
+
+    async def _live(
+        self, name: str, listener: Listener, sent: set[Key], admit: Callable[[], object]
+    ) -> AsyncIterator[str]:
+        """What happens from now on, until the sweep has ended or the listener may not listen any more."""
+        clock = asyncio.get_running_loop()
+        looked = spoken = clock.time()
+        while not listener.is_behind:
+            with contextlib.suppress(TimeoutError):
+                one = await asyncio.wait_for(listener.queue.get(), _ADMITTED_EVERY)
+                if isinstance(one, SweepSummary):
+                    yield line("sweep", one.model_dump())
+                elif one.key not in sent:
+                    yield line_of(one)
+                spoken = clock.time()
+                if isinstance(one, SweepSummary) and one.state in ENDED and listener.queue.empty():
+                    yield line("end", one.model_dump())
+                    return
+            if clock.time() - looked >= _ADMITTED_EVERY:
+                looked = clock.time()
+                await run_in_threadpool(admit)
+                shown = await run_in_threadpool(views.summary, self._service, name)
+                if shown.state in ENDED and listener.queue.empty():
+                    yield line("end", shown.model_dump())
+                    return
+            if clock.time() - spoken >= _QUIET:
+                spoken = clock.time()
+                yield ": alive\n\n"
+
+    def _study_id(self, name: str) -> int | None:
+        try:
+            return self._service.store.study(name).id
+        except NotFoundError:
+            return None

@@ -1,0 +1,138 @@
+"""Predictions: models kept in memory, and raw items as they come over HTTP."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import threading
+from collections import OrderedDict
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from gradfleet.errors import DataError
+from gradfleet.service import documents
+from gradfleet.service.documents import plain
+
+if TYPE_CHECKING:
+    from gradfleet.service.service import Service
+
+_KEPT = 4  # models in memory; the one that was asked longest ago goes first
+
+
+@dataclass(frozen=True)
+class Loaded:
+    """A model in memory.
+
+    Attributes:
+        predictor: has `predict`, `predict_proba` and `labels`.
+        facts: of the data that it learned from, as a study's spec keeps them; None where a search brought its own.
+    """
+
+    predictor: Any
+    facts: Mapping[str, Any] | None
+    lock: threading.Lock = field(default_factory=threading.Lock)
+
+
+class Predictors:
+    """The models that were asked for last."""
+
+    def __init__(self) -> None:
+        self._loaded: OrderedDict[tuple[object, ...], Loaded] = OrderedDict()
+        self._lock = threading.Lock()
+
+    def get(self, key: tuple[object, ...], load: Callable[[], Loaded]) -> Loaded:
+        """The model of that key; loaded by one request while others wait."""
+        with self._lock:
+            if key not in self._loaded:
+                self._loaded[key] = load()
+                while len(self._loaded) > _KEPT:
+                    self._loaded.popitem(last=False)
+            self._loaded.move_to_end(key)
+            return self._loaded[key]
+
+
+def of_sweep(
+    service: Service, name: str, number: int | None, items: Sequence[Any], *, proba: bool
+) -> documents.Predictions:
+    """What a trial of a sweep says of items; the best trial's model when no number is given.
+
+    Raises:
+        NotFoundError: there is no such sweep, trial or model.
+        NoUsableTrialError: no trial has a result.
+        ExecutionError: the model runs its author's code, which a service does not.
+        DataError: an item cannot be read.
+    """
+    study = service.study(name)
+    trial = study.best if number is None else study.trial(number)
+    key = ("sweep", study.row.id, trial.number, trial.checkpoint)
+    loaded = service.predictors.get(key, lambda: Loaded(trial.model(), study.spec.get("facts")))
+    return documents.Predictions(model=f"{name}/{trial.number}", predictions=predicted(loaded, items, proba=proba))
+
+
+def predicted(loaded: Loaded, items: Sequence[Any], *, proba: bool) -> list[documents.Prediction]:
+    """One prediction an item, in order: those that the model gives without a service.
+
+    Raises:
+        DataError: an item cannot be read.
+    """
+    raw = read_items(items, loaded.facts)
+    with loaded.lock:
+        found = plain(list(loaded.predictor.predict(raw)))
+        table = plain(loaded.predictor.predict_proba(raw)) if proba else [None] * len(found)
+    labels = [str(label) for label in loaded.predictor.labels or ()]
+    return [
+        documents.Prediction(prediction=one, probabilities=None if row is None else _named(row, labels))
+        for one, row in zip(found, table, strict=True)
+    ]
+
+
+def read_items(items: Sequence[Any], facts: Mapping[str, Any] | None) -> list[Any]:
+    """Items of JSON as a model takes them. No text is ever the path of a file here.
+
+    Raises:
+        DataError: they are of another kind than what the model learned from.
+    """
+    if not items:
+        raise DataError("At least one item is needed, got none.")
+    kind = _kind(facts)
+    if kind == "images":
+        return [one if isinstance(one, bytes) else _image(one, place) for place, one in enumerate(items)]
+    wrong = [place for place, one in enumerate(items) if not isinstance(one, _TYPES[kind])]
+    if wrong:
+        came = type(items[wrong[0]]).__name__
+        raise DataError(
+            f"The model learned from {kind}, so an item is {_WORDS[kind]}; item {wrong[0]} is of type {came}."
+        )
+    return list(items)
+
+
+_TYPES: Mapping[str, tuple[type, ...]] = {"texts": (str,), "rows": (dict, list)}
+_WORDS = {"texts": "a text", "rows": "an object from column to value, or a list of numbers"}
+
+
+def _kind(facts: Mapping[str, Any] | None) -> str:
+    from gradfleet.data.language import TextPreparation  # these import torch
+    from gradfleet.data.preparation import preparation_from_json
+    from gradfleet.data.vision import ImagePreparation
+
+    said = None if facts is None else facts.get("preparation")
+    preparation = None if said is None else preparation_from_json(said)
+    if isinstance(preparation, TextPreparation):
+        return "texts"
+    return "images" if isinstance(preparation, ImagePreparation) else "rows"
+
+
+def _image(text: Any, place: int) -> bytes:
+    if not isinstance(text, str):
+        raise DataError(f"The model learned from images, so an item is one as base64; item {place} is no text.")
+    try:
+        return base64.b64decode(text.partition("base64,")[2] or text, validate=True)
+    except (binascii.Error, ValueError) as error:
+        raise DataError(f"Item {place} is no image as base64: {error}.") from error
+
+
+def _named(row: Any, labels: Sequence[str]) -> dict[str, float | None]:
+    values = row if isinstance(row, list) else [row]
+    names = labels if len(labels) == len(values) else [str(place) for place in range(len(values))]
+    return dict(zip(names, values, strict=True))

@@ -1,0 +1,142 @@
+"""Routes of models and predictions."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import AbstractContextManager
+from pathlib import Path
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Query, Request
+from fastapi.responses import StreamingResponse
+from pydantic import ValidationError
+from starlette.concurrency import run_in_threadpool
+
+from gradfleet.errors import SettingError
+from gradfleet.service import models, predictions
+from gradfleet.service.access import ADMIN, READ, RUN, Runner
+from gradfleet.service.documents import Items, Model, Predictions, Promotion
+from gradfleet.service.problems import RefusedError, responses
+from gradfleet.service.routes.parameters import ModelName, Name, Number
+from gradfleet.service.service import Current, Service
+
+router = APIRouter(tags=["models"], responses=responses(401, 403, 404, 422, 429, 503))
+
+_ITEMS = {"schema": {"$ref": "#/components/schemas/Items"}}
+_ONE = {"schema": {"type": "string", "format": "binary"}}
+_BODY = {"requestBody": {"required": True, "content": {"application/json": _ITEMS, "image/*": _ONE}}}
+_ZIP: dict[int | str, dict[str, Any]] = {
+    200: {"content": {"application/zip": {"schema": {"type": "string", "format": "binary"}}}}
+}
+_CHUNK = 2**20
+
+Proba = Annotated[bool, Query(description="Probabilities too, where the model classifies.")]
+
+
+@router.get("/models", dependencies=[READ])
+def list_models(service: Current) -> list[Model]:
+    """The models that have a name."""
+    return models.listed(service)
+
+
+@router.post("/models", status_code=201, responses=responses(409))
+def promote(service: Current, token: Runner, wanted: Promotion) -> Model:
+    """Give a trial a name: it is exported as a bundle, which has to give its recorded score again in a new process."""
+    return models.promote(service, wanted, by=token.name)
+
+
+@router.get("/models/{model}", dependencies=[READ])
+def show_model(service: Current, model: ModelName) -> Model:
+    """One model."""
+    return models.get(service, model)
+
+
+@router.delete("/models/{model}", dependencies=[ADMIN], status_code=204)
+def forget_model(service: Current, model: ModelName) -> None:
+    """Take a model's name away, and delete its bundle."""
+    models.forget(service, model)
+
+
+@router.get("/models/{model}/download", dependencies=[READ], response_class=StreamingResponse, responses=_ZIP)
+def download(service: Current, model: ModelName) -> StreamingResponse:
+    """A model's bundle as a zip file, for `gradfleet.Bundle.load` after unpacking."""
+    models.get(service, model)
+    return _file(models.bundle_file(service, model), f"{model}.zip")
+
+
+@router.post(
+    "/sweeps/{name}/trials/{number}/export",
+    dependencies=[RUN],
+    response_class=StreamingResponse,
+    responses={**_ZIP, **responses(409)},
+)
+def export(
+    service: Current,
+    name: Name,
+    number: Number,
+    *,
+    format: Annotated[str, Query(description="bundle, onnx, onnx-int8 or torch.", max_length=20)] = "bundle",
+) -> StreamingResponse:
+    """A trial's model in a format, checked against its score, as a zip file."""
+    return _file(models.export_file(service, name, number, format=format), f"{name}-{number}-{format}.zip")
+
+
+@router.post(
+    "/models/{model}/predictions", dependencies=[READ], openapi_extra=_BODY, responses=responses(400, 413, 415)
+)
+async def predict(service: Current, request: Request, model: ModelName, *, proba: Proba = False) -> Predictions:
+    """What a model says of items: JSON, or one image as it is."""
+    items = await _items(service, request)
+    return await run_in_threadpool(models.predict, service, model, items, proba=proba)
+
+
+@router.post(
+    "/sweeps/{name}/predictions",
+    dependencies=[READ],
+    openapi_extra=_BODY,
+    responses=responses(400, 409, 413, 415),
+)
+async def predict_best(
+    service: Current,
+    request: Request,
+    name: Name,
+    *,
+    trial: Annotated[int | None, Query(description="The best one when not given.", ge=0, le=2**31 - 1)] = None,
+    proba: Proba = False,
+) -> Predictions:
+    """What the best trial of a sweep, or another one, says of items: JSON, or one image as it is."""
+    items = await _items(service, request)
+    return await run_in_threadpool(predictions.of_sweep, service, name, trial, items, proba=proba)
+
+
+async def _items(service: Service, request: Request) -> list[Any]:
+    kind = request.headers.get("content-type", "application/json").partition(";")[0].strip().lower()
+    body = await request.body()
+    if kind.startswith("image/"):
+        return [body]
+    if kind != "application/json":
+        raise RefusedError(415, f"Items come as application/json, or one image as image/..., got {kind[:100]!r}.")
+    try:
+        items = Items.model_validate_json(body).items
+    except ValidationError as error:
+        raise SettingError(
+            [f"{'.'.join(map(str, one['loc'])) or 'The body'}: {one['msg']}." for one in error.errors()[:10]]
+        ) from error
+    if len(items) > service.settings.limits.items:
+        raise SettingError(f"One request predicts at most {service.settings.limits.items} items, got {len(items)}.")
+    return list(items)
+
+
+def _file(making: AbstractContextManager[Path], name: str) -> StreamingResponse:
+    """A file that is gone when it was sent; it is made now, so that what goes wrong is a problem document."""
+    path = making.__enter__()
+
+    def chunks() -> Iterator[bytes]:
+        try:
+            with path.open("rb") as file:
+                yield from iter(lambda: file.read(_CHUNK), b"")
+        finally:
+            making.__exit__(None, None, None)
+
+    headers = {"Content-Disposition": f'attachment; filename="{name}"', "Content-Length": str(path.stat().st_size)}
+    return StreamingResponse(chunks(), media_type="application/zip", headers=headers)

@@ -1,0 +1,153 @@
+"""What a client may ask for: a sweep as in a file, over data and recipes that the service allows."""
+
+from __future__ import annotations
+
+import ipaddress
+import json
+import socket
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+from gradfleet.errors import Problems, SettingError
+from gradfleet.service.service import Service
+from gradfleet.study.driving.opening import new_name
+from gradfleet.study.storage.store import check_name
+from gradfleet.sweeps.document import MAX_DEPTH, Document
+from gradfleet.sweeps.problems import checked
+
+_OURS = ("store", "artifacts", "cluster")
+
+
+def read(text: bytes, *, is_yaml: bool) -> Document:
+    """The document in a request's body.
+
+    Raises:
+        SettingError: it is no YAML or JSON, no mapping, or is made to take long to read.
+    """
+    try:
+        decoded = text.decode("utf-8")
+    except UnicodeDecodeError as error:
+        raise SettingError(f"A spec is UTF-8 text: {error}.") from error
+    if is_yaml:
+        return Document.parse(decoded, name="spec")
+    try:
+        values = json.loads(decoded)
+    except (ValueError, RecursionError) as error:
+        raise SettingError(f"The spec is no JSON: {error}. Send YAML as application/yaml.") from error
+    if not isinstance(values, dict):
+        raise SettingError(f"A spec is a JSON object, got {type(values).__name__}.")
+    if _depth(values) > MAX_DEPTH:
+        raise SettingError(f"A spec nests at most {MAX_DEPTH} deep.")
+    return Document("spec", values)
+
+
+def settled(service: Service, document: Document) -> tuple[str, dict[str, Any]]:
+    """The name of a sweep and its spec, with its data found.
+
+    Raises:
+        SettingError: it cannot be, or asks for what the service does not allow; every problem.
+    """
+    spec, problems = checked(document), Problems()
+    said: dict[str, Any] = dict(document.values)
+    name = spec.name or new_name(spec.task or "sweep")
+    with problems:
+        check_name(name)
+    problems += [f"{key} is the service's to say; leave it out." for key in _OURS if said.get(key) is not None]
+    if spec.recipe is not None:
+        with problems:
+            _check_recipe(service, spec.recipe)
+    if spec.data is not None:
+        with problems:
+            said["data"] = located(service, spec.data)
+    with problems:
+        _check_options(service, spec.options)
+    problems.refuse()
+    return name, {**said, "name": name}
+
+
+def located(service: Service, data: str) -> str:
+    """Where data lies that a spec names: below the service's folder, or at a URL that is allowed.
+
+    Raises:
+        SettingError: it lies elsewhere, or is not there.
+    """
+    if "://" in data or data.startswith("hub:"):
+        return _allowed_url(service, data)
+    root = service.settings.data.resolve()
+    try:
+        path = (root / data).resolve()
+    except (OSError, ValueError, RuntimeError) as error:
+        raise SettingError(f"data is a path below the service's folder for data, got {data[:100]!r}.") from error
+    if not path.is_relative_to(root) or path == root:
+        raise SettingError(f"data is a path below the service's folder for data, and {data[:100]!r} leads out of it.")
+    if not path.exists():
+        known = ", ".join(sorted(one.name for one in root.iterdir() if not one.name.startswith("."))[:20])
+        raise SettingError(f"There is no data {data[:100]!r} below the service's folder. There is: {known or 'none'}.")
+    _refuse_links_out(path, root)
+    return str(path)
+
+
+def _refuse_links_out(path: Path, root: Path) -> None:
+    """A link below a data folder may not lead out either."""
+    for one in path.rglob("*") if path.is_dir() else ():
+        if one.is_symlink() and not one.resolve().is_relative_to(root):
+            raise SettingError(f"data holds {one.name!r}, a link that leads out of the service's folder for data.")
+
+
+def _allowed_url(service: Service, url: str) -> str:
+    if not any(url.startswith(prefix) for prefix in service.settings.urls) or ".." in url.split("/"):
+        allowed = ", ".join(service.settings.urls) or "none"
+        raise SettingError(f"data at {url[:100]!r} is not allowed. URLs begin with: {allowed}.")
+    host = urlsplit(url).hostname
+    if url.startswith(("http://", "https://")) and host is not None and _is_private(host):
+        raise SettingError(f"data at {url[:100]!r} is not allowed: {host} is a private address.")
+    return url
+
+
+def _is_private(host: str) -> bool:
+    try:
+        found = {entry[4][0] for entry in socket.getaddrinfo(host, None)}
+    except OSError:
+        return False  # nothing can be fetched from there either
+    return any(not ipaddress.ip_address(str(one).partition("%")[0]).is_global for one in found)
+
+
+def _check_recipe(service: Service, recipe: str) -> None:
+    module = recipe.partition(":")[0]
+    for allowed in service.settings.recipes:
+        package = allowed.removesuffix(".*")
+        if recipe == allowed or (allowed.endswith(".*") and (module == package or module.startswith(f"{package}."))):
+            return
+    known = ", ".join(service.settings.recipes) or "none"
+    raise SettingError(f"The recipe {recipe!r} is not allowed, because a recipe is code. Allowed are: {known}.")
+
+
+def _check_options(service: Service, options: Mapping[str, Any]) -> None:
+    """A task's options may name files too, such as pretrained networks."""
+    root = service.settings.data.resolve()
+    for text in _texts(options):
+        path = Path(text).expanduser() if len(text) < 1000 and "\0" not in text else None
+        if path is not None and path.exists() and not path.resolve().is_relative_to(root):
+            raise SettingError(f"options name {text[:100]!r}, which is not below the service's folder for data.")
+
+
+def _texts(value: Any) -> Iterator[str]:
+    if isinstance(value, str):
+        yield value
+    elif isinstance(value, Mapping):
+        for one in value.values():
+            yield from _texts(one)
+    elif isinstance(value, list):
+        for one in value:
+            yield from _texts(one)
+
+
+def _depth(value: Any) -> int:
+    depth, level = 0, [value]
+    while level:
+        depth += 1
+        inner = [list(one.values()) if isinstance(one, dict) else one for one in level]
+        level = [each for one in inner if isinstance(one, list) for each in one]
+    return depth

@@ -1,0 +1,181 @@
+"""What can be done with a sweep: ask for it, steer it, begin it again, delete it."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+
+from gradfleet.errors import ConflictError, NotFoundError
+from gradfleet.service import documents, specs, submissions
+from gradfleet.service.service import Service
+from gradfleet.study.storage import requests
+from gradfleet.study.storage.rows import ENDED
+from gradfleet.study.study import Study
+from gradfleet.sweeps.document import Document
+
+_ANSWERS_WITHIN = 3.0  # seconds; a driver reads its requests every second
+_LOOK_EVERY = 0.1  # seconds
+
+
+def ask_for(service: Service, document: Document, *, by: str) -> tuple[str, bool]:
+    """Have a sweep run; its name, and False when the same was asked for before.
+
+    Args:
+        by: the name of the token that it is asked with.
+
+    Raises:
+        SettingError: it cannot be, or asks for what the service does not allow.
+        ConflictError: another sweep has the name.
+    """
+    name, spec = specs.settled(service, document)
+    new = submissions.add(service.store, name, spec, by=by)
+    service.asked.set()
+    return name, new
+
+
+def steer(service: Service, name: str, verb: str) -> documents.Request:
+    """Pause, resume, stop or cancel a sweep; what its driver says within a few seconds.
+
+    Raises:
+        NotFoundError: there is no such sweep.
+        ConflictError: it has ended, or does not run yet.
+    """
+    study = _begun(service, name)
+    if verb in ("stop", "cancel") and submissions.take_out(service.store, name):
+        return documents.Request(id=None, verb=verb, outcome="It did not run yet, and will not begin.")
+    if study is None:
+        raise ConflictError(f"{name} is still being prepared, so it cannot be asked to {verb}. Ask again in a moment.")
+    if (state := study.state) in ENDED:
+        raise ConflictError(f"{name} is {state}: there is no sweep to {verb}. `retry` begins it again.")
+    return _answered(service, study, study.request(verb))
+
+
+def request(service: Service, name: str, number: int) -> documents.Request:
+    """What became of something that was asked.
+
+    Raises:
+        NotFoundError: there is no such sweep, or no such request of it.
+    """
+    study = service.store.study(name)
+    found = requests.get(service.store, number, study=study)
+    if found is None:
+        raise NotFoundError(f"{name} has no request {number}.")
+    return documents.Request(id=found.id, verb=found.verb, outcome=found.outcome)
+
+
+def retry(service: Service, name: str, *, retry_failed: bool) -> None:
+    """Begin a sweep again that nobody sees to: what is done is not done again.
+
+    Args:
+        retry_failed: let trials that failed run again too.
+
+    Raises:
+        NotFoundError: there is no such sweep.
+        ConflictError: it runs, or waits for its turn.
+        ClusterError: it was sent from elsewhere to a cluster that does not answer.
+    """
+    study = _begun(service, name)
+    if submissions.get(service.store, name) is None:
+        from gradfleet.fleet.remote import send_again  # Ray takes a second to import
+
+        assert study is not None, "it was not asked for here, so it is in the store"
+        send_again(service.store, study.row)
+        return
+    if not submissions.again(service.store, name, retry_failed=retry_failed):
+        raise ConflictError(f"{name} is seen to already, or waits for its turn.")
+    service.asked.set()
+
+
+def delete(service: Service, name: str) -> None:
+    """Drop a sweep that does not run, with its trials and artifacts, for good.
+
+    Raises:
+        NotFoundError: there is no such sweep.
+        ConflictError, LeaseHeldError: it runs.
+    """
+    study = _begun(service, name)
+    submission = submissions.get(service.store, name)
+    if submission is not None and submission.is_held:
+        raise ConflictError(f"{name} is being seen to. Stop it, wait for its end, then delete it.")
+    submissions.take_out(service.store, name)
+    if study is not None:
+        study.delete()
+    submissions.remove(service.store, name)
+
+
+def mark(service: Service, name: str, number: int, marks: documents.Marks) -> None:
+    """Star a trial, or write about it.
+
+    Raises:
+        NotFoundError: there is no such sweep or trial.
+    """
+    study = service.study(name)
+    study.trial(number)
+    if marks.starred is not None:
+        study.star(number, starred=marks.starred)
+    if marks.note is not None:
+        study.note(number, marks.note)
+
+
+def logs(service: Service, name: str, *, most: int) -> str:
+    """The end of what the sweep's driver has said; empty before it has said anything.
+
+    Args:
+        most: so many characters.
+
+    Raises:
+        NotFoundError: there is no such sweep, or its driver speaks elsewhere.
+    """
+    study = _begun(service, name)
+    places: list[Callable[[], str]] = [lambda: _beside(service, name)]
+    if study is not None:
+        places = [study.logs, lambda: _of_job(study), *places]
+    return _first_found(places)[-most:]
+
+
+def _begun(service: Service, name: str) -> Study | None:
+    """The study of a sweep; None while it was only asked for.
+
+    Raises:
+        NotFoundError: there is no such sweep.
+    """
+    try:
+        return service.study(name)
+    except NotFoundError:
+        if submissions.get(service.store, name) is None:
+            raise
+        return None
+
+
+def _answered(service: Service, study: Study, number: int) -> documents.Request:
+    deadline = time.monotonic() + _ANSWERS_WITHIN
+    while (found := request(service, study.name, number)).outcome is None and time.monotonic() < deadline:
+        time.sleep(_LOOK_EVERY)
+    return found
+
+
+def _of_job(study: Study) -> str:
+    from gradfleet.fleet.remote import job_of  # Ray takes a second to import
+
+    job = job_of(study.row)
+    if job is None:
+        raise NotFoundError(f"{study.name} was never sent to a cluster.")
+    return job.logs()
+
+
+def _beside(service: Service, name: str) -> str:
+    """What was said before there was a study."""
+    from gradfleet.study.places import driver_log
+
+    log = driver_log(service.artifacts, name)
+    return log.read_text(encoding="utf-8", errors="replace") if log.is_file() else ""
+
+
+def _first_found(places: Sequence[Callable[[], str]]) -> str:
+    for place in places:
+        try:
+            if said := place():
+                return said
+        except NotFoundError:
+            continue
+    return ""

@@ -1,0 +1,204 @@
+"""Models and predictions over HTTP are those without a service; data sets come whole or not at all."""
+
+from __future__ import annotations
+
+import base64
+import io
+import stat
+import tarfile
+import zipfile
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from fastapi import FastAPI
+from fastapi.testclient import TestClient
+
+from gradfleet import Bundle
+from gradfleet.service import tokens
+from gradfleet.service.app import create_app
+from gradfleet.service.settings import Limits, ServiceSettings
+from gradfleet.study.study import Study
+from tests.cli.conftest import done as done
+from tests.cli.conftest import run as run
+
+
+@pytest.fixture(scope="module")
+def served(done: Path) -> Iterator[FastAPI]:
+    app = create_app(ServiceSettings(store=str(done / "gradfleet.db"), data=done / "data", limits=Limits(items=30)))
+    yield app
+    app.state.service.close()
+
+
+@pytest.fixture(scope="module")
+def user(served: FastAPI) -> Iterator[TestClient]:
+    text = tokens.create(served.state.service.store, "user", scope="admin")
+    with TestClient(served, base_url="http://localhost", headers={"Authorization": f"Bearer {text}"}) as client:
+        yield client
+
+
+@pytest.fixture(scope="module")
+def images(done: Path) -> list[Path]:
+    return sorted((done / "images").rglob("*.png"))
+
+
+def as_text(image: Path) -> str:
+    return base64.b64encode(image.read_bytes()).decode()
+
+
+@pytest.mark.row("ES6")
+def test_one_and_many_are_predicted_as_offline(user: TestClient, done: Path, images: list[Path]) -> None:
+    model = Study.attach("tiny", store=done / "gradfleet.db").best.model()
+    labels, table = model.predict(images), model.predict_proba(images)
+    found = user.post("/v1/sweeps/tiny/predictions?proba=true", json={"items": [*map(as_text, images)]}).json()
+    assert [one["prediction"] for one in found["predictions"]] == labels
+    for one, row in zip(found["predictions"], table.tolist(), strict=True):
+        assert [*one["probabilities"].values()] == pytest.approx(row, abs=1e-6)
+    one = user.post(
+        "/v1/sweeps/tiny/predictions", content=images[0].read_bytes(), headers={"Content-Type": "image/png"}
+    ).json()
+    assert one == {
+        "model": found["model"],
+        "predictions": [{"prediction": labels[0], "probabilities": None}],
+    }
+
+
+@pytest.mark.slow
+def test_a_trial_is_promoted_predicts_by_its_name_and_is_downloaded(
+    user: TestClient, images: list[Path], tmp_path: Path
+) -> None:
+    made = user.post("/v1/models", json={"name": "flowers", "sweep": "tiny", "trial": 0})
+    assert made.status_code == 201, made.text
+    assert (made.json()["trial"], made.json()["created_by"]) == (0, "user")
+    assert made.json()["score"]["measured"] == pytest.approx(made.json()["score"]["recorded"])
+    assert [one["name"] for one in user.get("/v1/models").json()] == ["flowers"]
+    packed = user.get("/v1/models/flowers/download")
+    assert packed.headers["content-disposition"] == 'attachment; filename="flowers.zip"'
+    zipfile.ZipFile(io.BytesIO(packed.content)).extractall(tmp_path / "bundle")
+    labels = Bundle.load(tmp_path / "bundle").predict(images)
+    found = user.post("/v1/models/flowers/predictions", json={"items": [*map(as_text, images)]}).json()
+    assert [one["prediction"] for one in found["predictions"]] == labels
+    assert user.delete("/v1/models/flowers").status_code == 204
+    assert user.get("/v1/models/flowers").status_code == 404
+
+
+@pytest.mark.parametrize(
+    ("items", "said"),
+    [
+        ([], "items: List should have at least 1 item"),
+        (["/etc/passwd"], "Item 0 is no image as base64"),
+        ([base64.b64encode(b"GIF89a nonsense").decode()], "cannot be"),
+        ([{"a": 1}], "item 0 is no text"),
+        ([""] * 31, "One request predicts at most 30 items, got 31."),
+        ([None], "items.0"),
+    ],
+)
+def test_items_that_cannot_be_are_refused(user: TestClient, items: list[object], said: str) -> None:
+    refused = user.post("/v1/sweeps/tiny/predictions", json={"items": items})
+    assert refused.status_code == 422
+    assert said in refused.json()["detail"], refused.text
+
+
+def test_other_bodies_are_refused(user: TestClient) -> None:
+    kind = {"Content-Type": "text/plain"}
+    assert user.post("/v1/sweeps/tiny/predictions", content=b"x", headers=kind).status_code == 415
+    kind = {"Content-Type": "application/json"}
+    assert user.post("/v1/sweeps/tiny/predictions", content=b"{", headers=kind).status_code == 422
+    assert user.post("/v1/sweeps/tiny/predictions?trial=99", json={"items": ["x"]}).status_code == 404
+    assert user.post("/v1/models/nothing/predictions", json={"items": ["x"]}).status_code == 404
+    assert user.post("/v1/models", json={"name": "../x", "sweep": "tiny"}).status_code == 422
+    assert user.post("/v1/sweeps/tiny/trials/0/export?format=pickle").status_code == 422
+
+
+def test_plots_come_as_json_and_png_and_the_report_as_json_and_html(user: TestClient) -> None:
+    figure = user.get("/v1/sweeps/tiny/plots/history").json()
+    assert sorted(figure) == ["data", "layout"]
+    assert user.get("/v1/sweeps/tiny/plots/history/png?theme=dark").content[:8] == b"\x89PNG\r\n\x1a\n"
+    assert user.get("/v1/sweeps/tiny/plots/nothing").status_code == 422
+    assert user.get("/v1/sweeps/tiny/plots/history?metric=x").json()["detail"] == "The plot 'history' takes no metrics."
+    assert "tiny" in str(user.get("/v1/sweeps/tiny/report").json())
+    page = user.get("/v1/sweeps/tiny/report/html")
+    assert page.headers["content-security-policy"].endswith("sandbox")
+    assert page.text.startswith("<!doctype html>")
+
+
+def zipped(**members: bytes) -> bytes:
+    packed = io.BytesIO()
+    with zipfile.ZipFile(packed, "w", zipfile.ZIP_DEFLATED) as archive:
+        for name, content in members.items():
+            archive.writestr(name, content)
+    return packed.getvalue()
+
+
+def test_a_data_set_is_uploaded_listed_and_deleted(admin: TestClient, settings: ServiceSettings) -> None:
+    made = admin.put("/v1/datasets/flowers.zip", content=zipped(a=b"1", b=b"2"))
+    assert (made.status_code, made.headers["location"]) == (201, "/v1/datasets/flowers.zip")
+    assert [one["name"] for one in admin.get("/v1/datasets").json()] == ["flowers.zip"]
+    again = admin.put("/v1/datasets/flowers.zip", content=zipped(a=b"3"))
+    assert (again.status_code, again.json()["title"]) == (409, "Conflict")
+    spec = {"version": 1, "name": "x", "task": "image-classification", "data": "flowers.zip"}
+    assert admin.post("/v1/sweeps", json=spec).status_code == 201
+    assert admin.delete("/v1/datasets/flowers.zip").status_code == 204
+    assert admin.delete("/v1/datasets/flowers.zip").status_code == 404
+    assert [*settings.data.iterdir()] == []
+
+
+def bomb() -> bytes:
+    return zipped(**{f"zeros{number}": bytes(2**26) for number in range(5)})
+
+
+def with_link() -> bytes:
+    packed = io.BytesIO()
+    with zipfile.ZipFile(packed, "w") as archive:
+        info = zipfile.ZipInfo("link")
+        info.external_attr = (stat.S_IFLNK | 0o777) << 16
+        archive.writestr(info, "/etc/passwd")
+    return packed.getvalue()
+
+
+def tar_with_link() -> bytes:
+    packed = io.BytesIO()
+    with tarfile.open(fileobj=packed, mode="w:gz") as archive:
+        info = tarfile.TarInfo("link")
+        info.type, info.linkname = tarfile.SYMTYPE, "/etc/passwd"
+        archive.addfile(info)
+    return packed.getvalue()
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "said"),
+    [
+        ("flowers.exe", b"x", "A data set is a file with a plain name"),
+        (".hidden.zip", b"x", "A data set is a file with a plain name"),
+        ("flowers.zip", b"no archive", "cannot be unpacked"),
+        ("flowers.zip", zipped(**{"../up": b"x"}), "lies outside the archive's own folder"),
+        ("flowers.zip", bomb, "it may be made to fill it"),
+        ("flowers.zip", with_link, "is a link"),
+        ("flowers.tar.gz", tar_with_link, "is a link or a device"),
+        ("flowers.csv", zipped(a=b"1"), "is an archive, so its name ends with .zip"),
+    ],
+)
+def test_uploads_that_cannot_be_leave_nothing(
+    admin: TestClient, settings: ServiceSettings, name: str, content: object, said: str
+) -> None:
+    body = content() if callable(content) else content
+    refused = admin.put(f"/v1/datasets/{name}", content=body)
+    assert refused.status_code == 422
+    assert said in refused.json()["detail"]
+    assert [*settings.data.iterdir()] == []
+
+
+def test_uploads_are_limited(tmp_path: Path) -> None:
+    limits = replace(Limits(), upload=1000, uploads=1500)
+    app = create_app(ServiceSettings(store=str(tmp_path / "x.db"), data=tmp_path / "data", limits=limits))
+    text = tokens.create(app.state.service.store, "user", scope="run")
+    with TestClient(app, base_url="http://localhost", headers={"Authorization": f"Bearer {text}"}) as client:
+        assert client.put("/v1/datasets/a.csv", content=b"x" * 1001).status_code == 413
+        assert client.put("/v1/datasets/a.csv", content=iter([b"x" * 600, b"x" * 600])).status_code == 413
+        assert client.get("/v1/datasets").json() == []
+        assert client.put("/v1/datasets/a.csv", content=b"x" * 900).status_code == 201
+        refused = client.put("/v1/datasets/b.csv", content=b"x" * 900)
+        assert refused.status_code == 422
+        assert "Uploads may have 0 MB together; delete what is not needed first." in refused.json()["detail"]
+        assert [one["name"] for one in client.get("/v1/datasets").json()] == ["a.csv"]
