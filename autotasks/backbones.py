@@ -108,6 +108,11 @@ def made_from(config: Mapping[str, Any]) -> Any:
     return make(AutoConfig.for_model(settings.pop("model_type"), **settings))
 
 
+def usual_device() -> torch.device:
+    """Where networks train: what is measured or computed before is measured or computed there, too."""
+    return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+
+
 @contextmanager
 def in_eval_mode(network: nn.Module) -> Iterator[None]:
     """Every part is put back into its own mode: a pretrained one may be in another than the rest."""

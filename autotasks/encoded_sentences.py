@@ -13,7 +13,7 @@ import scipy.sparse
 import torch
 from safetensors.torch import load, save
 
-from autotasks.backbones import computing, made_from, read_pretrained
+from autotasks.backbones import computing, made_from, read_pretrained, usual_device
 from autotasks.sentences import Array
 from autotasks.summarizers import TRIED, ExtractiveSummarizer
 from gradfleet.tasks import TextPreparation
@@ -47,7 +47,7 @@ class EncodedSummarizer(ExtractiveSummarizer):
 
     def files(self) -> dict[str, bytes]:
         encoder = self._network()
-        weights = {name: part.detach().clone() for name, part in encoder.state_dict().items()}
+        weights = {name: part.detach().cpu().clone() for name, part in encoder.state_dict().items()}
         return {
             **super().files(),
             _ENCODER: json.dumps(encoder.config.to_dict()).encode(),
@@ -61,7 +61,7 @@ class EncodedSummarizer(ExtractiveSummarizer):
 
     def _network(self) -> Any:
         if self._encoder is None:
-            self._encoder = read_pretrained(self._source)
+            self._encoder = read_pretrained(self._source).to(usual_device())
         return self._encoder
 
     def _vectors(self, documents: Sequence[Sequence[str]]) -> Array:
@@ -79,9 +79,9 @@ class EncodedSummarizer(ExtractiveSummarizer):
         found = torch.zeros(len(inputs), encoder.config.hidden_size)
         with computing(encoder):
             for rows in torch.split(inputs.lengths.argsort(stable=True), _AT_ONCE):
-                batch = inputs.take(rows)
+                batch = {name: part.to(encoder.device) for name, part in inputs.take(rows).items()}
                 states = encoder(**batch).last_hidden_state
-                found[rows] = (states * batch["attention_mask"][..., None]).sum(1)
+                found[rows] = (states * batch["attention_mask"][..., None]).sum(1).cpu()
         return torch.nn.functional.normalize(found).numpy()
 
 

@@ -8,7 +8,7 @@ from typing import Any
 import torch
 from torch import nn
 
-from autotasks.backbones import in_eval_mode
+from autotasks.backbones import in_eval_mode, usual_device
 from gradfleet.tasks import TextInputs
 
 _ROWS = 16  # of a batch that is measured
@@ -22,8 +22,8 @@ def seconds_an_epoch(network: nn.Module, inputs: TextInputs) -> float:
 
     In eval mode, so that nothing random is drawn and the trial trains as if nothing had been measured.
     """
-    order = inputs.lengths.argsort(stable=True)
-    device = next(network.parameters()).device
+    order, device = inputs.lengths.argsort(stable=True), usual_device()
+    network.to(device)
     took = [_seconds(network, inputs.take(_around(order, place)), device) for place in _PLACES][1:]
     network.zero_grad(set_to_none=True)
     return _REST * sum(took) / len(took) * len(inputs) / min(_ROWS, len(inputs))
@@ -38,4 +38,6 @@ def _seconds(network: Any, batch: dict[str, torch.Tensor], device: torch.device)
     started = time.perf_counter()
     with in_eval_mode(network):
         network(**{name: part.to(device) for name, part in batch.items()}).sum().backward()
+    if device.type == "cuda":
+        torch.cuda.synchronize(device)
     return time.perf_counter() - started

@@ -12,7 +12,7 @@ import torch
 from torch import nn
 from torch.nn import functional
 
-from autotasks.backbones import computing, made_from, read_pretrained
+from autotasks.backbones import computing, made_from, read_pretrained, usual_device
 from autotasks.encoders import PretrainedEncoder
 from autotasks.linear import hinge, solve
 from autotasks.speed import seconds_an_epoch
@@ -45,7 +45,9 @@ class TextEncoder(PretrainedEncoder):
         self.dropout = nn.Dropout(dropout)
 
     def start(self, train: ArrayExamples, cache: FeatureCache) -> None:
-        self.encoder = read_pretrained(self._source).train()  # it comes in eval mode, without dropout
+        self.encoder = (
+            read_pretrained(self._source).to(usual_device()).train()
+        )  # it comes in eval mode, without dropout
         self.solve_head(self.vectors(train, "train", cache), train.targets)
 
     def epochs(self, train: ArrayExamples, asked: int, seconds: float | None) -> int:
@@ -131,7 +133,7 @@ class FrozenTextEncoder(TextEncoder):
         self._made_for(1)
 
     def start(self, train: ArrayExamples, cache: FeatureCache) -> None:
-        self.encoder = read_pretrained(self._source)
+        self.encoder = read_pretrained(self._source).to(usual_device())
         counted = self.words.count(train, cache)
         vectors, targets = self.vectors(train, "train", cache), train.targets
         assert isinstance(targets, torch.Tensor)

@@ -10,6 +10,7 @@ from typing import Any
 
 import torch
 
+from autotasks.backbones import usual_device
 from autotasks.rouge import rouge
 from autotasks.tfidf import text_inputs
 from autotasks.writers import WritingModel
@@ -93,7 +94,8 @@ class WritingTrial:
         return self._timed(_BATCH, len(inputs), lambda rows: self.summarizer.write(inputs.part(0, len(rows))))
 
     def _step(self, batch: Any, targets: Any) -> None:
-        writer = self.summarizer.writer
+        writer, device = self.summarizer.writer, usual_device()
+        batch, targets = {name: part.to(device) for name, part in batch.items()}, targets.to(device)
         writer.eval()  # nothing random is drawn, so the trial trains as if nothing had been measured
         writer(**batch, decoder_input_ids=writer.known(targets)).logsumexp(-1).sum().backward()
         writer.zero_grad(set_to_none=True)

@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from safetensors.torch import load, save
 
-from autotasks.backbones import read_writer
+from autotasks.backbones import read_writer, usual_device
 from autotasks.rouge import rouge1_of
 from autotasks.writers import Generation, Marks, Writer, small_writer, writer_of
 from gradfleet.tasks import TextInputs, TextPreparation
@@ -39,7 +39,8 @@ class WritingSummarizer:
     def start(self, preparation: TextPreparation, targets: Any) -> None:
         """Make the network, for the tokens of the prepared data."""
         self._know(preparation)
-        self.writer = Writer(self._make(preparation.facts()[self.view]["vocabulary_size"], self._marks), self._marks)
+        network = self._make(preparation.facts()[self.view]["vocabulary_size"], self._marks)
+        self.writer = Writer(network, self._marks).to(usual_device())
         lengths = targets.tokens[self.view].lengths.float()
         self.generation = Generation(max_tokens=int(torch.quantile(lengths, 0.98)) + 8)
 

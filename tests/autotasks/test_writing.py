@@ -10,7 +10,7 @@ import pytest
 
 from autotasks import AutoSummarizer
 from autotasks.writers import Generation
-from gradfleet import Bundle, Objective
+from gradfleet import Bundle, Choice, Objective
 from gradfleet.errors import SettingError
 from gradfleet.tasks import EpochRecord, TrialPlan
 from tests.autotasks.test_summarization import reports
@@ -55,6 +55,25 @@ def test_a_network_that_writes_is_measured_after_each_epoch_and_then_told_how_to
     assert found == model.predict(["", COPPER])
     summarizer.export(tmp_path / "out")
     assert Bundle.load(tmp_path / "out").predict(["", COPPER]) == found
+
+
+def test_a_pretrained_encoder_decoder_goes_on_from_where_it_is(encoder: Path, tmp_path: Path) -> None:
+    import shutil
+
+    from transformers import BartConfig, BartForConditionalGeneration
+
+    folder = tmp_path / "tiny-bart"
+    sizes = {f"{half}_{part}": 1 for half in ("encoder", "decoder") for part in ("layers", "attention_heads")}
+    config = BartConfig(vocab_size=300, d_model=16, encoder_ffn_dim=32, decoder_ffn_dim=32, pad_token_id=0, **sizes)
+    BartForConditionalGeneration(config).save_pretrained(folder)
+    for file in encoder.glob("tokenizer*"):
+        shutil.copy(file, folder)
+    summarizer = AutoSummarizer(reports(30), backbones=[folder])
+    kinds = summarizer.model.space["architecture"]
+    assert kinds == Choice("extractive", "lead", "writer", "tiny-bart-writer"), "no vectors of an encoder-decoder"
+    only(summarizer, "tiny-bart-writer")
+    summarizer.fit(trials=1, epochs=1, cluster="inline", store=tmp_path / "g.db", progress=False)
+    assert len(summarizer.predict(["", COPPER])) == 2
 
 
 def test_what_there_is_no_time_to_train_says_how_much_it_needs(tmp_path: Path) -> None:
