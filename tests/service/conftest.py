@@ -20,6 +20,7 @@ from gradfleet.study.storage.lease import Lease
 from gradfleet.study.storage.rows import StudyRow, TrialState
 from gradfleet.study.storage.store import Store
 from gradfleet.training.history import EpochRecord
+from tests.study import written
 
 Client = Callable[..., TestClient]
 
@@ -101,12 +102,12 @@ def write_study(store: Store, name: str = "digits", **spec: Any) -> StudyRow:
         store.set_state(lease, "running")
         for number, (state, values_of) in enumerate(ends):
             config = {"architecture": "mlp", "learning_rate": 10.0 ** (number - 4)}
-            store.add_trial(lease, number, config, seed=number, optuna_number=number)
+            written.add_trial(store, lease, number, config, seed=number, optuna_number=number)
             for epoch, value in enumerate(values_of, 1):
                 loss = float("nan") if number == 2 and epoch == 2 else 1 - value
                 store.add_record(lease, number, EpochRecord(epoch, {"val_accuracy": value, "val_loss": loss}))
             traceback = "ZeroDivisionError: division by zero" if state == "FAIL" else None
-            store.end_trial(lease, number, state, reason="because", traceback=traceback)
+            written.end_trial(store, lease, number, state, reason="because", traceback=traceback)
         store.set_state(lease, "completed")
     return store.study(name)
 

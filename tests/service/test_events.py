@@ -20,6 +20,7 @@ from gradfleet.study.storage.rows import StudyRow
 from gradfleet.study.storage.store import Store
 from gradfleet.training.history import EpochRecord
 from tests.service.conftest import SPACE
+from tests.study import written
 
 Event = tuple[str, str | None, dict[str, object]]
 
@@ -116,10 +117,10 @@ def test_every_listener_hears_everything_once_and_then_the_end(service: Service,
         with Lease.acquire(store, study) as lease:
             store.set_state(lease, "running")
             for number in range(3):
-                store.add_trial(lease, number, {"architecture": "mlp"}, seed=0, optuna_number=number)
+                written.add_trial(store, lease, number, {"architecture": "mlp"}, seed=0, optuna_number=number)
                 for epoch in (1, 2):
                     store.add_record(lease, number, EpochRecord(epoch, {"val_accuracy": 0.5}))
-                store.end_trial(lease, number, "COMPLETE")
+                written.end_trial(store, lease, number, "COMPLETE")
             store.set_state(lease, "completed")
 
     for heard in listened(service, 5, work):

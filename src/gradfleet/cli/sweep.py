@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from gradfleet.cli import exits
+from gradfleet.cli import exits, service_sweep
 from gradfleet.cli.options import JsonOption, Name, StoreOption
 from gradfleet.cli.output import aligned, note, number, pairs, show, show_json
 
@@ -39,6 +39,9 @@ def list_(
     json: JsonOption = False,
 ) -> None:
     """List the sweeps of a store, the newest last."""
+    if is_service(store):
+        service_sweep.list_(str(store), state, json=json)
+        return
     from gradfleet.study.study import Study
 
     found = [each for each in map(facts, Study.all(store=store)) if state in (None, each["state"])]
@@ -54,6 +57,9 @@ def list_(
 
 def show_(name: Name, *, store: StoreOption = None, json: JsonOption = False) -> None:
     """Show the state of one sweep."""
+    if is_service(store):
+        service_sweep.show_(name, str(store), json=json)
+        return
     from gradfleet.study.study import Study
 
     found = facts(Study.attach(name, store=store))
@@ -96,6 +102,8 @@ def wait(
     from gradfleet.study.driving.budget import seconds
     from gradfleet.study.study import Study
 
+    if is_service(store):
+        service_sweep.wait(name, str(store), None if timeout is None else seconds(timeout), json=json)
     study = Study.attach(name, store=store)
     try:
         study.wait(None if timeout is None else seconds(timeout))
@@ -119,6 +127,10 @@ def retry(
     store: StoreOption = None,
 ) -> None:
     """Send a sweep to its cluster once more, after its job has died there; what is done is not done again."""
+    if is_service(store):
+        service_sweep.sweep(name, str(store)).retry()
+        show(f"{name} is begun again.")
+        return
     from gradfleet.fleet.remote import send_again
     from gradfleet.study.storage.store import Store
 
@@ -132,6 +144,9 @@ def logs(name: Name, *, store: StoreOption = None) -> None:
     from gradfleet.errors import NotFoundError
     from gradfleet.study.study import Study
 
+    if is_service(store):
+        show(service_sweep.sweep(name, str(store)).logs().rstrip("\n"))
+        return
     study = Study.attach(name, store=store)
     try:
         said = study.logs()
@@ -154,6 +169,12 @@ def delete(
     """Delete a sweep that does not run, with its trials and checkpoints."""
     from gradfleet.study.study import Study
 
+    if is_service(store):
+        if not yes:
+            typer.confirm(f"Delete {name} with its trials and their checkpoints?", abort=True, err=True)
+        service_sweep.sweep(name, str(store)).delete()
+        show(f"{name} is gone.")
+        return
     study = Study.attach(name, store=store)
     if not yes:
         typer.confirm(f"Delete {name} with its {len(study.trials)} trials and their checkpoints?", abort=True, err=True)
@@ -179,8 +200,16 @@ def facts(study: Study) -> dict[str, Any]:
     }
 
 
+def is_service(store: str | None) -> bool:
+    """Whether a store is one that a service keeps: `service+http://host:8000`."""
+    return store is not None and store.startswith("service+")
+
+
 def _ask(verb: str, name: str, store: str | None) -> None:
     """Put a request into the store and wait for the driver's answer."""
+    if is_service(store):
+        service_sweep.ask(verb, name, str(store))
+        return
     from gradfleet.errors import SettingError
     from gradfleet.study.storage.rows import ENDED
     from gradfleet.study.study import Study

@@ -8,10 +8,11 @@ from typing import Annotated
 
 import typer
 
+from gradfleet.cli import service_sweep
 from gradfleet.cli.options import ExtendOption, JsonOption, RetryOption, from_environment
 from gradfleet.cli.outcome import end
 from gradfleet.cli.output import note, pairs, show, show_json
-from gradfleet.cli.sweep import facts
+from gradfleet.cli.sweep import facts, is_service
 from gradfleet.errors import SettingError
 
 INIT_EXAMPLES = (
@@ -98,7 +99,8 @@ def submit(
     overrides: Overrides = None,
     *,
     cluster: Annotated[
-        str | None, typer.Option(metavar="URL", help="Of Ray's dashboard, such as http://head:8265.")
+        str | None,
+        typer.Option(metavar="URL", help="Of Ray's dashboard, such as http://head:8265, or service+http://host:8000."),
     ] = None,
     resume: Annotated[bool, typer.Option("--resume", help="Go on with the study of that name if it exists.")] = False,
     json: JsonOption = False,
@@ -110,6 +112,9 @@ def submit(
     """
     from gradfleet.sweeps.sweep import Sweep
 
+    if cluster is not None and is_service(cluster):
+        service_sweep.submit(file, overrides or (), cluster, json=json)
+        return
     said = [*from_environment(), *(overrides or ()), *([f"cluster={cluster}"] if cluster is not None else [])]
     sweep = Sweep.read(file, said)
     address = sweep.spec.cluster or ""
