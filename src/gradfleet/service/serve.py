@@ -37,7 +37,7 @@ def serve(settings: ServiceSettings, *, say: Callable[[str], None]) -> None:
     except BaseException:
         service.close()
         raise
-    with listening:
+    with listening, suppress(KeyboardInterrupt):  # uvicorn raises it again when it has ended well
         say(f"gradfleet is at {_address(settings, listening)}, over {service.store.url}")
         if settings.is_loopback:
             text = tokens.create(service.store, f"serve-{secrets.token_hex(4)}", scope="admin", seconds=_TOKEN_SECONDS)
@@ -45,8 +45,7 @@ def serve(settings: ServiceSettings, *, say: Callable[[str], None]) -> None:
         config = uvicorn.Config(
             app, log_level="warning", access_log=False, timeout_graceful_shutdown=_ENDS_WITHIN, server_header=False
         )
-        with suppress(KeyboardInterrupt):  # which uvicorn raises again when it has ended well
-            uvicorn.Server(config).run(sockets=[listening])
+        uvicorn.Server(config).run(sockets=[listening])
 
 
 def _refuse_open_door(service: Service) -> None:
