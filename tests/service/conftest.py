@@ -89,8 +89,20 @@ def admin(client: Client) -> TestClient:
     return client("admin")
 
 
-def write_study(store: Store, name: str = "digits", **spec: Any) -> StudyRow:
-    """A study of four trials: the best is 2, trial 1 was pruned, 3 has failed; trial 2 has a loss that is no number."""
+def write_study(
+    store: Store,
+    name: str = "digits",
+    *,
+    reason: str = "because",
+    traceback: str = "ZeroDivisionError: division by zero",
+    architecture: str = "mlp",
+    **spec: Any,
+) -> StudyRow:
+    """A study of four trials: the best is 2, trial 1 was pruned, 3 has failed; trial 2 has a loss that is no number.
+
+    Args:
+        architecture: of every trial, whatever the space says.
+    """
     values = {"objective": {"metric": "val_accuracy", "mode": "max"}, "space": SPACE.to_json(), **spec}
     values |= {"data": None, "recipe": {"kind": "pickle", "place": "nowhere"}, "facts": None}
     values.setdefault("search", {"sampler": "tpe", "epochs": 2, "budget": {"trials": 4, "seconds": None}})
@@ -101,13 +113,13 @@ def write_study(store: Store, name: str = "digits", **spec: Any) -> StudyRow:
     with Lease.acquire(store, study) as lease:
         store.set_state(lease, "running")
         for number, (state, values_of) in enumerate(ends):
-            config = {"architecture": "mlp", "learning_rate": 10.0 ** (number - 4)}
+            config = {"architecture": architecture, "learning_rate": 10.0 ** (number - 4)}
             written.add_trial(store, lease, number, config, seed=number, optuna_number=number)
             for epoch, value in enumerate(values_of, 1):
                 loss = float("nan") if number == 2 and epoch == 2 else 1 - value
                 store.add_record(lease, number, EpochRecord(epoch, {"val_accuracy": value, "val_loss": loss}))
-            traceback = "ZeroDivisionError: division by zero" if state == "FAIL" else None
-            written.end_trial(store, lease, number, state, reason="because", traceback=traceback)
+            why = traceback if state == "FAIL" else None
+            written.end_trial(store, lease, number, state, reason=reason, traceback=why)
         store.set_state(lease, "completed")
     return store.study(name)
 

@@ -66,7 +66,7 @@ def test_every_route_has_an_entry(app: FastAPI) -> None:
     found = {f"{method} /v1{route.path}" for route in routes for method in route.methods}  # type: ignore[attr-defined]
     assert found == set(ACCESS)
     others = [route for route in app.routes if type(route).__name__ != "_IncludedRouter"]
-    assert [route.path for route in others] == ["/openapi.json"]  # type: ignore[attr-defined]
+    assert [route.path for route in others] == ["/openapi.json", "/", "/ui"]  # type: ignore[attr-defined]
     assert len(app.routes) == len(others) + len(ROUTERS)
 
 

@@ -15,6 +15,7 @@ from gradfleet.service.documents import Items
 from gradfleet.service.events import Feeds
 from gradfleet.service.guards import BodyLimit, HostCheck, SecurityHeaders
 from gradfleet.service.observation import Metrics, Observation
+from gradfleet.service.pages.routes import ROUTES as PAGES
 from gradfleet.service.problems import Problem
 from gradfleet.service.routes import datasets, events, models, pictures, sweeps, system, trials
 from gradfleet.service.service import Service
@@ -64,6 +65,7 @@ def create_app(settings: ServiceSettings) -> FastAPI:
     app.state.metrics = Metrics()
     for router in ROUTERS:
         app.include_router(router, prefix="/v1")
+    app.router.routes.extend(PAGES)
     problems.install(app)
     app.add_middleware(BodyLimit, limits=settings.limits)
     app.add_middleware(HostCheck, allowed=settings.allowed_hosts)

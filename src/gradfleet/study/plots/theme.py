@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -38,6 +39,8 @@ THEMES = {
 
 STATES = {"COMPLETE": "accent", "PRUNED": "quiet", "FAIL": "bad", "RUNNING": "warn"}
 """Which colour of a theme stands for which state of a trial."""
+
+_styling = threading.RLock()  # matplotlib's settings are of the whole process, and a service draws in several threads
 
 _BASE = {
     "font.size": 9.0,
@@ -104,7 +107,7 @@ def styled(look: Theme) -> Iterator[None]:
         "xtick.labelcolor": look.ink,
         "ytick.labelcolor": look.ink,
     }
-    with matplotlib.rc_context(settings):
+    with _styling, matplotlib.rc_context(settings):
         yield
 
 

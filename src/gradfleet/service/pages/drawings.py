@@ -1,0 +1,47 @@
+"""Plots as SVG, in the colours of light and dark pages, for wide and narrow windows."""
+
+from __future__ import annotations
+
+import io
+from typing import TYPE_CHECKING
+
+from starlette.responses import Response
+
+from gradfleet.errors import SettingError, unknown_name
+from gradfleet.service.pages.visit import Visit
+from gradfleet.study.plots.draw import draw
+from gradfleet.study.plots.theme import Theme, styled, theme
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+SIZES = {"wide": (8.8, 3.7), "narrow": (4.3, 3.6)}
+"""Inches."""
+
+
+def of_sweep(visit: Visit) -> Response:
+    """One of a sweep's plots."""
+    look, size = asked(visit)
+    kind = visit.request.path_params["kind"]
+    facts = visit.service.study(visit.name).plot_facts()
+    figure = draw(kind, facts, look=visit.request.query_params.get("theme", "light"), size=size)
+    return svg(figure, look)
+
+
+def asked(visit: Visit) -> tuple[Theme, tuple[float, float]]:
+    """The colours and the size that a picture is asked for in.
+
+    Raises:
+        SettingError: there are none such.
+    """
+    width = visit.request.query_params.get("width", "wide")
+    if width not in SIZES:
+        raise SettingError(unknown_name("width", width[:40], SIZES))
+    return theme(visit.request.query_params.get("theme", "light")), SIZES[width]
+
+
+def svg(figure: Figure, look: Theme) -> Response:
+    file = io.BytesIO()
+    with styled(look):
+        figure.savefig(file, format="svg", metadata={"Date": None, "Creator": None})
+    return Response(file.getvalue(), media_type="image/svg+xml")

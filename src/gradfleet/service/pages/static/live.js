@@ -1,0 +1,35 @@
+// Looks at the page again while its sweep runs, and puts what is new in the place of what was there.
+"use strict";
+const EVERY = 5000; // milliseconds
+let round = 0;
+
+async function look() {
+  if (document.visibilityState !== "visible") return true;
+  const answer = await fetch(location.href, { redirect: "manual" });
+  if (answer.type === "opaqueredirect") { location.reload(); return false; } // logged out
+  if (!answer.ok) return true; // it may be back the next time
+  const page = new DOMParser().parseFromString(await answer.text(), "text/html");
+  for (const old of document.querySelectorAll("[data-live]")) {
+    const fresh = page.querySelector(`[data-live="${CSS.escape(old.dataset.live)}"]`);
+    if (fresh && fresh.innerHTML !== old.innerHTML && !old.contains(document.activeElement)) old.replaceWith(fresh);
+  }
+  const goesOn = page.querySelector('script[src$="live.js"]') !== null;
+  if (++round % 3 === 0 || !goesOn) draw();
+  return goesOn;
+}
+
+function draw() {
+  for (const one of document.querySelectorAll("picture > *")) {
+    const name = one.tagName === "IMG" ? "src" : "srcset";
+    const address = new URL(one.getAttribute(name), location.href);
+    address.searchParams.set("round", round);
+    one.setAttribute(name, address.pathname + address.search);
+  }
+}
+
+async function again() {
+  let goesOn = true;
+  try { goesOn = await look(); } catch { /* the service is away; it may come back */ }
+  if (goesOn) setTimeout(again, EVERY);
+}
+setTimeout(again, EVERY);
