@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import closing
 
 import pytest
 from fastapi import FastAPI
@@ -10,10 +11,11 @@ from fastapi.testclient import TestClient
 
 from gradfleet.service import tokens
 from gradfleet.service.tokens import Scope
-from gradfleet.study.storage.rows import StudyRow
+from gradfleet.study.storage import requests
+from gradfleet.study.storage.rows import StudyRow, StudyState
 from gradfleet.study.storage.store import Store
 from gradfleet.study.study import Study
-from tests.service.conftest import SPACE, write_study
+from tests.service.conftest import SPACE, Client, write_study
 from tests.service.html_page import HtmlPage
 
 EVIL = "</td><script>alert(1)</script>\" onmouseover='x'"
@@ -38,13 +40,13 @@ def logged_in(app: FastAPI, scope: Scope) -> TestClient:
 
 @pytest.fixture
 def browser(app: FastAPI) -> Iterator[TestClient]:
-    with logged_in(app, "read") as one:
+    with closing(logged_in(app, "read")) as one:
         yield one
 
 
 @pytest.fixture
 def stranger(app: FastAPI) -> Iterator[TestClient]:
-    with TestClient(app, base_url="http://127.0.0.1:8000", follow_redirects=False) as one:
+    with closing(TestClient(app, base_url="http://127.0.0.1:8000", follow_redirects=False)) as one:
         yield one
 
 
@@ -283,3 +285,62 @@ def test_none_and_too_many_are_not_compared(browser: TestClient, count: int) -> 
     refused = browser.get("/ui/compare", params={"sweep": [f"sweep-{number}" for number in range(count)]})
     assert refused.status_code == 422
     assert f"From 1 to 6 sweeps are compared, got {count}." in HtmlPage(refused.text).text
+
+
+def begun(store: Store, state: StudyState) -> StudyRow:
+    """A sweep without a driver."""
+    values = {"objective": {"metric": "val_accuracy", "mode": "max"}, "space": SPACE.to_json()}
+    return store.create_study("digits", values, state=state)
+
+
+@pytest.mark.parametrize(
+    ("scope", "state", "verbs"),
+    [
+        ("read", "running", []),
+        ("run", "running", ["pause", "stop"]),
+        ("run", "paused", ["resume", "stop"]),
+        ("run", "queued", ["stop"]),
+        ("admin", "completed", []),
+    ],
+)
+def test_a_sweep_offers_what_can_be_asked_of_it(
+    app: FastAPI, store: Store, scope: Scope, state: StudyState, verbs: list[str]
+) -> None:
+    begun(store, state)
+    with closing(logged_in(app, scope)) as browser:
+        forms = HtmlPage(browser.get("/ui/sweeps/digits").text).forms
+    found = [form for form in forms if form.action.startswith("/ui/sweeps/digits/")]
+    assert [form.action.rpartition("/")[2] for form in found] == verbs
+    assert all(form.method == "post" and len(form.fields["csrf"]) == 64 for form in found)
+
+
+def test_a_sweep_is_asked_by_a_button_and_the_page_says_so(app: FastAPI, store: Store) -> None:
+    study = begun(store, "running")
+    with closing(logged_in(app, "run")) as browser:
+        form = HtmlPage(browser.get("/ui/sweeps/digits").text).form("/ui/sweeps/digits/pause")
+        assert browser.post(form.action).status_code == 403
+        assert requests.pending(store, study) == []
+        asked = browser.post(form.action, data=form.fields)
+        assert [one.verb for one in requests.pending(store, study)] == ["pause"]
+        assert asked.status_code == 303
+        page = HtmlPage(browser.get(asked.headers["location"]).text)
+        assert "pause: asked for; nobody who drives the sweep has answered yet." in page.text
+        assert browser.post("/ui/sweeps/digits/explode", data=form.fields).status_code == 404
+
+
+def test_a_button_needs_the_scope_run_and_a_sweep_that_goes_on(app: FastAPI, study: StudyRow) -> None:
+    for scope, status in (("read", 403), ("run", 409)):
+        with closing(logged_in(app, scope)) as browser:  # type: ignore[arg-type]
+            fields = HtmlPage(browser.get("/ui/").text).form("/ui/logout").fields
+            assert browser.post("/ui/sweeps/digits/pause", data=fields).status_code == status
+
+
+def test_the_audit_log_names_who_pressed_a_button(app: FastAPI, client: Client, study: StudyRow) -> None:
+    with closing(logged_in(app, "run")) as browser:
+        fields = HtmlPage(browser.get("/ui/").text).form("/ui/logout").fields
+        browser.post("/ui/sweeps/digits/stop", data=fields)
+    found = client("admin").get("/v1/audit").json()["items"]
+    assert [(one["token"], one["path"], one["status"]) for one in found] == [
+        ("browser-run", "/ui/sweeps/digits/stop", 409),
+        ("browser-run", "/ui/login", 303),
+    ]

@@ -43,5 +43,7 @@ def asked(visit: Visit) -> tuple[Theme, tuple[float, float]]:
 def svg(figure: Figure, look: Theme) -> Response:
     file = io.BytesIO()
     with styled(look):
-        figure.savefig(file, format="svg", metadata={"Date": None, "Creator": None})
+        figure.savefig(
+            file, format="svg", bbox_inches="tight", pad_inches=0.06, metadata={"Date": None, "Creator": None}
+        )
     return Response(file.getvalue(), media_type="image/svg+xml")

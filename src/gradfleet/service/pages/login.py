@@ -43,7 +43,7 @@ def _enter(request: Request, form: Mapping[str, str]) -> Response:
     text, next_page = form.get("token", "").strip(), form.get("next", "")
     try:
         session.check_form(form, request.cookies.get(session.VISITOR))
-        admitted(service, text, address=address_of(request))
+        request.state.token = admitted(service, text, address=address_of(request))  # for the audit log
     except RefusedError as error:
         if error.status == 401:
             return _form(request, next_page=next_page, problem=str(error), status=401)

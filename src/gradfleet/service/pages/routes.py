@@ -28,6 +28,7 @@ PAGES: tuple[BaseRoute, ...] = (
     Route("/login", login.enter, methods=["POST"]),
     Route("/logout", page(login.leave), methods=["POST"]),
     Route("/sweeps/{name}", page(sweep.show)),
+    Route("/sweeps/{name}/{verb}", page(sweep.steer, scope="run"), methods=["POST"]),
     Route("/sweeps/{name}/plots/{kind}.svg", page(drawings.of_sweep)),
     Route("/sweeps/{name}/trials/{number:int}", page(trial.show)),
     Route("/sweeps/{name}/trials/{number:int}/curves.svg", page(trial.draw)),

@@ -108,7 +108,9 @@ def _answer(handler: Handler, scope: Scope, request: Request, form: Mapping[str,
     service: Service = request.app.state.service
     visit = None
     try:
-        visit = Visit(service, request, session.token_of(service, request), form)
+        token = session.token_of(service, request)
+        request.state.token = token  # for the audit log
+        visit = Visit(service, request, token, form)
         if request.method == "POST":
             session.check_form(form, request.cookies[session.TOKEN])
         _check_scope(visit.token, scope)
