@@ -40,9 +40,11 @@ def test_the_verbs_are_these() -> None:
         "render",
         "replay",
         "report",
+        "serve",
         "star",
         "sweep",
         "tasks",
+        "token",
         "validate",
     ]
 

@@ -10,6 +10,7 @@ import pytest
 from gradfleet.errors import NotFoundError, SettingError, StoreError
 from gradfleet.study.storage.database import Database, parse_url
 from gradfleet.study.storage.store import Store
+from gradfleet.study.storage.tables import SCHEMA_VERSION
 
 
 def test_a_file_that_is_no_database(tmp_path: Path) -> None:
@@ -24,7 +25,8 @@ def test_a_store_of_a_newer_gradfleet(store: Store, file: Path) -> None:
     with sqlite3.connect(file) as connection:
         connection.execute("UPDATE gradfleet_schema SET version = 99")
     connection.close()
-    with pytest.raises(StoreError, match=r"has schema 99, made by a newer gradfleet; this one knows up to 3\. Upgrade"):
+    said = rf"has schema 99, made by a newer gradfleet; this one knows up to {SCHEMA_VERSION}\. Upgrade"
+    with pytest.raises(StoreError, match=said):
         Store.open(file)
 
 

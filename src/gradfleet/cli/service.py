@@ -18,8 +18,8 @@ if TYPE_CHECKING:
 SERVE_EXAMPLES = (
     "gradfleet serve",
     "gradfleet serve --port 8080 --data /data/sets --sweeps 4",
-    "gradfleet serve --host 0.0.0.0 --allow-host sweeps.example.org --store postgresql://db/sweeps \\\n"
-    "      --artifacts s3://bucket/sweeps --cluster http://head:8265",
+    "gradfleet serve --host 0.0.0.0 --allow-host sweeps.example.org --store postgresql://db/sweeps",
+    "gradfleet serve --cluster http://head:8265 --store postgresql://db/sweeps --artifacts s3://bucket/sweeps",
 )
 
 CREATE_EXAMPLES = ("gradfleet token create alice --scope run", "gradfleet token create dashboard --expires 30d")
