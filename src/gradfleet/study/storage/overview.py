@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, RowMapping, func, select
+from sqlalchemy import ColumnElement, Connection, func, select
 
 from gradfleet.errors import SettingError, unknown_name
 from gradfleet.study.storage.rows import StudyRow, TrialRow, TrialState
@@ -93,13 +93,9 @@ def trials_page(
 
     def work(connection: Connection) -> tuple[int, list[TrialRow]]:
         total: int = connection.execute(count).scalar_one()
-        return total, [_trial(row._mapping) for row in connection.execute(page)]
+        return total, store.rows_of(connection, study_id, TrialRow, page)
 
     return store.database.read(work)
-
-
-def _trial(row: RowMapping) -> TrialRow:
-    return TrialRow(**{str(name): value for name, value in row.items() if name != "study_id"})
 
 
 def _tally(rows: Sequence[Any]) -> Tally:
