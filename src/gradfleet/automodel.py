@@ -6,13 +6,15 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from copy import copy
 from dataclasses import asdict, replace
+from functools import partial
 from pathlib import Path
 from typing import Any, Self
 
 from gradfleet.constraint import Constraint
 from gradfleet.data.dataset import AutoDataset
 from gradfleet.data.prepared import DataRef, Kind
-from gradfleet.errors import Problems, SettingError, unknown_name
+from gradfleet.errors import Problems, SettingError, SpaceError, unknown_name
+from gradfleet.fleet.addresses import is_service
 from gradfleet.fleet.driver import begin
 from gradfleet.fleet.order import Order
 from gradfleet.fleet.settings import SweepSettings
@@ -24,14 +26,15 @@ from gradfleet.search.grid import Grid
 from gradfleet.search.narrowing import Narrowing, narrowed
 from gradfleet.search.portfolio import Portfolio
 from gradfleet.search.samplers import SamplerChoice
-from gradfleet.search.space import Entry, SearchSpace
+from gradfleet.search.space import SearchSpace
 from gradfleet.search.tuner import Tuner
-from gradfleet.study.driving.budget import Budget, seconds
+from gradfleet.study.driving.budget import Budget, count_problems, seconds
 from gradfleet.study.driving.failures import GIVE_UP
 from gradfleet.study.driving.opening import Opening, new_name
 from gradfleet.study.driving.progress import SweepProgress
 from gradfleet.study.places import artifacts_of, prepared_folder
 from gradfleet.study.schedulers.names import SchedulerChoice
+from gradfleet.study.storage.rows import StudyRow
 from gradfleet.study.storage.store import Store
 from gradfleet.study.study import Study
 from gradfleet.training.callbacks.callback import Callback
@@ -39,7 +42,7 @@ from gradfleet.training.losses import LossChoice
 from gradfleet.training.metrics import MetricChoices
 from gradfleet.training.precision import PrecisionName
 from gradfleet.training.schedules import ScheduleChoice
-from gradfleet.training.settings import TrainingSettings
+from gradfleet.training.settings import Strategy, TrainingSettings
 from gradfleet.trials.function_recipe import FunctionRecipe, TrainFunction
 from gradfleet.trials.model_recipe import ModelRecipe
 from gradfleet.trials.plan import Config
@@ -75,7 +78,7 @@ class AutoModel:
         tuner: Tuner,
         *,
         objective: Objective | Sequence[Objective] | None = None,
-        constraints: Sequence[Constraint | str] = (),
+        constraints: Constraint | str | Sequence[Constraint | str] = (),
         reference: TaskReference | None = None,
     ) -> None:
         self.tuner = tuner
@@ -92,19 +95,30 @@ class AutoModel:
         space: Tuner | SearchSpace | Mapping[str, Dimension],
         objective: Objective | Sequence[Objective],
         *,
-        constraints: Sequence[Constraint | str] = (),
+        constraints: Constraint | str | Sequence[Constraint | str] = (),
     ) -> AutoModel:
         """Search with a training function of one's own: `train(config, report)`, see `trials.function_recipe`.
 
         Args:
-            space: a Tuner, a SearchSpace, or dimensions by name.
+            space: dimensions by name; a SearchSpace, whose entries may hang on others; or a Tuner, where the function
+                is tuned by what one registers.
             objective, constraints: on what `report` is given; as for AutoModel.
+
+        Raises:
+            SettingError: `train` cannot be called, or `space` is none of these.
         """
+        if not callable(train):
+            raise SettingError(f"A training function is called as train(config, report), got {train!r}.")
+        if not isinstance(space, Tuner | SearchSpace | Mapping):
+            raise SpaceError(
+                "A training function is searched over dimensions by name, such as {'x': Float(0, 1)}, a SearchSpace or "
+                f"a Tuner; got {space!r}."
+            )
         model = cls(space if isinstance(space, Tuner) else Tuner(), objective=objective, constraints=constraints)
         if isinstance(space, SearchSpace):
             model._space = space
         elif isinstance(space, Mapping):
-            model._space = SearchSpace(tuple(Entry(name, dimension) for name, dimension in space.items()))
+            model._space = SearchSpace.of(space)
         model._recipe = FunctionRecipe(train)
         return model
 
@@ -131,6 +145,11 @@ class AutoModel:
     def space(self) -> SearchSpace:
         """What is searched."""
         return narrowed(self._whole_space, self._narrowing)
+
+    @property
+    def narrowing(self) -> Mapping[str, Narrowing]:
+        """What `narrow` was told, by dimension."""
+        return dict(self._narrowing)
 
     @property
     def _whole_space(self) -> SearchSpace:
@@ -171,6 +190,7 @@ class AutoModel:
         accumulate: int = 1,
         torch_compile: bool | Mapping[str, Any] = False,
         channels_last: bool = False,
+        strategy: Strategy = "ddp",
         batch_size: int = 32,
         callbacks: Sequence[Callable[[], Callback]] = (),
         calibrate: bool = False,
@@ -200,6 +220,7 @@ class AutoModel:
             accumulate=accumulate,
             torch_compile=torch_compile,
             channels_last=channels_last,
+            strategy=strategy,
         )
         self._recipe = ModelRecipe(
             self.tuner,
@@ -251,7 +272,7 @@ class AutoModel:
         Args:
             data: what `AutoDataset` takes; None when a training function brings its own, or steps take none.
             trials: how many in all, the default configuration included.
-            budget: wall time of this call, such as "10m".
+            budget: wall time of this call, such as "10m"; at most 2 s or 5% more, whichever is longer.
             target: stop when a record's objective is at least as good.
             patience: stop after so many trials without a better one.
             epochs: of one trial at most.
@@ -269,13 +290,14 @@ class AutoModel:
             resources: of one trial; when not given one CPU core, and one GPU where there is any.
             cluster: None runs on this machine; "auto" on the Ray cluster this machine is part of; "inline" in this
                 process, one trial after the other and without Ray; "http://head:8265" sends the sweep to a remote Ray
-                cluster as a job, which goes on when this process ends. The store and the artifacts are then such that
-                the cluster sees them too.
+                cluster as a job, which goes on when this process ends, and "ray://head:10001" asks there for that
+                address. The store and the artifacts are then such that the cluster sees them too.
             name: of the study; one is made and said when not given.
             store: a SQLite path or a database URL; `gradfleet.db` in the working folder when not given.
             artifacts: an fsspec URL for checkpoints; `gradfleet-artifacts/` beside the SQLite file when not given.
-            resume: go on with the study of that name if it exists; without it an existing name is an error.
-                Trials that its end cut off before their first record run again.
+            resume: go on with the study of that name if it exists; without it an existing name is an error, unless
+                that study has no record of any trial and nobody drives it: such a one is begun anew, also where it
+                was made from something else. Trials that its end cut off before their first record run again.
             retry_failed: let those that failed run again too, from their last checkpoint.
             extend: go on with the study of that name under this space, which may be another: new dimensions, choices
                 and builders, ranges moved. Its trials stay and are learned from, with the new dimensions at their
@@ -301,6 +323,13 @@ class AutoModel:
             LeaseHeldError: another driver works on the study.
             NoUsableTrialError: every trial failed.
         """
+        if is_service(cluster):
+            raise SettingError(
+                f"{cluster} runs tasks by their names and takes no code: for a task call its own fit, such as that of "
+                "AutoImageClassifier. Or install this recipe where the service runs, allow it there with `gradfleet "
+                "serve --allow-recipe package.module:function`, and name it in a sweep file; or send the search to the "
+                "Ray cluster itself: cluster='http://head:8265'."
+            )
         started = time.time()
         named = name or new_name(self._reference.task if self._reference else "study")
         opening = Opening(name=named, store=store, resume=resume, extend=extend, warm_start=warm_start)
@@ -314,6 +343,9 @@ class AutoModel:
             limits = Budget.of(trials=trials, budget=budget, target=target, patience=patience, endless=not ends)
         with problems:
             objective = self._repeated_objective(repeats, folds)
+        silence = None
+        with problems:
+            silence = None if stall is None else seconds(stall, what="stall")
         with problems:
             settings = SweepSettings(
                 objective=objective,
@@ -328,7 +360,7 @@ class AutoModel:
                 keep=keep,
                 keep_predictions=keep_predictions,
                 retry_failed=retry_failed,
-                stall=None if stall is None else seconds(stall, what="stall"),
+                stall=silence,
                 give_up=give_up,
             )
         with problems:
@@ -353,9 +385,20 @@ class AutoModel:
             if here:  # what is sent twice to a cluster is one job there
                 opening.check_present(opened, spec, fingerprint=_fingerprint(parts))
             executor = settings.executor() if wait and here else None  # Ray starts here
-            order = searched._order(opened, opening, spec, settings, where, parts, started=started)
+            order = Order(
+                study=named,
+                recipe=searched.recipe,
+                space=searched.space,
+                settings=settings,
+                data=parts[-1] if parts else None,  # of the run whose model is kept
+                started=started,
+            )
+            made = partial(searched._open, opened, opening, spec, where, parts, say=view.say)
+            if not here:
+                return _send(order, opened, made, artifacts=where, say=view.say, wait=wait)
+            made()
             if executor is None:
-                return self._hand_over(order, opened, say=view.say, wait=wait)
+                return _hand_over(order, opened, say=view.say)
             return run_sweep(order, executor, store=opened, view=view)
         except BaseException:
             opened.close()
@@ -374,8 +417,9 @@ class AutoModel:
         """What the study of that name was made with; of a new one, what the tailor decides."""
         if tailor is None or not parts:
             return None
-        if opening.name in (study.name for study in store.studies()) and not opening.extend:
-            kept = store.study(opening.name).spec.get("tailoring")
+        present = opening.present(store) if opening.resume and not opening.extend else None
+        if present is not None:
+            kept = present.spec.get("tailoring")
             return None if kept is None else Tailoring.from_json(kept)
         limit = settings.budget.seconds
         left = None if limit is None else max(0.0, started + limit - time.time())
@@ -391,52 +435,34 @@ class AutoModel:
         known = Portfolio.fitting(searched.space, found.portfolio).configs
         return searched, replace(settings, epochs=found.epochs, portfolio=known)
 
-    def _order(
+    def _open(
         self,
         store: Store,
         opening: Opening,
         spec: Mapping[str, Any],
-        settings: SweepSettings,
         artifacts: str,
         parts: Sequence[DataRef],
         *,
-        started: float,
-    ) -> Order:
-        """The whole sweep as one value, its study in the store."""
-        opening.open(
+        say: Callable[[str], None],
+    ) -> StudyRow:
+        """The study in the store."""
+        return opening.open(
             store,
             spec,
             fingerprint=_fingerprint(parts),
             artifacts=artifacts,
             texts=sources_of(self.recipe.functions()),
             recipe=None if self._reference else self.recipe,
+            say=say,
         )
-        return Order(
-            study=opening.name,
-            recipe=self.recipe,
-            space=self.space,
-            settings=settings,
-            data=parts[-1] if parts else None,  # of the run whose model is kept
-            started=started,
-        )
-
-    def _hand_over(self, order: Order, store: Store, *, say: Callable[[str], None], wait: bool) -> Study:
-        """Have a process of its own run the order, or a remote cluster."""
-        if order.settings.is_remote:
-            from gradfleet.fleet.remote import follow, send  # Ray takes a second to import
-
-            sent = send(order, store, say=say)
-            return follow(sent, say=say) if wait else sent
-        handle = Study(store, store.study(order.study), recipe=order.recipe)
-        pid = begin(order, store, log=handle.log)
-        say(f"Study {order.study!r} in {store.url} is driven by process {pid}, until {order.settings.budget}.")
-        return handle
 
     def _repeated_objective(self, repeats: int, folds: int | None) -> Aim:
         """What the search is after, with as many runs a trial as repeats and folds make."""
-        problems = [f"repeats is at least 1, got {repeats}."] if repeats < 1 else []
-        if folds is not None and folds < 2:
-            problems.append(f"folds is at least 2, or None for the data's own validation part; got {folds}.")
+        problems = count_problems("repeats", repeats)
+        if folds is not None and count_problems("folds", folds, least=2):
+            problems.append(
+                f"folds is a whole number of at least 2, or None for the data's own validation part; got {folds!r}."
+            )
         if folds is not None and self.recipe.brings_data:
             problems.append("A training function brings its own data, so it makes its own folds; repeats= is for both.")
         if problems:
@@ -485,6 +511,30 @@ class AutoModel:
         if isinstance(self.recipe, FunctionRecipe):
             spec["function"] = self.recipe.name
         return spec
+
+
+def _send(
+    order: Order,
+    store: Store,
+    made: Callable[[], StudyRow],
+    *,
+    artifacts: str,
+    say: Callable[[str], None],
+    wait: bool,
+) -> Study:
+    """Have a remote cluster run the order."""
+    from gradfleet.fleet.remote import follow, send  # Ray takes a second to import
+
+    sent = send(order, store, made, artifacts=artifacts, say=say)
+    return follow(sent, say=say) if wait else sent
+
+
+def _hand_over(order: Order, store: Store, *, say: Callable[[str], None]) -> Study:
+    """Have a process of its own run the order."""
+    handle = Study(store, store.study(order.study), recipe=order.recipe)
+    pid = begin(order, store, log=handle.log)
+    say(f"Study {order.study!r} in {store.url} is driven by process {pid}, until {order.settings.budget}.")
+    return handle
 
 
 def _refuse_unrecorded(objective: Aim, names: Sequence[str]) -> None:

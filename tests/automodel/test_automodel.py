@@ -176,10 +176,14 @@ def test_a_study_of_other_data_or_another_space_is_refused(tmp_path: Path) -> No
     search(tmp_path, trials=1)
     with pytest.raises(SettingError, match="resume=True"):
         search(tmp_path)
-    with pytest.raises(StudyMismatchError, match="data"):
-        AutoModel(two_by_two()).fit(
-            moons(seed=1), name="moons", resume=True, cluster="inline", store=tmp_path / "gradfleet.db", progress=False
-        )
+    for data, differs in (
+        (moons(seed=1), r"data\.content or split"),
+        (moons(300), r"data\.num_rows\.train: the store"),
+    ):
+        with pytest.raises(StudyMismatchError, match=differs):
+            AutoModel(two_by_two()).fit(
+                data, name="moons", resume=True, cluster="inline", store=tmp_path / "gradfleet.db", progress=False
+            )
 
 
 def test_an_objective_that_no_record_has_is_refused_before_the_first_trial(tmp_path: Path) -> None:

@@ -119,12 +119,12 @@ def test_what_is_behind_after_its_first_folds_is_spared_the_others(tmp_path: Pat
 def test_what_cannot_be_repeated_or_folded_is_said_before_anything_is_written(tmp_path: Path) -> None:
     def train(config: dict[str, Any], report: Any) -> None: ...
 
-    with pytest.raises(SettingError, match="repeats is at least 1, got 0"):
+    with pytest.raises(SettingError, match="repeats is a whole number of at least 1, got 0"):
         search(tmp_path, train, repeats=0)
     with pytest.raises(SettingError, match="A training function brings its own data, so it makes its own folds"):
         search(tmp_path, train, folds=3)
     settings = {"cluster": "inline", "progress": False, "trials": 1, "store": tmp_path / "g.db"}
-    with pytest.raises(SettingError, match="folds is at least 2"):
+    with pytest.raises(SettingError, match="folds is a whole number of at least 2"):
         AutoModel(builds([])).fit(points(), folds=1, **settings)  # type: ignore[arg-type]
     inputs, labels = points()
     labels[labels == 1] = [1, 1, 1, *[0] * (int(labels.sum()) - 3)]

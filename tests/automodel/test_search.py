@@ -32,6 +32,10 @@ def train(config: dict[str, Any], report: Any) -> None:
     report({"loss": loss + abs(config["width"] - 3)})
 
 
+def bowl(config: dict[str, Any], report: Any) -> None:
+    report({"loss": (config["x"] - 0.7) ** 2})
+
+
 def fit(space: SearchSpace | Mapping[str, Dimension], folder: Path, **settings: Any) -> Study:
     model = AutoModel.from_function(train, space, LOSS)
     defaults: dict[str, Any] = {"epochs": 1, "name": "search", "progress": False, "cluster": "inline"}
@@ -47,6 +51,31 @@ def test_every_sampler_searches_a_space_with_branches(tmp_path: Path, sampler: S
     assert [trial.state for trial in study.trials] == ["COMPLETE"] * 12
     assert all(BRANCHES.validate(trial.config) == trial.config for trial in study.trials)
     assert {trial.config["optimizer"] for trial in study.trials} == {"sgd", "adam"}
+
+
+@pytest.mark.row("SE13")
+@pytest.mark.filterwarnings("ignore:BruteForceSampler is experimental")
+@pytest.mark.parametrize("kind", ["grid", "brute force"])
+def test_a_sampler_object_that_has_nothing_left_ends_the_search(tmp_path: Path, kind: str) -> None:
+    space = {"optimizer": Choice("sgd", "adam"), "width": Int(1, 2)}
+
+    def tell(config: dict[str, Any], report: Any) -> None:
+        report({"loss": config["width"] + (config["optimizer"] == "sgd")})
+
+    def fit(**settings: Any) -> Study:
+        grid = optuna.samplers.GridSampler({"optimizer": ["sgd", "adam"], "width": [1, 2]}, seed=1)
+        sampler = grid if kind == "grid" else optuna.samplers.BruteForceSampler(seed=1)
+        model = AutoModel.from_function(tell, space, LOSS)
+        shown: dict[str, Any] = {"progress": False, "cluster": "inline", "epochs": 1, "name": "search"}
+        return model.fit(store=tmp_path / "g.db", sampler=sampler, **shown, **settings)
+
+    half = fit(trials=2)
+    assert len(half.trials) == 2
+    whole = fit(trials=30, resume=True)
+    assert whole.state == "completed"
+    assert len({str(trial.config) for trial in whole.trials}) == 4
+    assert len(whole.trials) <= 5, "the grid's sampler does not know of the default"
+    assert fit(trials=40, resume=True).trials == whole.trials
 
 
 @pytest.mark.row_part("SE4")
@@ -80,6 +109,42 @@ def test_a_sampler_of_one_objective_is_refused_for_two(tmp_path: Path) -> None:
         SettingError, match="The sampler 'cmaes' takes one objective, got 2. These take several: auto, gp"
     ):
         model.fit(store=tmp_path / "gradfleet.db", sampler="cmaes", trials=2, progress=False)
+
+
+def test_a_portfolio_that_comes_with_a_resume_is_tried_whole_and_what_was_tried_is_not_tried_again(
+    tmp_path: Path,
+) -> None:
+    space = {"x": Float(0.0, 1.0)}
+
+    def tell(config: dict[str, Any], report: Any) -> None:
+        report({"loss": config["x"]})
+
+    def fit(trials: int, portfolio: list[float]) -> list[Any]:
+        model, known = AutoModel.from_function(tell, space, LOSS), [{"x": x} for x in portfolio]
+        place: dict[str, Any] = {"store": tmp_path / "g.db", "name": "known", "progress": False, "cluster": "inline"}
+        study = model.fit(trials=trials, portfolio=known, epochs=1, resume=True, **place)
+        return [trial.config["x"] for trial in study.trials]
+
+    assert fit(3, [0.9, 0.8]) == [0.5, 0.9, 0.8]
+    assert fit(6, [0.9, 0.11, 0.22, 0.33]) == [0.5, 0.9, 0.8, 0.11, 0.22, 0.33]
+
+
+@pytest.mark.row_part("SE16")
+@pytest.mark.row_part("SE14")
+def test_an_extension_goes_on_with_the_warm_start_that_it_had_not_come_to(tmp_path: Path) -> None:
+    def fit(name: str, space: dict[str, Dimension], **settings: Any) -> Study:
+        model = AutoModel.from_function(bowl, space, LOSS)
+        place: dict[str, Any] = {"store": tmp_path / "g.db", "progress": False, "cluster": "inline", "epochs": 1}
+        return model.fit(name=name, **place, **settings)
+
+    fit("monday", {"x": Float(0.0, 1.0)}, trials=12, seed=1)
+    begun = fit("tuesday", {"x": Float(0.0, 1.0)}, trials=9, budget="1s", target=9.0, seed=2)  # ends after its first
+    taken = [one["config"] for one in begun.spec["search"]["warm_start"]]
+    assert len(begun.trials) == 1
+    assert len(taken) >= 2
+    grown = fit("tuesday", {"x": Float(0.0, 2.0)}, trials=9, seed=2, extend=True)
+    assert [trial.config for trial in grown.trials[1 : 1 + len(taken)]] == taken
+    assert [one["config"] for one in grown.spec["search"]["warm_start"]] == taken
 
 
 @pytest.mark.row_part("SE16")

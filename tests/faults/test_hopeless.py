@@ -37,7 +37,7 @@ def test_a_search_whose_trials_all_fail_alike_is_given_up_after_ten(tmp_path: Pa
 def test_it_goes_on_whatever_fails_when_told_to(tmp_path: Path) -> None:
     with pytest.raises(NoUsableTrialError, match="12 of 12 failed"):
         search(broken, trials=12, give_up=None, store=tmp_path / "gradfleet.db")
-    with pytest.raises(SettingError, match="give_up is at least 1, got 0"):
+    with pytest.raises(SettingError, match="give_up is a whole number of at least 1, got 0"):
         search(broken, trials=12, give_up=0, store=tmp_path / "other.db")
 
 
@@ -84,7 +84,7 @@ def test_what_cannot_be_is_refused_before_ray_is_started(tmp_path: Path, monkeyp
         assert not ray.is_initialized()
 
     refused(SettingError, "No sampler is called 'tpes'. Did you mean 'tpe'", sampler="tpes")
-    refused(SettingError, "epochs is at least 1, got 0", epochs=0)
+    refused(SettingError, "epochs is a whole number of at least 1, got 0", epochs=0)
     search(train, trials=1)
     refused(SettingError, "A study called 'sweep' is in the store .* already. Pass resume=True")
     changed = r"space\.dimensions\.x\.type: the store has \"float\", \"int\" came"

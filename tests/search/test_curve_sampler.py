@@ -77,13 +77,16 @@ def test_trials_that_wait_are_no_history() -> None:
 
 
 def test_a_failed_trial_of_another_space_is_no_history() -> None:
-    study = optuna.create_study()
-    run(study, 10)
-    params = {"batch_size": 3}
-    distributions = {"batch_size": optuna.distributions.IntDistribution(1, 9)}
-    study.add_trial(create_trial(params=params, distributions=distributions, state=TrialState.FAIL))
-    study.sampler = CurveSampler(SPACE, epochs=EPOCHS, seed=1)
-    SPACE.validate(SPACE(study.ask()))
+    drawn = []
+    for size in (3, 9):
+        study = optuna.create_study()
+        run(study, 10)
+        params = {"batch_size": size}
+        distributions = {"batch_size": optuna.distributions.IntDistribution(1, 9)}
+        study.add_trial(create_trial(params=params, distributions=distributions, state=TrialState.FAIL))
+        study.sampler = CurveSampler(SPACE, epochs=EPOCHS, seed=1)
+        drawn.append(SPACE(study.ask()))
+    assert drawn[0] == drawn[1] == SPACE.validate(drawn[0])
 
 
 @pytest.mark.parametrize("value", [math.inf, -math.inf])

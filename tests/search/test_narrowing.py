@@ -95,3 +95,18 @@ def test_all_problems_come_at_once() -> None:
     with pytest.raises(SpaceError) as caught:
         narrow(rat=1, rate=2.0, width=5)
     assert len(caught.value.problems) == 3
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"rate": {"lo": 0.1}}, "'rate': No part of a narrowing is called 'lo'. Did you mean 'low'?"),
+        ({"rate": {"low": "a"}}, "'rate': low is a number, got 'a'."),
+        ({"rate": {"high": True}}, "'rate': high is a number, got True."),
+        ({"architecture": {"choices": "cnn"}}, "'architecture': choices are values in a list, got 'cnn'."),
+        ({"rate": {"choices": [0.1], "low": 0.5}}, "'rate': .* to choices or to a range, got choices and low."),
+    ],
+)
+def test_a_narrowing_that_has_no_meaning_is_refused(changes: dict[str, Any], message: str) -> None:
+    with pytest.raises(SpaceError, match=message):
+        narrow(**changes)

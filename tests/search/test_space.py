@@ -148,3 +148,21 @@ def test_a_dimension_is_found_by_name() -> None:
     assert SPACE["batch_size"] == Choice(32, 64)
     with pytest.raises(SpaceError, match=r"No dimension is called 'batchsize'. Did you mean 'batch_size'\?"):
         SPACE["batchsize"]
+
+
+def test_lists_become_tuples_so_that_a_space_is_what_its_json_gives_back() -> None:
+    space = SearchSpace([Entry("a", Choice("x", "y")), Entry("b", Float(0, 1), [When("a", ["x"])])])  # type: ignore[arg-type]
+    assert SearchSpace.from_json(space.to_json()) == space
+    assert hash(space) == hash(SearchSpace.from_json(space.to_json()))
+
+
+def test_what_is_no_dimension_name_or_condition_is_refused_at_birth() -> None:
+    with pytest.raises(SpaceError, match=r"'a' needs a Float, an Int or a Choice, got \(0, 1\)"):
+        Entry("a", (0, 1))  # type: ignore[arg-type]
+    with pytest.raises(SpaceError, match="A dimension's name is a text, got 3"):
+        Entry(3, Float(0, 1))  # type: ignore[arg-type]
+    with pytest.raises(SpaceError, match=r"'a' hangs on conditions such as When\('kernel', \('rbf',\)\), got 3"):
+        Entry("a", Float(0, 1), 3)  # type: ignore[arg-type]
+    assert Entry("a", Float(0, 1), When("b", (1,))).when == (When("b", (1,)),)  # type: ignore[arg-type]
+    with pytest.raises(SpaceError, match=r"When takes its values in a tuple: When\('a', \('x',\)\)"):
+        When("a", "x")  # type: ignore[arg-type]

@@ -104,29 +104,28 @@ def test_a_network_is_built_from_its_dimensions_and_the_facts_it_asks_for(tuner:
 
 
 def test_an_optimizer_is_handed_out_with_its_options(tuner: Tuner) -> None:
-    choice = tuner.optimizer_choice(tuner.space().default())
-    assert choice == OptimizerChoice("sgd", None, pytest.approx(0.1), {"momentum": 0.49})
+    choices = tuner.optimizer_choices(tuner.space().default())
+    assert choices == (OptimizerChoice("sgd", None, pytest.approx(0.1), {"momentum": 0.49}),)
 
 
 @pytest.mark.parametrize("factory", [torch.optim.SGD, partial(torch.optim.SGD, nesterov=True), "sgd"])
 def test_a_class_a_function_or_another_name_stands_for_an_optimizer(factory: Callable[..., Any] | str) -> None:
     tuner = Tuner()
     tuner.optimizer("mine", factory, learning_rate=Float(0.1, 0.3), momentum=Float(0.5, 0.9))
-    choice = tuner.optimizer_choice(tuner.space().default())
-    assert choice == OptimizerChoice("mine", factory, pytest.approx(0.2), {"momentum": 0.7})
+    choices = tuner.optimizer_choices(tuner.space().default())
+    assert choices == (OptimizerChoice("mine", factory, pytest.approx(0.2), {"momentum": 0.7}),)
 
 
 def test_a_learning_rate_for_all_optimizers_is_a_setting() -> None:
     tuner = Tuner()
     tuner.optimizer("sgd", momentum=Choice(0.9))
     tuner.add("learning_rate", Float(0.1, 0.3))
-    assert tuner.optimizer_choice(tuner.space().default()) == OptimizerChoice(
-        "sgd", None, pytest.approx(0.2), {"momentum": 0.9}
-    )
+    choices = tuner.optimizer_choices(tuner.space().default())
+    assert choices == (OptimizerChoice("sgd", None, pytest.approx(0.2), {"momentum": 0.9}),)
 
 
 def test_no_optimizer_leaves_the_choice_to_training() -> None:
-    assert Tuner().optimizer_choice({}) is None
+    assert Tuner().optimizer_choices({}) == ()
 
 
 def test_each_network_may_choose_its_own_optimizer() -> None:
@@ -145,10 +144,6 @@ def test_each_network_may_choose_its_own_optimizer() -> None:
         OptimizerChoice("adam", None, 0.1, {}, "generator"),
         OptimizerChoice("adam", None, 0.2, {}, "critic"),
     )
-    with pytest.raises(
-        SpaceError, match="Each network has its own optimizer here: optimizer.generator, optimizer.critic"
-    ):
-        tuner.optimizer_choice(config)
     with pytest.raises(
         SpaceError, match="others were registered for one network: say network= for each of them or for none"
     ):
@@ -203,6 +198,10 @@ def test_a_setting_that_is_not_varied_is_the_callers(tuner: Tuner) -> None:
         (
             lambda tuner: tuner.add("bach_size", Choice(1)),
             r"No setting is called 'bach_size'. Did you mean 'batch_size'\?",
+        ),
+        (
+            lambda tuner: tuner.add("x", Float(0, 1)),
+            r"A training function of your own takes dimensions .*from_function",
         ),
         (lambda tuner: tuner.add("callbacks.shfit.fill", Choice(1)), "Did you mean 'callbacks.shift.fill'"),
         (lambda tuner: tuner.add("callbacks.shift.pixel", Choice(1)), "Did you mean 'pixels'"),

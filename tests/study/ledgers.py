@@ -176,6 +176,9 @@ class TwoAtOnce:
                 if not self._step(number, epochs, ledger):
                     del running[number]
 
+    def interrupt(self) -> None:
+        """Nothing."""
+
     def _step(self, number: int, epochs: Iterator[tuple[EpochRecord, str]], ledger: Ledger) -> bool:
         """Whether the trial goes on after its next epoch."""
         try:

@@ -47,6 +47,8 @@ def test_without_trials_and_time_a_search_has_ten_minutes_a_hundred_trials_and_p
 def test_with_trials_or_time_only_that_limits() -> None:
     assert Budget.of(trials=5) == Budget(trials=5)
     assert Budget.of(budget="2m", target=0.5) == Budget(seconds=120, target=0.5)
+    assert [Budget(seconds=seconds).overrun for seconds in (10, 40, 600)] == [2.0, 2.0, 30.0]
+    assert [Budget(seconds=seconds).training_seconds for seconds in (1, 30)] == [0.5, 29.0]
     assert str(Budget.of(budget="2m", target=0.5)) == "120 s or a target of 0.5"
 
 

@@ -10,6 +10,7 @@ import pytest
 from gradfleet.study.driving.interrupt import two_stage_interrupt
 from gradfleet.study.storage.lease import Lease
 from gradfleet.study.storage.store import Store
+from gradfleet.trials.executor import InlineExecutor
 from tests.study.ledgers import accuracy, begun, open_ledger
 
 
@@ -20,7 +21,7 @@ def test_the_first_ctrl_c_starts_nothing_more_the_second_ends_what_runs_and_the_
     begun(ledger)
     ledger.record(0, accuracy(0.5), None)
     said: list[str] = []
-    with two_stage_interrupt(ledger, said.append) as interrupts:
+    with two_stage_interrupt(ledger, InlineExecutor(), said.append) as interrupts:
         assert not ledger.finished
         signal.raise_signal(signal.SIGINT)
         assert ledger.finished
@@ -28,6 +29,7 @@ def test_the_first_ctrl_c_starts_nothing_more_the_second_ends_what_runs_and_the_
         assert said == ["Interrupted: no new trials, waiting for those that run. Press Ctrl-C again to stop now."]
         signal.raise_signal(signal.SIGINT)
         assert ledger.aborted
+        assert said[1:] == ["Stopping now: what runs ends, and what it has reported is kept."]
         with pytest.raises(KeyboardInterrupt):
             signal.raise_signal(signal.SIGINT)
     assert interrupts.count == 3
@@ -39,7 +41,7 @@ def test_the_first_ctrl_c_starts_nothing_more_the_second_ends_what_runs_and_the_
 
 def test_ctrl_c_is_the_users_own_again_after_the_sweep(store: Store, lease: Lease) -> None:
     before = signal.getsignal(signal.SIGINT)
-    with two_stage_interrupt(open_ledger(store, lease), print):
+    with two_stage_interrupt(open_ledger(store, lease), InlineExecutor(), print):
         assert signal.getsignal(signal.SIGINT) is not before
     assert signal.getsignal(signal.SIGINT) is before
 
@@ -48,7 +50,7 @@ def test_in_another_thread_ctrl_c_is_left_as_it_is(store: Store, lease: Lease) -
     ledger, before, seen = open_ledger(store, lease), signal.getsignal(signal.SIGINT), []
 
     def sweep() -> None:
-        with two_stage_interrupt(ledger, print):
+        with two_stage_interrupt(ledger, InlineExecutor(), print):
             seen.append(signal.getsignal(signal.SIGINT))
 
     thread = threading.Thread(target=sweep)

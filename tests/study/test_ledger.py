@@ -361,6 +361,54 @@ def test_the_deadline_starts_nothing_more_and_a_second_later_ends_what_runs(
     ]
 
 
+def test_without_a_record_a_trial_has_all_that_the_budget_may_be_overrun_by(
+    opened: Open, store: Store, study: StudyRow, clock: Clock
+) -> None:
+    ledger = opened(budget=Budget(seconds=100), deadline=1100, now=clock)
+    begun(ledger)
+    clock.time = 1104.9
+    assert ledger.next_plan() is None
+    assert not ledger.aborted
+    assert not ledger.record(0, accuracy(0.5), None)
+    assert ledger.aborted
+    ledger.lost(0)
+    assert (trial(store, study).state, trial(store, study).value) == ("PRUNED", 0.5)
+
+
+def test_a_trial_that_could_not_begin_before_the_deadline_begins_while_the_budget_may_be_overrun(
+    opened: Open, store: Store, study: StudyRow, clock: Clock
+) -> None:
+    ledger = opened(budget=Budget(seconds=100), deadline=1100, now=clock)
+    clock.time = 1104.9
+    assert not ledger.finished
+    plan = begun(ledger)
+    assert ledger.next_plan() is None
+    assert not ledger.record(plan.number, accuracy(0.5), None)
+    ledger.end(plan.number)
+    assert (trial(store, study).state, trial(store, study).value) == ("PRUNED", 0.5)
+
+
+def test_when_nothing_could_begin_in_time_the_reason_says_what_to_do(opened: Open, store: Store, clock: Clock) -> None:
+    ledger = opened(budget=Budget(seconds=100), deadline=1100, now=clock)
+    clock.time = 1105
+    assert ledger.finished
+    assert ledger.reason == (
+        "The time budget ended before a worker had started: give more time, or cluster='inline', which starts none."
+    )
+    ledger.close()
+    assert store.study("digits").state == "failed"
+
+
+def test_a_search_that_has_a_result_begins_nothing_after_the_deadline(opened: Open, clock: Clock) -> None:
+    ledger = opened(epochs=1)
+    ledger.record(begun(ledger).number, accuracy(0.5), None)
+    ledger.end(0)
+    ledger = opened(budget=Budget(seconds=100), deadline=1100, now=clock)
+    clock.time = 1100
+    assert ledger.finished
+    assert ledger.next_plan() is None
+
+
 def test_a_trial_that_reports_after_the_deadline_trains_no_further_epoch(opened: Open, clock: Clock) -> None:
     ledger = opened(deadline=1060, now=clock)
     plan = begun(ledger)
@@ -437,6 +485,7 @@ def test_the_first_record_without_the_objective_ends_the_search_and_lists_what_t
         ledger.close()
     assert trial(store, study).state == "FAIL"
     assert store.study("digits").state == "failed"
+    assert str(store.study("digits").problem).endswith("has no such metric. It has: accuracy.")
 
 
 def test_a_later_trial_without_the_objective_fails_alone(opened: Open, store: Store, study: StudyRow) -> None:
@@ -566,9 +615,11 @@ def test_a_verdict_that_was_not_written_is_given_again(opened: Open, store: Stor
 def test_a_driver_that_fails_leaves_its_running_trials_to_the_next(opened: Open, store: Store, study: StudyRow) -> None:
     ledger = opened()
     begun(ledger)
-    ledger.abandon()
+    ledger.abandon(MemoryError())
     assert (trial(store, study).state, store.study("digits").state) == ("RUNNING", "failed")
+    assert store.study("digits").problem == "MemoryError"
     assert begun(opened()).number == 0
+    assert store.study("digits").problem is None
 
 
 def test_a_driver_that_was_taken_over_stops_at_its_next_look(store: Store, study: StudyRow, clock: Clock) -> None:
@@ -589,6 +640,8 @@ def test_a_sweep_without_a_usable_trial_is_failed(opened: Open, store: Store) ->
     ledger.end(0, error="ValueError: no")
     ledger.close()
     assert store.study("digits").state == "failed"
+    why = "1 of 1 failed: ValueError: no (1). The tracebacks are in study.trials."
+    assert store.study("digits").problem == f"No trial of study 'digits' has a result: {why} {ledger.reason}"
 
 
 # Checkpoints

@@ -18,7 +18,9 @@ from gradfleet.errors import NoUsableTrialError, SettingError
 from gradfleet.search.choice import Choice
 from gradfleet.search.ranges import Float, Int
 from gradfleet.search.space import Entry, SearchSpace, When
+from gradfleet.study.plots import facts
 from gradfleet.study.plots.importance import importances
+from gradfleet.study.plots.interactive import interactive
 from gradfleet.study.plots.results import trade_off
 from gradfleet.study.report.page import PLOTS
 from gradfleet.study.storage.lease import Lease
@@ -88,6 +90,20 @@ def test_every_plot_is_an_interactive_page_that_needs_no_network(drawn: Study, k
     assert re.findall(r'<(?:script|link|img)[^>]*(?:src|href)="http[^"]*"', page) == []
 
 
+def test_of_very_many_trials_the_best_and_some_others_are_drawn_and_the_plot_says_so(
+    drawn: Study, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(facts, "MOST_CURVES", 12)
+    found = drawn.plot_facts()
+    assert set(found.board.usable[:2]) <= found.curves.keys() <= set(range(24))
+    assert len(found._drawn) == 12
+    (axes,) = drawn.plot("curves").axes
+    labels = [text.get_text() for text in axes.get_legend().get_texts()]
+    assert f"{len(found.curves)} of 24 trials" in labels
+    assert f"trial {drawn.best.number}, the best" in labels
+    assert f"({len(found.curves)} of 24 trials)" in interactive("curves", found).layout.yaxis.title.text
+
+
 def test_the_figure_holds_what_the_store_holds(drawn: Study) -> None:
     (axes,) = drawn.plot("history").axes
     complete = next(points for points in axes.collections if points.get_label().startswith("complete"))
@@ -118,9 +134,31 @@ def test_a_trade_off_has_the_trials_that_no_other_beats_in_both(drawn: Study) ->
         assert [one for one in front if one[1] <= seconds and one[2] >= accuracy], number
 
 
+def test_a_trade_off_is_between_the_two_objectives_where_nothing_else_is_said(
+    store: Store, spec: dict[str, Any], tmp_path: Path
+) -> None:
+    objectives = [{"metric": "accuracy", "mode": "max"}, {"metric": "f1", "mode": "max"}]
+    goal = {"objectives": objectives, "constraints": [], "num_runs": 1}
+    row = store.create_study("two", {**spec, "objective": goal, "space": SPACE.to_json()})
+    with Lease.acquire(store, row) as lease:
+        for number, (accuracy, f1) in enumerate([(0.9, 0.1), (0.1, 0.9), (0.2, 0.2), (0.05, 0.05)]):
+            written.add_trial(store, lease, number, {"width": 8}, seed=number, optuna_number=number)
+            store.add_record(lease, number, EpochRecord(1, {"accuracy": accuracy, "f1": f1}))
+            written.end_trial(store, lease, number, "COMPLETE")
+    study = Study(store, row)
+    names, _, front = trade_off(study.plot_facts(), ())
+    assert names == ["accuracy", "f1"]
+    assert sorted(number for number, _, _ in front) == [0, 1, 2] == sorted(trial.number for trial in study.front)
+    assert study.plot("pareto", to=tmp_path / "plot.html").layout.yaxis.title.text == "f1"
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
+        (
+            {"kind": "pareto"},
+            r"between two metrics, got none\. Name two, as in metrics=\['train_seconds', 'val_accuracy'\]",
+        ),
         ({"kind": "histroy"}, r"No plot is called 'histroy'\. Did you mean 'history'\?"),
         ({"kind": "history", "dimensions": ["width"]}, r"The plot 'history' takes no dimensions\."),
         ({"kind": "curves", "metrics": ["val_acuracy"]}, r"No metric in the records .* Did you mean 'val_accuracy'\?"),

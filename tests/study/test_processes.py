@@ -106,7 +106,7 @@ def test_four_drivers_and_a_watcher_on_one_store_lose_nothing(
     while any(driver.poll() is None for driver in drivers):
         for study in studies:
             requests.add(store, study, "resume")
-            store.standings(study.id)
+            store.changes(study.id)
         asked += 1
         time.sleep(0.05)
     assert [driver.returncode for driver in drivers] == [0] * 4

@@ -194,14 +194,23 @@ def test_the_median_rule_stops_who_never_came_up_to_the_others() -> None:
     assert not goes_on(scheduler, 4, loss(0.8, 2))
 
 
+@pytest.mark.row_part("SE6")
+@pytest.mark.parametrize("diverged", [math.nan, math.inf])
 @pytest.mark.parametrize("name", ["asha", "hyperband", "median"])
-def test_nan_is_stopped_and_spoils_no_comparison(name: str) -> None:
+def test_what_has_diverged_is_stopped_and_spoils_no_comparison(name: str, diverged: float) -> None:
     scheduler = made(name, epochs=9)
-    assert not goes_on(scheduler, 0, loss(math.nan, 1))
-    scheduler.ended(0, loss(math.nan, 1))
-    assert goes_on(scheduler, 1, loss(0.5, 1))
+    for number in range(3):
+        assert not goes_on(scheduler, number, loss(diverged, 1))
+        scheduler.ended(number, loss(diverged, 1))
+    assert goes_on(scheduler, 3, loss(0.5, 1))
     if name == "asha":
-        assert not goes_on(scheduler, 2, loss(0.9, 1))
+        assert not goes_on(scheduler, 4, loss(0.9, 1))
+
+
+def test_infinitely_good_is_good() -> None:
+    scheduler = made("asha", Objective("loss", "max"), epochs=9)
+    assert all(goes_on(scheduler, number, loss(math.inf, 1)) for number in range(4))
+    assert not goes_on(scheduler, 4, loss(0.5, 1))
 
 
 def test_the_larger_is_the_better_where_the_objective_says_so() -> None:

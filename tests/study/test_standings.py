@@ -152,8 +152,15 @@ def test_a_store_of_the_first_version_gets_what_it_lacks(found: Study, store: St
         connection.execute("ALTER TABLE gradfleet_trials DROP COLUMN starred")
         connection.execute("ALTER TABLE gradfleet_trials DROP COLUMN note")
         connection.execute("ALTER TABLE gradfleet_studies DROP COLUMN git_dirty")
+        connection.execute("ALTER TABLE gradfleet_studies DROP COLUMN problem")
         connection.execute("UPDATE gradfleet_schema SET version = 1")
     again = Study.attach("digits", store=file)
     assert shown(again) == [1, 2, 0, 3]
     again.star(0)
     assert shown(again, where="starred") == [0]
+
+
+def test_a_number_of_rows_below_0_is_refused(found: Study) -> None:
+    assert shown(found, top=0) == []
+    with pytest.raises(SettingError, match=r"A leaderboard has 0 rows or more, got top=-1; None shows all\."):
+        found.leaderboard(-1)

@@ -19,6 +19,7 @@ from gradfleet.errors import NotFoundError, SettingError, StoreError, StudyMisma
 from gradfleet.objective import Objective
 from gradfleet.search.space import Choice, SearchSpace
 from gradfleet.study.storage.lease import Lease
+from gradfleet.study.storage.matching import check_match
 from gradfleet.study.storage.rows import StudyRow
 from gradfleet.study.storage.store import Store
 from gradfleet.training.history import EpochRecord
@@ -228,6 +229,71 @@ def test_resuming_with_something_else_shows_what_differs(
     assert '  objective.metric: the store has "val_accuracy", "val_loss" came' in lines
     assert any(line.startswith("  space.dimensions.batch_size: the store has none, {") for line in lines)
     assert len(lines) == 6
+
+
+FACTS: dict[str, Any] = {
+    "kind": "multiclass",
+    "input_shape": [4],
+    "num_outputs": 2,
+    "labels": ["cat", "dog"],
+    "num_rows": {"train": 400, "validation": 100},
+    "preparation": {"mean": [0.1]},
+}
+
+
+def differences(store: Store, spec: dict[str, Any], facts: dict[str, Any]) -> list[str]:
+    store.create_study("facts", {**spec, "facts": FACTS}, fingerprint="abc", artifacts="here")
+    with pytest.raises(StudyMismatchError) as caught:
+        store.open_study("facts", {**spec, "facts": facts}, fingerprint="xyz")
+    return str(caught.value).splitlines()[1:-1]
+
+
+def test_of_other_data_its_facts_that_differ_are_shown(store: Store, spec: dict[str, Any]) -> None:
+    rows = {"train": 480, "validation": 100}
+    other = {**FACTS, "labels": ["cat", "dog", "wolf"], "num_outputs": 3, "num_rows": rows, "preparation": None}
+    assert differences(store, spec, other) == [
+        "  data.num_outputs: the store has 2, 3 came",
+        '  data.labels: the store has ["cat", "dog"], ["cat", "dog", "wolf"] came',
+        "  data.num_rows.train: the store has 400, 480 came",
+    ]
+
+
+def test_of_other_data_with_the_same_facts_it_is_said_that_its_content_is_another(
+    store: Store, spec: dict[str, Any]
+) -> None:
+    assert differences(store, spec, {**FACTS, "preparation": {"mean": [0.2]}}) == [
+        '  data.content or split (kind, shape, classes and numbers of rows agree): the store has "abc", "xyz" came'
+    ]
+
+
+def test_of_long_lists_what_differs_is_shown() -> None:
+    names = [f"class number {number}" for number in range(9)]
+    with pytest.raises(StudyMismatchError) as caught:
+        check_match("digits", {"labels": names}, {"labels": [*names[1:], "new"]})
+    line = '  labels: only the store has ["class number 0"], only what came has ["new"]'
+    assert str(caught.value).splitlines()[1] == line
+
+
+def test_other_repeats_are_what_differs_and_nothing_else(store: Store, spec: dict[str, Any]) -> None:
+    store.create_study("once", spec, fingerprint="abc", artifacts="here")
+    goal = {"objectives": [spec["objective"]], "constraints": [], "num_runs": 2}
+    given = {**spec, "objective": goal, "runs": {"repeats": 2, "folds": []}}
+    with pytest.raises(StudyMismatchError) as caught:
+        store.open_study("once", given, fingerprint="abc")
+    assert str(caught.value).splitlines()[1:-1] == [
+        "  objective.num_runs: the store has 1, 2 came",
+        "  runs.repeats: the store has 1, 2 came",
+    ]
+
+
+def test_folds_of_other_data_are_not_told_of_one_by_one(store: Store, spec: dict[str, Any]) -> None:
+    goal = {"objectives": [spec["objective"]], "constraints": [], "num_runs": 2}
+    folds = [{"fingerprint": name, "place": f"/data/{name}"} for name in ("a", "b", "c", "d")]
+    there, came = ({**spec, "objective": goal, "runs": {"repeats": 1, "folds": two}} for two in (folds[:2], folds[2:]))
+    store.create_study("folded", there, fingerprint="b", artifacts="here")
+    with pytest.raises(StudyMismatchError) as caught:
+        store.open_study("folded", came, fingerprint="d")
+    assert str(caught.value).splitlines()[1:-1] == ['  data: the store has "b", "d" came']
 
 
 def test_a_changed_range_is_one_line(store: Store, study: StudyRow, spec: dict[str, Any]) -> None:

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import sqlite3
+import threading
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 
 from gradfleet.errors import NotFoundError, SettingError, StoreError
 from gradfleet.study.storage.database import Database, parse_url
+from gradfleet.study.storage.rows import StudyRow
 from gradfleet.study.storage.store import Store
 from gradfleet.study.storage.tables import SCHEMA_VERSION
 
@@ -63,12 +66,31 @@ def test_a_url_of_no_database(url: str) -> None:
         Store.open(url)
 
 
-def test_a_server_hides_its_password() -> None:
-    database = Database(parse_url("postgresql://ann:secret@host/db"), patience=1)
-    assert str(database) == "postgresql+psycopg://ann:***@host/db"
+@pytest.mark.parametrize(
+    ("url", "shown"),
+    [
+        ("postgresql://ann:secret@host/db", "postgresql+psycopg://ann:***@host/db"),
+        ("postgresql://ann@host/db?password=secret", "postgresql+psycopg://ann@host/db"),
+    ],
+)
+def test_a_server_hides_its_password(url: str, shown: str) -> None:
+    assert str(Database(parse_url(url), patience=1)) == shown
 
 
 def test_a_server_has_no_place_for_artifacts_beside_it(monkeypatch: pytest.MonkeyPatch, store: Store) -> None:
     monkeypatch.setattr(store.database, "url", parse_url("postgresql://ann:secret@host/db"))
     with pytest.raises(SettingError, match=r"ann:\*\*\*@host/db is a server: pass artifacts="):
         store.default_artifacts()
+
+
+def test_a_store_that_several_make_at_the_same_moment_is_open_to_all(tmp_path: Path) -> None:
+    ready = threading.Barrier(4, timeout=60)
+
+    def studies(file: Path) -> list[StudyRow]:
+        ready.wait()
+        with Store.open(file) as store:
+            return store.studies()
+
+    with ThreadPoolExecutor(4) as threads:
+        for number in range(20):
+            assert list(threads.map(studies, [tmp_path / f"{number}.db"] * 4)) == [[]] * 4

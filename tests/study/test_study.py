@@ -114,11 +114,23 @@ def test_without_a_result_the_causes_are_counted(found: Study, add: Add) -> None
     counted = (
         r"has a result: 3 of 4 failed: ValueError: width is odd \(2\), Its worker process died 3 times \(1\)\. The"
     )
-    with pytest.raises(NoUsableTrialError, match=counted):
+    with pytest.raises(NoUsableTrialError, match=counted + ".* 1 of 4 ended, and 'val_accuracy' was never a number"):
+        _ = found.best
+
+
+def test_where_every_value_is_nan_that_is_said(found: Study, add: Add) -> None:
+    add(0, "COMPLETE", [(math.nan, math.nan)])
+    add(1, "PRUNED", [(math.nan, math.nan)])
+    with pytest.raises(
+        NoUsableTrialError,
+        match=r"has a result: 2 of 2 ended, and 'val_accuracy' was never a number in them\. .*study\.history\(0\)",
+    ):
         _ = found.best
 
 
 def test_without_a_trial_that_has_ended_there_is_no_best_yet(found: Study, add: Add) -> None:
+    with pytest.raises(NoUsableTrialError, match="No trial of study 'digits' has begun yet"):
+        _ = found.best
     add(0, "RUNNING", [(0.9, 0.1)])
     with pytest.raises(NoUsableTrialError, match="has a result yet: 1 were started, none has ended with one"):
         _ = found.best

@@ -7,9 +7,10 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy
 import pytest
 
-from gradfleet.errors import ExecutionError, TrialStopped
+from gradfleet.errors import ExecutionError, SettingError, TrialStopped
 from gradfleet.objective import Objective
 from gradfleet.training.history import EpochRecord
 from gradfleet.trials.function_recipe import FunctionRecipe
@@ -51,6 +52,21 @@ def test_it_may_number_its_epochs_itself(plan: TrialPlan) -> None:
         report({"score": 0.2})
 
     assert [record.epoch for record, _ in run(train, plan)] == [2, 3]
+
+
+@pytest.mark.parametrize("epoch", [0, -4, 0.5, 1.5, 2.0, "1", True, numpy.float64(1)])
+def test_an_epoch_that_is_no_whole_number_from_1_on_fails_the_trial(plan: TrialPlan, epoch: Any) -> None:
+    def train(config: dict[str, Any], report: Callable[..., None]) -> None:
+        report({"score": 0.1}, epoch=epoch)
+
+    kept: Kept = []
+    with pytest.raises(SettingError, match=r"Epochs count from 1: .* got .*\. Leave it out .* pass epoch \+ 1"):
+        FunctionRecipe(train).run(plan, lambda record, checkpoint=None: kept.append((record, checkpoint)))
+    assert kept == []
+
+
+def test_an_epoch_may_be_a_whole_number_of_numpys(plan: TrialPlan) -> None:
+    assert run(lambda config, report: report({"score": 0.1}, epoch=numpy.int64(2)), plan)[0][0].epoch == 2
 
 
 def test_a_checkpoint_folder_is_copied_to_the_trials_own_place(plan: TrialPlan, tmp_path: Path) -> None:

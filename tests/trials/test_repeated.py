@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import random
 import statistics
 from dataclasses import dataclass, field, replace
@@ -18,7 +19,7 @@ from gradfleet.training.history import EpochRecord
 from gradfleet.trials.function_recipe import FunctionRecipe
 from gradfleet.trials.plan import TrialPlan
 from gradfleet.trials.recipe import Predictor, Report
-from gradfleet.trials.repeated import Repeated
+from gradfleet.trials.repeated import Repeated, means
 
 SCORE = Objective("score", "max")
 FOLDS = tuple(DataRef(name, f"/{name}") for name in ("first", "second", "third"))
@@ -79,6 +80,24 @@ def test_the_value_is_the_mean_of_each_runs_best_with_deviation_median_and_range
 
 
 @pytest.mark.row_part("SE4")
+@pytest.mark.row_part("SE4")
+@pytest.mark.row_part("ME7")
+def test_what_is_no_number_in_one_run_is_none_in_the_mean_and_fails_nothing() -> None:
+    runs: list[dict[str, float]] = [{"score": 0.5, "val_auc": math.nan}, {"score": 0.7, "val_auc": math.inf}]
+    together = means(runs, aim(SCORE, num_runs=2))
+    assert (together["score"], together["score_min"]) == (pytest.approx(0.6), 0.5)
+    names = ("val_auc", "val_auc_std", "val_auc_median", "val_auc_min", "val_auc_max")
+    assert all(math.isnan(together[name]) for name in names)
+    assert means([{"score": 1.0, "train_loss": 2.0}], aim(SCORE, num_runs=2))["train_loss_std"] == 0.0
+    both_ways = means([{"score": math.inf}, {"score": -math.inf}], aim(SCORE, num_runs=2))
+    assert math.isnan(both_ways["score"])
+
+
+def test_a_micro_batch_of_several_runs_is_the_least_that_memory_held() -> None:
+    runs: list[dict[str, float]] = [{"score": 0.5, "micro_batch": 16.0}, {"score": 0.5, "micro_batch": 4.0}]
+    assert means(runs, aim(SCORE, num_runs=2))["micro_batch"] == 4.0
+
+
 def test_every_repeat_has_a_seed_of_its_own_and_goes_through_every_fold() -> None:
     scores = Scores([[0.5]] * 6)
     records(Repeated(scores, repeats=2, folds=FOLDS), plan(1, 6))

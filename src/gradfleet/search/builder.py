@@ -10,7 +10,7 @@ from typing import Any
 
 from gradfleet.errors import SpaceError, unknown_name
 from gradfleet.search.choice import NOT_GIVEN, Choice
-from gradfleet.search.dimensions import Dimension
+from gradfleet.search.dimensions import Dimension, check_dimension
 from gradfleet.search.suggester import Value
 
 _GATHERS = (Parameter.VAR_POSITIONAL, Parameter.VAR_KEYWORD)
@@ -92,14 +92,6 @@ class Builder:
 
     def _takes_any(self) -> bool:
         return any(parameter.kind is Parameter.VAR_KEYWORD for parameter in self._signature().values())
-
-
-def check_dimension(name: str, dimension: object) -> None:
-    """Raise the SpaceError of something that is no dimension."""
-    if not isinstance(dimension, Dimension):
-        raise SpaceError(
-            f"{name!r} needs a Float, an Int or a Choice, got {dimension!r}; a constant is a Choice of one."
-        )
 
 
 def first_parameter(make: Callable[..., Any]) -> tuple[str, ...]:

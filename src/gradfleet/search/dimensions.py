@@ -13,6 +13,16 @@ from gradfleet.search.suggester import Value
 Dimension = Float | Int | Choice
 
 
+def check_dimension(name: object, dimension: object) -> None:
+    """Raise the SpaceError of something that is no dimension, or of a name that is none."""
+    if not isinstance(name, str) or not name:
+        raise SpaceError(f"A dimension's name is a text, got {name!r}.")
+    if not isinstance(dimension, Dimension):
+        raise SpaceError(
+            f"{name!r} needs a Float, an Int or a Choice, got {dimension!r}; a constant is a Choice of one."
+        )
+
+
 def dimension_to_json(dimension: Dimension) -> dict[str, Any]:
     """Every setting by name, with `type`; a default only when one was given."""
     if isinstance(dimension, Choice):

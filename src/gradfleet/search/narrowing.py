@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -16,6 +16,9 @@ from gradfleet.search.suggester import Value
 Narrowing = Value | Mapping[str, Any]
 """A value that fixes a dimension, or settings of a smaller range: `choices`, or `low`, `high`, `log`, `step`, and
 `default`."""
+
+_RANGE = ("low", "high", "log", "step")
+_PARTS = ("choices", *_RANGE, "default")
 
 
 def narrowed(space: SearchSpace, changes: Mapping[str, Narrowing]) -> SearchSpace:
@@ -65,6 +68,8 @@ def _conditions(entry: Entry, before: list[Entry]) -> Iterator[When]:
 def _dimension(wide: Dimension, change: Narrowing) -> Dimension:
     if not isinstance(change, Mapping):
         return _some_of(wide, [change], change)
+    if problems := list(_misread(change)):
+        raise SpaceError(problems)
     if "choices" in change:
         return _some_of(wide, change["choices"], change.get("default", wide.start))
     if isinstance(wide, Choice):
@@ -74,7 +79,23 @@ def _dimension(wide: Dimension, change: Narrowing) -> Dimension:
     return _smaller_range(wide, change)
 
 
-def _some_of(wide: Dimension, values: list[Value], start: Value) -> Choice:
+def _misread(change: Mapping[str, Any]) -> Iterator[str]:
+    """What of a narrowing has no meaning, whatever it narrows."""
+    yield from (unknown_name("part of a narrowing", name, _PARTS) for name in change if name not in _PARTS)
+    ranged = [name for name in _RANGE if name in change]
+    if "choices" in change:
+        choices = change["choices"]
+        if isinstance(choices, str) or not isinstance(choices, Sequence):
+            yield f"choices are values in a list, got {choices!r}."
+        if ranged:
+            yield f"A dimension is narrowed to choices or to a range, got choices and {' and '.join(ranged)}."
+    for name in ("low", "high", "step"):
+        value = change.get(name)
+        if isinstance(value, bool) or not isinstance(value, int | float | None):
+            yield f"{name} is a number, got {value!r}."
+
+
+def _some_of(wide: Dimension, values: Sequence[Value], start: Value) -> Choice:
     problems = [problem for value in values if (problem := wide.problem(value))]
     if problems:
         raise SpaceError(problems)

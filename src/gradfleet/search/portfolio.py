@@ -31,8 +31,13 @@ class Portfolio:
         Raises:
             SpaceError: one names or sets what the space does not have; all problems of all of them are listed.
         """
+        if isinstance(known_good, Mapping) or not isinstance(known_good, Iterable):
+            raise SpaceError(f"A portfolio is a list of configurations, got {known_good!r}.")
         configs, problems = [], []
         for place, config in enumerate(known_good):
+            if not isinstance(config, Mapping):
+                problems.append(f"Configuration {place} of the portfolio is no dict of values by name, got {config!r}.")
+                continue
             try:
                 configs.append(space.complete(config))
             except SpaceError as error:

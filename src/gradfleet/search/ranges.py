@@ -165,7 +165,8 @@ def _check_grid(kind: str, low: float, high: float, step: float, *, whole: bool)
         raise SpaceError(f"{kind} needs a step above zero, got step={step}.")
     if not whole:
         last = _last_step(low, high, step)
-        raise SpaceError(f"{kind} needs a high that its steps of {step} from {low} reach, got high={high}; use {last}.")
+        way_out = f"use {_plain(last)}" if last > low else f"use a step of at most {high - low}"
+        raise SpaceError(f"{kind} needs a high that its steps of {step} from {low} reach, got high={high}; {way_out}.")
 
 
 def _check_default(dimension: Float | Int, default: float | None) -> None:
@@ -177,6 +178,11 @@ def _check_default(dimension: Float | Int, default: float | None) -> None:
 def _last_step(low: float, high: float, step: float) -> float:
     """The largest number up to `high` that steps from `low` reach."""
     return low + math.floor((high - low) / step + 1e-9) * step
+
+
+def _plain(number: float) -> float:
+    """Without what adding up steps has left behind."""
+    return number if isinstance(number, int) else float(f"{number:.12g}")
 
 
 def _near_whole(ratio: float) -> bool:

@@ -90,11 +90,25 @@ def make_sampler(choice: SamplerChoice, search: Search, *, seed: int, number: in
     Raises:
         SettingError: nobody knows the name, or the choice is none of these.
     """
-    check_sampler(choice)
+    _check_kind(choice)
     if isinstance(choice, BaseSampler):
         return choice
     own = int(numpy.random.SeedSequence([seed, number]).generate_state(1)[0])
-    return SAMPLERS[choice](own, search) if isinstance(choice, str) else choice(own)
+    return SAMPLERS[choice](own, search) if isinstance(choice, str) else _made(choice, own)
+
+
+def _made(make: Callable[[int], BaseSampler], seed: int) -> BaseSampler:
+    """
+    Raises:
+        SettingError: the function raises, or what it makes is no sampler.
+    """
+    try:
+        made = make(seed)
+    except Exception as error:
+        raise SettingError(f"{sampler_name(make)}({seed}) makes no sampler: {type(error).__name__}: {error}") from error
+    if not isinstance(made, BaseSampler):
+        raise SettingError(f"A function of a seed makes an Optuna sampler, got {made!r} from {sampler_name(make)}.")
+    return made
 
 
 def named_for(choice: SamplerChoice, aim: Aim) -> SamplerChoice:
@@ -115,8 +129,15 @@ def check_sampler(choice: SamplerChoice) -> None:
     """Refuse what is no sampler.
 
     Raises:
-        SettingError: nobody knows the name, or the choice is neither a name nor a sampler nor what makes one.
+        SettingError: nobody knows the name, or the choice is neither a name nor a sampler nor what makes one; a
+            function is called once.
     """
+    _check_kind(choice)
+    if not isinstance(choice, str | BaseSampler):
+        _made(choice, 0)
+
+
+def _check_kind(choice: SamplerChoice) -> None:
     if isinstance(choice, str):
         if choice not in SAMPLERS:
             raise SettingError(unknown_name("sampler", choice, SAMPLERS))

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from gradfleet.errors import SpaceError, unknown_name
+from gradfleet.errors import Problems, SpaceError, unknown_name
 from gradfleet.search.choice import Choice as Choice
-from gradfleet.search.dimensions import Dimension, dimension_from_json, dimension_to_json
+from gradfleet.search.dimensions import Dimension, check_dimension, dimension_from_json, dimension_to_json
 from gradfleet.search.ranges import Float as Float
 from gradfleet.search.ranges import Int as Int
 from gradfleet.search.suggester import Config, Suggester, Value
@@ -20,6 +20,9 @@ class When:
 
     name: str
     values: tuple[Value, ...]
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "values", _in_tuple(self.name, self.values))
 
     def holds(self, config: Mapping[str, Value]) -> bool:
         return self.name in config and config[self.name] in self.values
@@ -35,6 +38,10 @@ class Entry:
     name: str
     dimension: Dimension
     when: tuple[When, ...] = ()
+
+    def __post_init__(self) -> None:
+        check_dimension(self.name, self.dimension)
+        object.__setattr__(self, "when", _conditions(self.name, self.when))
 
     def active(self, config: Mapping[str, Value]) -> bool:
         return all(condition.holds(config) for condition in self.when)
@@ -64,9 +71,25 @@ class SearchSpace:
     entries: tuple[Entry, ...] = ()
 
     def __post_init__(self) -> None:
+        object.__setattr__(self, "entries", tuple(self.entries))
         problems = [problem for place, entry in enumerate(self.entries) for problem in self._problems(place, entry)]
         if problems:
             raise SpaceError(problems)
+
+    @classmethod
+    def of(cls, dimensions: Mapping[str, Dimension]) -> SearchSpace:
+        """The space of dimensions by name, all of them always there.
+
+        Raises:
+            SpaceError: some are no dimensions; all of them are listed.
+        """
+        problems, entries = Problems(), []
+        for name, dimension in dimensions.items():
+            with problems:
+                entries.append(Entry(name, dimension))
+        if problems:
+            raise SpaceError(problems)
+        return cls(tuple(entries))
 
     def _problems(self, place: int, entry: Entry) -> Iterator[str]:
         before = {earlier.name: earlier.dimension for earlier in self.entries[:place]}
@@ -167,6 +190,19 @@ class SearchSpace:
             if entry.active(config):
                 config[entry.name] = pick(entry, config)
         return config
+
+
+def _in_tuple(name: str, values: object) -> tuple[Value, ...]:
+    if isinstance(values, str) or not isinstance(values, Iterable):
+        raise SpaceError(f"When takes its values in a tuple: When({name!r}, ({values!r},)).")
+    return tuple(values)
+
+
+def _conditions(name: str, when: object) -> tuple[When, ...]:
+    conditions = (when,) if isinstance(when, When) else tuple(when) if isinstance(when, Iterable) else (when,)
+    if wrong := [one for one in conditions if not isinstance(one, When)]:
+        raise SpaceError(f"{name!r} hangs on conditions such as When('kernel', ('rbf',)), got {wrong[0]!r}.")
+    return conditions
 
 
 def _misfits(entry: Entry, config: Mapping[str, Value], taken: Config) -> Iterator[str]:

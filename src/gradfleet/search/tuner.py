@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from gradfleet.errors import SpaceError, unknown_name
-from gradfleet.search.builder import Builder, check_dimension, first_parameter
+from gradfleet.search.builder import Builder, first_parameter
 from gradfleet.search.choice import Choice
-from gradfleet.search.dimensions import Dimension
+from gradfleet.search.dimensions import Dimension, check_dimension
 from gradfleet.search.facts import FACTS, TEXT_FACTS, Facts
 from gradfleet.search.optimizers import OptimizerChoice, known_optimizer
 from gradfleet.search.space import Entry, SearchSpace, When
@@ -17,6 +17,11 @@ from gradfleet.search.suggester import Value
 
 # Settings of compile, fit and loader that can be dimensions.
 SETTINGS = ("batch_size", "clip_norm", "layer_decay", "learning_rate", "loss", "precision", "schedule")
+
+_OF_A_FUNCTION = (
+    " A training function of your own takes dimensions of any name, in a dict or a SearchSpace instead of a Tuner: "
+    "AutoModel.from_function(train, {name: dimension}, ...)."
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,6 +119,8 @@ class Tuner:
                 out; or a parameter such as `callbacks.NAME.PARAMETER` or `architecture.NAME.PARAMETER`.
             when: the dimension is drawn only where this holds too.
 
+        Values that `compile` and `fit` would refuse are refused when the search begins.
+
         Raises:
             SpaceError: the name is taken or means nothing.
         """
@@ -167,17 +174,6 @@ class Tuner:
         """One optimizer for each network that has its own, or a single one for all; empty when none is registered."""
         chosen = {f"{chooser}.{config[chooser]}" for chooser in self._choosers() if chooser in config}
         return tuple(_choice(self._optimizers[prefix], config) for prefix in self._optimizers if prefix in chosen)
-
-    def optimizer_choice(self, config: Mapping[str, Value]) -> OptimizerChoice | None:
-        """The optimizer for all networks; None when none is registered.
-
-        Raises:
-            SpaceError: networks have their own; `optimizer_choices` gives them.
-        """
-        choices = self.optimizer_choices(config)
-        if any(choice.network is not None for choice in choices):
-            raise SpaceError(f"Each network has its own optimizer here: {', '.join(self._choosers())}.")
-        return choices[0] if choices else None
 
     def callbacks(self, config: Mapping[str, Value]) -> list[Any]:
         """New callbacks with the parameters that the configuration gives them, without those it leaves out."""
@@ -254,7 +250,7 @@ class Tuner:
                 )
         elif prefix not in branches:
             known = [*SETTINGS, *(f"{each.prefix}.{one}" for each in branches.values() for one in each.parameters())]
-            raise SpaceError(unknown_name("setting", name, known))
+            raise SpaceError(unknown_name("setting", name, known) + ("" if prefix else _OF_A_FUNCTION))
         elif problems := list(branches[prefix].problems(parameter)):
             raise SpaceError(problems)
 

@@ -45,6 +45,10 @@ class Artifacts:
         """The address under which one trial writes its checkpoints."""
         return f"{self.study(study)}/trial-{number:04d}"
 
+    def log(self, study: str, number: int) -> str:
+        """The address of the file for what one trial prints."""
+        return f"{self.study(study)}/logs/trial-{number:04d}.txt"
+
     def fetch(self, address: str) -> Path:
         """The files at `address` in a local folder: the folder itself, or a copy until this process ends.
 

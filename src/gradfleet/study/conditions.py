@@ -4,11 +4,9 @@ from __future__ import annotations
 
 import operator
 import re
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
-
-import pandas
 
 from gradfleet.errors import Problems, SettingError, unknown_name
 
@@ -62,7 +60,7 @@ class Condition:
         )
 
     def holds(self, cell: Any) -> bool:
-        missing = cell is None or cell is pandas.NA or cell != cell
+        missing = _is_missing(cell)
         if missing or self.value is None:
             equal = missing and self.value is None
             return equal if self.comparison == "=" else (self.comparison == "!=" and not equal)
@@ -72,10 +70,17 @@ class Condition:
             return False
 
 
-def select(frame: pandas.DataFrame, where: str | Iterable[str], sort: str | Iterable[str]) -> pandas.DataFrame:
-    """The rows on which every condition holds, in the asked order; equal ones stay in the order that they had.
+def select(
+    cells: Callable[[str], Sequence[Any]],
+    columns: Collection[str],
+    places: Iterable[int],
+    where: str | Iterable[str],
+    sort: str | Iterable[str],
+) -> list[int]:
+    """The places of the rows on which every condition holds, in the asked order; equal ones stay as they were.
 
     Args:
+        cells: the cells of a column, by place.
         where: conditions, see `Condition`.
         sort: columns, the first one first; with a minus the largest first. What has no value comes last.
 
@@ -85,39 +90,45 @@ def select(frame: pandas.DataFrame, where: str | Iterable[str], sort: str | Iter
     problems, conditions = Problems(), []
     for text in _several(where):
         with problems:
-            conditions.append(_of(frame, Condition.parse(text)))
+            conditions.append(_of(columns, Condition.parse(text)))
     keys = [(key.removeprefix("-"), key.startswith("-")) for key in _several(sort)]
     for name, _ in keys:
         with problems:
-            _check_column(frame, name)
+            _check_column(columns, name)
     problems.refuse()
+    found = list(places)
     for condition in conditions:
-        cells = enumerate(frame[condition.column].tolist())
-        frame = frame.iloc[[place for place, cell in cells if condition.holds(cell)]]
+        column = cells(condition.column)
+        found = [place for place in found if condition.holds(column[place])]
     for name, descending in reversed(keys):
-        frame = frame.sort_values(name, ascending=not descending, kind="stable", key=_comparable)
-    return frame.reset_index(drop=True)
+        found = _ordered(found, cells(name), descending=descending)
+    return found
 
 
 def _several(texts: str | Iterable[str]) -> list[str]:
     return [texts] if isinstance(texts, str) else list(texts)
 
 
-def _of(frame: pandas.DataFrame, condition: Condition) -> Condition:
-    _check_column(frame, condition.column)
+def _of(columns: Collection[str], condition: Condition) -> Condition:
+    _check_column(columns, condition.column)
     return condition
 
 
-def _check_column(frame: pandas.DataFrame, name: str) -> None:
-    if name not in frame.columns:
-        raise SettingError(unknown_name("column of the leaderboard", name, [str(column) for column in frame.columns]))
+def _check_column(columns: Collection[str], name: str) -> None:
+    if name not in columns:
+        raise SettingError(unknown_name("column of the leaderboard", name, columns))
 
 
-def _comparable(column: pandas.Series[Any]) -> pandas.Series[Any]:
+def _ordered(places: Sequence[int], column: Sequence[Any], *, descending: bool) -> list[int]:
     """Numbers as they are; a column of words, or of both, as text."""
-    if pandas.api.types.is_numeric_dtype(column):
-        return column
-    return column.map(lambda cell: None if cell is None or cell != cell else str(cell))
+    there = [place for place in places if not _is_missing(column[place])]
+    numeric = all(isinstance(column[place], int | float) for place in there)
+    there.sort(key=lambda place: column[place] if numeric else str(column[place]), reverse=descending)
+    return [*there, *(place for place in places if _is_missing(column[place]))]
+
+
+def _is_missing(cell: Any) -> bool:
+    return cell is None or bool(cell != cell)
 
 
 def _value(text: str) -> Value:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -34,8 +35,9 @@ class PicturedStudy(StoredStudy):
         Args:
             to: a file to write: `.png`, `.svg` and `.pdf` are drawn by matplotlib; `.html` is an interactive page that
                 needs no network.
-            metrics: what "curves" shows, the objective when not given; the two of "pareto", of which the objective has
-                its mode, and any other is the better the lower, or the higher with a minus before it.
+            metrics: what "curves" shows, the objective when not given; the two of "pareto", the two objectives of a
+                search when not given. An objective has its mode there, and any other metric is the better the lower, or
+                the higher with a minus before it.
             dimensions: what "parallel", "slice" and "contour" show; the most important ones when not given.
             theme: "light" or "dark".
 
@@ -54,8 +56,8 @@ class PicturedStudy(StoredStudy):
     def plot_facts(self) -> PlotFacts:
         """What every plot of the study is drawn from, read at one moment."""
         space = SearchSpace.from_json(self._store.generations(self._id)[-1].space)
-        trials, records = self.trials, self._store.records(self._id)
-        return PlotFacts(self.name, self.objective, trials, records, space, time.time())
+        read = partial(self._store.records_of, self._id)
+        return PlotFacts(self.name, self._board.ranking(), read, space, time.time())
 
     def report(self, to: str | os.PathLike[str], *, top: int = 20) -> Path:
         """Write the study as one HTML page that needs no network, and return its path.

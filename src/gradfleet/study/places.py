@@ -10,7 +10,7 @@ from fsspec.implementations.local import LocalFileSystem
 
 from gradfleet.errors import SettingError
 from gradfleet.study.artifacts import absolute
-from gradfleet.study.storage.database import parse_url, sqlite_file
+from gradfleet.study.storage.database import parse_url, shown, sqlite_file
 
 
 def artifacts_of(store: str | Path | None, artifacts: str | None = None) -> str:
@@ -24,10 +24,7 @@ def artifacts_of(store: str | Path | None, artifacts: str | None = None) -> str:
     url = parse_url(store)
     file = sqlite_file(url)
     if file is None:
-        raise SettingError(
-            f"The store {url.render_as_string(hide_password=True)} is a server: pass artifacts= with a place that all "
-            "workers reach."
-        )
+        raise SettingError(f"The store {shown(url)} is a server: pass artifacts= with a place that all workers reach.")
     return str(file.parent.absolute() / "gradfleet-artifacts")
 
 
@@ -45,3 +42,32 @@ def driver_log(artifacts: str, study: str) -> Path:
     if isinstance(filesystem, LocalFileSystem):
         return Path(path, study, "driver.log")
     return Path(tempfile.gettempdir(), f"gradfleet-{study}-driver.log")
+
+
+def driver_page(artifacts: str, study: str) -> str | None:
+    """Where a browser shows the job that drives a study, as `keep_page` has kept it; None where there is none."""
+    filesystem, path = fsspec.core.url_to_fs(_page(artifacts, study))
+    return filesystem.cat_file(path).decode() if filesystem.exists(path) else None
+
+
+def keep_page(artifacts: str, study: str, page: str) -> None:
+    """Keep what `driver_page` says."""
+    filesystem, path = fsspec.core.url_to_fs(_page(artifacts, study))
+    filesystem.pipe_file(path, page.encode())
+
+
+def job_file(artifacts: str, study: str) -> str:
+    """URL of what is kept of the job that drives a study."""
+    return f"{artifacts}/{study}/job.json"
+
+
+def forget_job(artifacts: str, study: str) -> None:
+    """Have a study that is driven from a host now be that of no job any more."""
+    for url in (job_file(artifacts, study), _page(artifacts, study)):
+        filesystem, path = fsspec.core.url_to_fs(url)
+        if filesystem.exists(path):
+            filesystem.rm_file(path)
+
+
+def _page(artifacts: str, study: str) -> str:
+    return f"{artifacts}/{study}/page.txt"

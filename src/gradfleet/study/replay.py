@@ -63,6 +63,11 @@ class _Keeping:
             raise TrialStopped
 
 
+def replay_folder(artifacts: Artifacts, study: str, number: int) -> str:
+    """Where the checkpoints of a trial's last replay lie."""
+    return f"{artifacts.study(study)}/replay-{number:04d}"
+
+
 def replay(
     study: StudyRow,
     trials: Callable[[int], TrialRow],
@@ -94,7 +99,7 @@ def replay(
     from gradfleet.trials.own_epochs import OWN_EPOCHS
 
     artifacts = Artifacts(study.artifacts)
-    place = f"{artifacts.study(study.name)}/replay-{trial.number:04d}"
+    place = replay_folder(artifacts, study.name, trial.number)
     artifacts.delete(place)
     with untouched_generators():
         kept = _Again(study, trials, recipe, artifacts).train(

@@ -8,7 +8,7 @@ from typing import Any
 
 from gradfleet.goal import Aim
 from gradfleet.study.artifacts import Artifacts
-from gradfleet.study.ranking import leaderboard, ranked
+from gradfleet.study.board import Board
 from gradfleet.study.standings import Standings
 from gradfleet.study.storage.provenance import Provenance
 from gradfleet.study.storage.rows import StudyRow, StudyState, TrialRow
@@ -16,10 +16,15 @@ from gradfleet.study.storage.store import Store
 
 
 class StoredStudy:
-    """Reads a study whenever it is asked; what it does not ask again cannot change."""
+    """Reads a study whenever it is asked; what it does not ask again cannot change.
 
-    def __init__(self, store: Store, row: StudyRow) -> None:
+    Args:
+        board: the study's, where it is kept for longer than this object.
+    """
+
+    def __init__(self, store: Store, row: StudyRow, *, board: Board | None = None) -> None:
         self._store = store
+        self._board = Board(store, row) if board is None else board
         self._id = row.id
         self.name = row.name
         self.spec: Mapping[str, Any] = row.spec
@@ -60,14 +65,27 @@ class StoredStudy:
     @property
     def trials(self) -> list[TrialRow]:
         """All trials by number, failed and running ones included."""
-        return self._store.trials(self._id)
+        return list(self._board.ranking().trials.values())
+
+    def facts(self) -> dict[str, Any]:
+        """What `gradfleet sweep show --json` says of it."""
+        standings = self.standings()
+        states = [trial.state for trial in standings.ranking.trials.values()]
+        best = None if standings.best is None else standings.ranking.trials[standings.best].value
+        return {
+            "name": self.name,
+            "state": standings.state,
+            "trials": len(states),
+            "running": states.count("RUNNING"),
+            "failed": states.count("FAIL"),
+            "objective": {"metric": self.objective.metric, "mode": self.objective.mode},
+            "best": best,
+            "problem": self.row.problem,
+            "store": self.store_url,
+            "artifacts": self.artifacts.url,
+        }
 
     def standings(self) -> Standings:
         """The same leaderboard as an object that a notebook, a terminal and a page can show, and that gives JSON."""
-        row = self.row
-        trials, records = self._store.standings(self._id)
-        frame = leaderboard(trials, records.values(), self.objective, now=time.time())
-        ranking = ranked(trials, records.values(), self.objective)
-        by_number = {trial.number: trial for trial in trials}
-        best = ranking[0][0] if ranking else None
-        return Standings(self.name, row.state, self.objective, frame, by_number, records, best)
+        state, ranking = self.state, self._board.ranking()
+        return Standings(self.name, state, ranking, ranking.listed, time.time())

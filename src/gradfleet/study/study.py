@@ -2,23 +2,27 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterable
 from functools import cached_property, partial
-from html import escape
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Self
 
 from gradfleet.errors import NoUsableTrialError
+from gradfleet.notebook import Followed, LiveCell
+from gradfleet.study.board import Board
+from gradfleet.study.card import Card, Curve
+from gradfleet.study.deletion import delete_study
 from gradfleet.study.driver import Driver
-from gradfleet.study.driving.failures import causes, listed
+from gradfleet.study.driving.failures import why_none
 from gradfleet.study.ensemble import SIZE, Ensemble, ensemble
 from gradfleet.study.pictured import PicturedStudy
-from gradfleet.study.ranking import front, ranked
+from gradfleet.study.ranking import Ranking
 from gradfleet.study.replay import Replay, replay
+from gradfleet.study.standings import Standings
 from gradfleet.study.steered import SteeredStudy
 from gradfleet.study.storage import marks
-from gradfleet.study.storage.lease import Lease
-from gradfleet.study.storage.rows import RecordRow, StudyRow, TrialRow
+from gradfleet.study.storage.rows import ENDED, RecordRow, StudyRow, TrialRow
 from gradfleet.study.storage.store import Store
 from gradfleet.study.view import BestTrial, TrialView
 from gradfleet.training.history import EpochRecord, History
@@ -29,7 +33,11 @@ if TYPE_CHECKING:
     from gradfleet.trials.recipe import Recipe
 
 
-class Study(SteeredStudy, PicturedStudy):
+_SHOWN = 10
+"""Trials that a cell of a notebook lists."""
+
+
+class Study(SteeredStudy, PicturedStudy, Followed):
     """A study in a store. Everything is read when it is asked for, so a sweep that runs can be watched.
 
     Args:
@@ -37,6 +45,7 @@ class Study(SteeredStudy, PicturedStudy):
         trust_recipe: load a recipe that was stored by value, which runs its author's code.
         interrupted: whether Ctrl-C ended the sweep that made this object.
         driver: who drives the sweep, where that is a job of a remote cluster and the caller knows it.
+        board: the study's, where it is kept for longer than this object.
 
     Example:
         >>> study = Study.attach("digits", store="gradfleet.db")  # doctest: +SKIP
@@ -53,11 +62,13 @@ class Study(SteeredStudy, PicturedStudy):
         trust_recipe: bool = False,
         interrupted: bool = False,
         driver: Driver | None = None,
+        board: Board | None = None,
     ) -> None:
-        super().__init__(store, row, driver=driver)
+        super().__init__(store, row, driver=driver, board=board)
         self._given_recipe = recipe
         self._trust_recipe = trust_recipe
         self.interrupted = interrupted
+        self._cell = LiveCell()
 
     @classmethod
     def attach(cls, name: str, *, store: str | Path | None = None, trust_recipe: bool = False) -> Study:
@@ -97,17 +108,31 @@ class Study(SteeredStudy, PicturedStudy):
             sort: columns to order by, the largest first with a minus: `"-seconds"`.
 
         Raises:
-            SettingError: a condition that cannot be read, or a column that there is not.
+            SettingError: a condition that cannot be read, a column that there is not, or `top` below 0.
         """
         return self.standings().select(where, sort).top(top).frame
 
-    def _repr_html_(self) -> str:
+    def wait(self, timeout: float | None = None) -> Self:
+        """As `SteeredStudy.wait`; the cell of a notebook that follows the sweep shows its end then."""
+        super().wait(timeout)
+        self._cell.settle()
+        return self
+
+    def _look(self) -> tuple[str, bool]:
         standings = self.standings()
-        best = None if standings.best is None else standings.trials[standings.best]
-        metric = escape(self.objective.metric)
-        found = "no result yet" if best is None else f"best {metric} {best.value:.4f}, trial {best.number}"
-        title = f"<p><strong>{escape(self.name)}</strong> is {standings.state}: {found}</p>"
-        return title + standings._repr_html_()
+        more = len(standings) - _SHOWN
+        rest = f"<p>and {more} more: <code>leaderboard()</code></p>" if more > 0 else ""
+        shown = self._card(standings).html() + standings.top(_SHOWN)._repr_html_() + rest
+        return shown, standings.state in ENDED
+
+    def _card(self, standings: Standings) -> Card:
+        metric, number = self.objective.metric, standings.best
+        if number is None:
+            return Card(self.name, standings.state, None, metric, page=self.page)
+        found = f"best {metric} {standings.ranking.trials[number].value:.4f}, trial {number}"
+        points = [(record.epoch, self.objective.value(record.metrics)) for record in self._records(number)]
+        curve = Curve(number, [(epoch, value) for epoch, value in points if math.isfinite(value)])
+        return Card(self.name, standings.state, found, metric, curve, self.page)
 
     def star(self, number: int, *, starred: bool = True) -> None:
         """Mark a trial, while the study runs too; `starred=False` takes the mark away.
@@ -143,12 +168,10 @@ class Study(SteeredStudy, PicturedStudy):
         Raises:
             NoUsableTrialError: there is none.
         """
-        trials, best = self._store.standings(self._id)
-        ranking = ranked(trials, best.values(), self.objective)
-        if not ranking:
-            raise NoUsableTrialError(_why_none(self.name, trials))
-        by_number = {trial.number: trial for trial in trials}
-        return [self._with_result(by_number[number], record) for number, record in ranking[:top]]
+        ranking = self._board.ranking()
+        if not ranking.usable:
+            raise NoUsableTrialError(why_none(self.name, list(ranking.trials.values()), self.objective.metric))
+        return [self._with_result(ranking, number) for number in ranking.usable[:top]]
 
     @property
     def front(self) -> list[BestTrial]:
@@ -156,11 +179,8 @@ class Study(SteeredStudy, PicturedStudy):
 
         With one objective these are the best trial and its equals; empty while no trial keeps the constraints.
         """
-        trials, best = self._store.standings(self._id)
-        by_number = {trial.number: trial for trial in trials}
-        ranking = dict(ranked(trials, best.values(), self.objective))
-        numbers = front(list(ranking.items()), self.objective)
-        return [self._with_result(by_number[number], ranking[number]) for number in numbers]
+        ranking = self._board.ranking()
+        return [self._with_result(ranking, number) for number in ranking.front]
 
     def ensemble(self, *, size: int = SIZE) -> Ensemble:
         """The mean of some of the models that were kept: what is best on the validation rows.
@@ -225,16 +245,7 @@ class Study(SteeredStudy, PicturedStudy):
         Raises:
             LeaseHeldError: a driver works on it; stop that first.
         """
-        from gradfleet.study.mirror.mirror import delete_mirror  # imports Optuna, which readers can do without
-
-        lease = Lease.acquire(self._store, self.row, wait=False)
-        try:
-            self.artifacts.delete(self.artifacts.study(self.name))
-            for generation in self._store.generations(self._id):
-                delete_mirror(self._store.database, generation.optuna_name)
-            self._store.delete_study(lease)
-        finally:
-            lease.release()
+        delete_study(self._store, self.row)
 
     @cached_property
     def recipe(self) -> Recipe:
@@ -250,9 +261,10 @@ class Study(SteeredStudy, PicturedStudy):
 
         return load_recipe(self.spec["recipe"], trusted=self._trust_recipe)
 
-    def _with_result(self, trial: TrialRow, record: RecordRow) -> BestTrial:
+    def _with_result(self, ranking: Ranking, number: int) -> BestTrial:
+        record = ranking.records[number]
         value = self.objective.value(record.metrics)
-        return BestTrial(**self._shared(trial, record), value=value, epoch=record.epoch)
+        return BestTrial(**self._shared(ranking.trials[number], record), value=value, epoch=record.epoch)
 
     def _records(self, number: int) -> list[RecordRow]:
         return self._store.records(self._id, number)
@@ -272,13 +284,3 @@ class Study(SteeredStudy, PicturedStudy):
             "study": self.name,
             "spec": self.spec,
         }
-
-
-def _why_none(name: str, trials: list[TrialRow]) -> str:
-    failed = causes(trials)
-    if not failed:
-        return f"No trial of study {name!r} has a result yet: {len(trials)} were started, none has ended with one."
-    return (
-        f"No trial of study {name!r} has a result: {len(failed)} of {len(trials)} failed: {listed(failed)}. "
-        "The tracebacks are in study.trials."
-    )

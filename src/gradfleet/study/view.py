@@ -60,6 +60,28 @@ class TrialView:
         """
         return self.recipe().load(self.files())
 
+    def predictions(self, items: Sequence[str], *, proba: bool = False) -> list[dict[str, Any]]:
+        """What its model says of files, or of texts where it learned from texts: `item` and `label` of each.
+
+        Args:
+            proba: `probabilities` by class instead of the label.
+
+        Raises:
+            DataError: an item cannot be read, or there are no probabilities.
+            NotFoundError, ExecutionError: as `model`.
+        """
+        model: Any = self.model()
+        located = list(items) if model.facts.tokens else [os.path.abspath(item) for item in items]
+        if not proba:
+            labels = model.predict(located)
+            return [{"item": item, "label": label} for item, label in zip(items, labels, strict=True)]
+        table = model.predict_proba(located).tolist()
+        names = [str(label) for label in model.facts.labels or range(len(table[0]))]
+        return [
+            {"item": item, "probabilities": dict(zip(names, row, strict=True))}
+            for item, row in zip(items, table, strict=True)
+        ]
+
     def export(
         self, path: str | os.PathLike[str], *, format: str = "bundle", check: bool = True, max_loss: float = 0.01
     ) -> Exported:

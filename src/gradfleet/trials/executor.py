@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Collection
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, suppress
 from typing import Protocol
 
 from gradfleet.errors import TrialStopped
@@ -71,6 +71,10 @@ class Ledger(Protocol):
         """The trial's worker died under it; the ledger may hand the trial out again."""
         ...
 
+    def noted(self, text: str) -> None:
+        """Something beside has happened, such as a wait: a sentence for whoever looks on."""
+        ...
+
 
 class Executor(Protocol):
     """Runs every plan that a ledger hands out. Plans may run side by side, many in one process."""
@@ -79,9 +83,16 @@ class Executor(Protocol):
         """Return when the ledger is finished and nothing runs any more."""
         ...
 
+    def interrupt(self) -> None:
+        """End what runs in this very process, from a signal handler that interrupts `run`; the ledger has aborted."""
+        ...
+
 
 class InlineExecutor:
     """One trial after the other in this process: for tests, debugging and tabulated benchmarks."""
+
+    def __init__(self) -> None:
+        self._training = False
 
     def run(self, recipe: Recipe, ledger: Ledger) -> None:
         while not ledger.finished:
@@ -95,6 +106,7 @@ class InlineExecutor:
         faults: list[Exception] = []
 
         def report(record: EpochRecord, checkpoint: str | None = None) -> None:
+            self._training = False
             try:
                 goes_on = ledger.record(plan.number, record, checkpoint)
             except Exception as error:  # the ledger's, which must not pass for the trial's
@@ -102,9 +114,19 @@ class InlineExecutor:
                 raise TrialStopped from error
             if not goes_on:
                 raise TrialStopped
+            self._training = True
 
         ledger.begin(plan.number)
-        error = run_trial(recipe, plan, report)
+        error = None
+        with suppress(TrialStopped):  # an interrupt may come just before or after the trial's own code
+            self._training = True
+            error = run_trial(recipe, plan, report)
+        self._training = False
         if faults:
             raise faults[0]
         ledger.end(plan.number, error=error)
+
+    def interrupt(self) -> None:
+        if self._training:  # and is not in the middle of a write to the store
+            self._training = False
+            raise TrialStopped

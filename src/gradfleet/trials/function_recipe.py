@@ -6,11 +6,12 @@ import shutil
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
+from numbers import Integral
 from pathlib import Path
 from typing import Any, Protocol
 
 from gradfleet.data.prepared import DataFacts
-from gradfleet.errors import ExecutionError, TrialStopped
+from gradfleet.errors import ExecutionError, SettingError, TrialStopped
 from gradfleet.training.history import EpochRecord
 from gradfleet.training.state.seeding import seed_everything
 from gradfleet.trials import checkpoints
@@ -29,6 +30,7 @@ class Tell(Protocol):
     Raises:
         TrialStopped: the trial must end now, or has had all its epochs; a BaseException, so that `except Exception`
             lets it through.
+        SettingError: `epoch` is no whole number of at least 1.
     """
 
     def __call__(
@@ -104,7 +106,7 @@ class _Teller:
     def __call__(
         self, metrics: Mapping[str, float], epoch: int | None = None, checkpoint: str | Path | None = None
     ) -> None:
-        self._last = self._last + 1 if epoch is None else epoch
+        self._last = self._last + 1 if epoch is None else _counted(epoch)
         if self._last > self._plan.epochs:
             raise TrialStopped
         address = None
@@ -119,6 +121,19 @@ class _Teller:
             return None
         self._last = checkpoints.epoch_of(self._plan.resume)
         return checkpoints.fetch(self._plan.resume)
+
+
+def _counted(epoch: int) -> int:
+    """
+    Raises:
+        SettingError: it is no whole number of at least 1; records of other epochs would be lost without a word.
+    """
+    if isinstance(epoch, bool) or not isinstance(epoch, Integral) or epoch < 1:
+        raise SettingError(
+            f"Epochs count from 1: report(..., epoch=) takes a whole number of at least 1, got {epoch!r}. Leave it out "
+            "to have them counted, or pass epoch + 1 where yours count from 0."
+        )
+    return int(epoch)
 
 
 def _copy(folder: Path, place: Path) -> None:

@@ -16,7 +16,7 @@ from torch import nn
 from gradfleet.data.examples import ArrayExamples
 from gradfleet.data.feature_cache import FeatureCache
 from gradfleet.data.prepared import DataFacts
-from gradfleet.errors import DataError
+from gradfleet.errors import DataError, Problems
 from gradfleet.search.optimizers import OptimizerChoice
 from gradfleet.search.tuner import SETTINGS, Tuner
 from gradfleet.training.callbacks.callback import Callback
@@ -41,6 +41,7 @@ from gradfleet.trials.own_epochs import OWN_EPOCHS, OwnEpochs
 from gradfleet.trials.plan import Config, TrialPlan
 from gradfleet.trials.predictor import ModelPredictor
 from gradfleet.trials.recipe import Report
+from gradfleet.trials.setting_dimensions import setting_problems
 from gradfleet.trials.sources import digest_of
 
 CHECKPOINT_EVERY = 10.0
@@ -185,7 +186,7 @@ class ModelRecipe:
         return False
 
     def missing(self, *, has_data: bool) -> list[str]:
-        found = []
+        found = Problems()
         if not has_data and self.steps_per_epoch is None:
             found.append(
                 "A search of Models needs data: a path, a pair (inputs, targets) or an AutoDataset; or, where their "
@@ -193,6 +194,8 @@ class ModelRecipe:
             )
         if not any(name.startswith("architecture.") for name in self.tuner.builders()):
             found.append("The Tuner has no architecture: register one with tuner.architecture(name, builder, ...).")
+        with found:
+            found.extend(setting_problems(self.tuner.space()))
         return found
 
     def functions(self) -> list[Callable[..., Any]]:
@@ -280,6 +283,11 @@ class _Keeper:
 
     def keep(self, model: Model, epoch: int, metrics: Mapping[str, float]) -> str | None:
         """Write the epoch's checkpoint when it is needed; its address, or None."""
+        address = self._kept(model, epoch, metrics)
+        model.meet()  # before the others report and wait, they have helped the first one to save
+        return address
+
+    def _kept(self, model: Model, epoch: int, metrics: Mapping[str, float]) -> str | None:
         if self._plan.checkpoints is None:
             return None
         rank = self._plan.objective.rank(metrics)

@@ -39,6 +39,8 @@ class TrialPlan:
         history: all that they recorded, where a trial has several runs; else empty.
         own_epochs: how many the network trained for where it chose that itself, to be trained again; else None.
         keep_predictions: whether what the model says of the validation rows is kept beside its checkpoint.
+        log: address of the file for what the trial prints; None keeps none of it.
+        attempted: whether an attempt of it has begun before.
         run: which run of the trial this is, from 0; None where it has one.
     """
 
@@ -62,3 +64,5 @@ class TrialPlan:
     milestones: tuple[int, ...] = ()
     own_epochs: int | None = None
     keep_predictions: bool = True
+    log: str | None = None
+    attempted: bool = False

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import statistics
 import time
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -14,7 +13,7 @@ import numpy
 from gradfleet.data.prepared import DataRef
 from gradfleet.errors import TrialStopped
 from gradfleet.goal import NUM_RUNS, OWN, SPREAD, Aim
-from gradfleet.training.history import EpochRecord
+from gradfleet.training.history import MICRO_BATCH, EpochRecord
 from gradfleet.trials.plan import TrialPlan
 from gradfleet.trials.recipe import Predictor, Recipe, Report
 
@@ -27,10 +26,10 @@ class Repeated:
 
     The epochs of a trial are those of its runs, one after the other: with 10 epochs a run, epoch 13 is the third of
     the second run. The record of an epoch has the mean of every metric over the best records of the runs that have
-    ended and of the one that runs; of the objectives, the constraints and what was validated also `_std` (of the
-    population), `_median`, `_min` and `_max`. `run_` and a name is the number of the last run alone, the one whose
-    checkpoint is kept, and `num_runs` how many runs the means are of. Each fold keeps its rows from repeat to repeat;
-    each repeat has a seed of its own.
+    ended and of the one that runs; of the objectives, the constraints and what was measured on a split also `_std`
+    (of the population), `_median`, `_min` and `_max`. `run_` and a name is the number of the last run alone, the one
+    whose checkpoint is kept, and `num_runs` how many runs the means are of. Each fold keeps its rows from repeat to
+    repeat; each repeat has a seed of its own.
 
     Attributes:
         folds: the prepared data of each fold; empty where a plan's own data is used.
@@ -125,12 +124,13 @@ def means(runs: Sequence[Metrics], objective: Aim) -> dict[str, float]:
     last = runs[-1]
     together: dict[str, float] = {NUM_RUNS: float(len(runs))}
     for name in last:
-        values = [run[name] for run in runs if name in run]
-        together[name] = statistics.fmean(values)
-        together[f"{OWN}{name}"] = last[name]
-        if name in objective.metrics or name.startswith("val_"):
-            spread = statistics.pstdev(values), statistics.median(values), min(values), max(values)
-            together |= {f"{name}_{kind}": value for kind, value in zip(SPREAD, spread, strict=True)}
+        values = numpy.array([run[name] for run in runs if name in run])
+        with numpy.errstate(invalid="ignore"):  # of what has diverged there is neither mean nor deviation
+            together[name] = float(values.min() if name == MICRO_BATCH else values.mean())
+            together[f"{OWN}{name}"] = last[name]
+            if name in objective.metrics or name.startswith(("train_", "val_")):
+                spread = values.std(), numpy.median(values), values.min(), values.max()
+                together |= {f"{name}_{kind}": float(value) for kind, value in zip(SPREAD, spread, strict=True)}
     return together
 
 

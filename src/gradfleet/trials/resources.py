@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, replace
 
 from gradfleet.errors import SettingError
@@ -19,7 +20,7 @@ class Resources:
             batch, so that batch sizes, steps and metrics are those of one. Only the first one reports and writes.
 
     Raises:
-        SettingError: a negative amount, nothing of either, or no worker.
+        SettingError: a negative or infinite amount, nothing of either, or no worker.
     """
 
     cpu: float = 1.0
@@ -28,9 +29,9 @@ class Resources:
 
     def __post_init__(self) -> None:
         gpu = self.gpu or 0.0
-        if self.cpu < 0 or gpu < 0 or not self.cpu + gpu > 0:
+        if self.cpu < 0 or gpu < 0 or not 0 < self.cpu + gpu < math.inf:
             raise SettingError(
-                f"A trial needs some cpu or gpu and none below zero, got cpu={self.cpu}, gpu={self.gpu}."
+                f"A trial needs some cpu or gpu, none below zero or infinite, got cpu={self.cpu}, gpu={self.gpu}."
             )
         if gpu > 1 and gpu != int(gpu):
             raise SettingError(f"More than one gpu comes in whole devices, got gpu={self.gpu}.")

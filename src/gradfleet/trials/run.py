@@ -7,6 +7,7 @@ import traceback
 import torch
 
 from gradfleet.errors import TrialStopped
+from gradfleet.trials.output import kept_output
 from gradfleet.trials.plan import TrialPlan
 from gradfleet.trials.recipe import Recipe, Report
 from gradfleet.trials.space import no_space
@@ -15,7 +16,8 @@ from gradfleet.trials.space import no_space
 def run_trial(recipe: Recipe, plan: TrialPlan, report: Report) -> str | None:
     """Run `plan` and report each of its records; the traceback when it raised, else None.
 
-    The worker's thread count is set for the trial and put back; the recipe seeds from `plan.seed`.
+    The worker's thread count is set for the trial and put back; the recipe seeds from `plan.seed`. What it prints is
+    kept at `plan.log`.
 
     Raises:
         NoSpaceError: a disk is full, which is no fault of the trial.
@@ -23,7 +25,8 @@ def run_trial(recipe: Recipe, plan: TrialPlan, report: Report) -> str | None:
     threads = torch.get_num_threads()
     torch.set_num_threads(plan.threads)
     try:
-        recipe.run(plan, report)
+        with kept_output(plan.log, report, goes_on=plan.attempted) as silent:
+            recipe.run(plan, silent)
     except TrialStopped:
         return None
     except (Exception, SystemExit) as error:  # a trial that exits must not end its worker, or this process

@@ -18,7 +18,8 @@ def no_space(error: BaseException) -> NoSpaceError | None:
         if isinstance(cause, NoSpaceError):
             return cause
         if isinstance(cause, OSError) and cause.errno in _FULL:
-            where = f" at {cause.filename}" if cause.filename else ""
+            full = cause.filename2 or cause.filename  # of a copy, the second is where it was to go
+            where = f" at {full}" if full else ""
             return NoSpaceError(f"No space is left{where} ({cause.strerror}). {WHAT_NEXT}")
         cause = cause.__cause__ or cause.__context__
     return None

@@ -133,7 +133,9 @@ def test_a_failure_keeps_the_search_away(turn: int) -> None:
 def test_odd_scores_break_nothing(scores: list[float], turn: int) -> None:
     configs = searched(12)
     known = [Past(config, {1: score}, "stopped") for config, score in zip(configs, scores, strict=True)]
-    SPACE.validate(proposed(Proposer(SPACE, epochs=EPOCHS), known, turn=turn))
+    config = proposed(Proposer(SPACE, epochs=EPOCHS), known, turn=turn)
+    assert SPACE.validate(config) == config
+    assert text(config) not in set(map(text, configs)), "nothing is tried twice where there is more"
 
 
 def test_without_any_score_the_trials_go_on_to_be_spread() -> None:
@@ -152,17 +154,18 @@ def test_a_finite_space_is_tried_to_its_end_before_anything_comes_again() -> Non
 
 
 @pytest.mark.parametrize(
-    "space",
+    ("space", "different"),
     [
-        SearchSpace((Entry("x", Float(0.0, 1.0)),)),
-        SearchSpace((Entry("x", Choice("a", "b", "c", "d")),)),
-        SearchSpace((Entry("x", Choice("a")), Entry("y", Int(1, 1000, log=True)))),
-        SearchSpace((Entry("x", Choice("a")),)),
-        SearchSpace(),
+        (SearchSpace((Entry("x", Float(0.0, 1.0)),)), 14),
+        (SearchSpace((Entry("x", Choice("a", "b", "c", "d")),)), 4),
+        (SearchSpace((Entry("x", Choice("a")), Entry("y", Int(1, 1000, log=True)))), 14),
+        (SearchSpace((Entry("x", Choice("a")),)), 1),
+        (SearchSpace(), 1),
     ],
 )
-def test_a_space_may_be_small(space: SearchSpace) -> None:
+def test_a_space_may_be_small(space: SearchSpace, different: int) -> None:
     proposer, known = Proposer(space, epochs=1), []
     for turn in range(14):
         config = space.validate(proposed(proposer, known, turn=turn))
         known.append(Past(config, {1: float(len(str(config)))}, "complete"))
+    assert len({text(one.config) for one in known}) == different

@@ -6,10 +6,13 @@ import math
 import re
 from dataclasses import dataclass
 
-from gradfleet.errors import SettingError
+from gradfleet.errors import Problems, SettingError
 from gradfleet.goal import Aim
 from gradfleet.study.front import Front
 from gradfleet.training.history import EpochRecord
+
+_TEARDOWN = 1.0
+"""Seconds of a time budget that are kept for ending: a last validation, the workers' end, the last writes."""
 
 _UNITS = {"s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
 _PART = re.compile(r"(\d+(?:\.\d+)?)([smhd])")
@@ -38,6 +41,13 @@ def seconds(duration: str | float, *, what: str = "A budget") -> float:
     return value
 
 
+def count_problems(name: str, value: object, *, least: int = 1) -> list[str]:
+    """Why a setting is no count; empty when it is one."""
+    if isinstance(value, bool) or not isinstance(value, int) or value < least:
+        return [f"{name} is a whole number of at least {least}, got {value!r}."]
+    return []
+
+
 @dataclass(frozen=True, slots=True)
 class Budget:
     """When a search ends; whichever limit comes first. Each may be None for no limit.
@@ -59,9 +69,8 @@ class Budget:
         problems = []
         for name in ("trials", "patience"):
             count = getattr(self, name)
-            if count is not None and (not isinstance(count, int) or isinstance(count, bool) or count < 1):
-                problems.append(f"{name} is a whole number of at least 1, got {count!r}.")
-        if self.target is not None and not math.isfinite(self.target):
+            problems += [] if count is None else count_problems(name, count)
+        if self.target is not None and not _is_number(self.target):
             problems.append(f"target is a number, got {self.target!r}.")
         if problems:
             raise SettingError(problems)
@@ -80,10 +89,29 @@ class Budget:
 
         Args:
             endless: whether the search would go on for ever; one that ends by itself needs no limit.
+
+        Raises:
+            SettingError: with everything of this that cannot be.
         """
         if trials is None and budget is None and endless:
             return cls(trials=100, seconds=600.0, target=target, patience=20 if patience is None else patience)
-        return cls(trials=trials, seconds=None if budget is None else seconds(budget), target=target, patience=patience)
+        problems, limits, time = Problems(), cls(), None
+        with problems:
+            time = None if budget is None else seconds(budget)
+        with problems:
+            limits = cls(trials=trials, seconds=time, target=target, patience=patience)
+        problems.refuse()
+        return limits
+
+    @property
+    def training_seconds(self) -> float | None:
+        """Of its wall time, after which no trial trains; None for no limit."""
+        return None if self.seconds is None else max(self.seconds - _TEARDOWN, 0.5 * self.seconds)
+
+    @property
+    def overrun(self) -> float:
+        """Seconds that a search may take beyond its wall time, whatever runs."""
+        return 0.0 if self.seconds is None else max(2.0, 0.05 * self.seconds)
 
     def __str__(self) -> str:
         parts = []
@@ -98,16 +126,23 @@ class Budget:
         return " or ".join(parts) or "everything was tried"
 
 
+def _is_number(value: object) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
+
+
 class Spending:
     """What a search has used of its trials, its patience and the way to its target.
 
     Attributes:
+        budget: what it may use.
+        has_begun: whether any trial has begun in this sweep.
         has_records: whether any trial has recorded the objective.
     """
 
     def __init__(self, budget: Budget, objective: Aim) -> None:
+        self.budget = budget
+        self.has_begun = False
         self.has_records = False
-        self._budget = budget
         self._objective = objective
         self._best: tuple[float, ...] | None = None
         self._front = Front()
@@ -122,7 +157,7 @@ class Spending:
             self._best, self._best_is_new = rank, True
         if self._objective.final(record.metrics):
             self._best_is_new |= self._front.offer(self._objective.losses(record.metrics))
-            self._target_reached |= self._objective.reached(value, self._budget.target)
+            self._target_reached |= self._objective.reached(value, self.budget.target)
 
     def ended(self) -> None:
         """A trial has ended; a gain that any running trial made since the last end counts."""
@@ -131,7 +166,7 @@ class Spending:
 
     def allows(self, trials: int) -> bool:
         """Whether the search may have so many trials in all."""
-        return self._budget.trials is None or trials <= self._budget.trials
+        return self.budget.trials is None or trials <= self.budget.trials
 
     @property
     def target_reached(self) -> bool:
@@ -139,4 +174,4 @@ class Spending:
 
     @property
     def patience_over(self) -> bool:
-        return self._budget.patience is not None and self._ended_without_gain >= self._budget.patience
+        return self.budget.patience is not None and self._ended_without_gain >= self.budget.patience

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 from gradfleet.study.storage.rows import TrialRow
 
@@ -40,6 +40,29 @@ def listed(causes: Iterable[str]) -> str:
 def causes(trials: Iterable[TrialRow]) -> list[str]:
     """The causes of all trials that failed."""
     return [cause(trial) for trial in trials if trial.state == "FAIL"]
+
+
+def why_none(name: str, trials: Sequence[TrialRow], metric: str) -> str:
+    """Why no trial of a study has a result.
+
+    Args:
+        metric: the objective's.
+    """
+    failed = causes(trials)
+    numberless = [trial.number for trial in trials if trial.state in ("COMPLETE", "PRUNED")]
+    if not trials:
+        return f"No trial of study {name!r} has begun yet."
+    if not (failed or numberless):
+        return f"No trial of study {name!r} has a result yet: {len(trials)} were started, none has ended with one."
+    parts = []
+    if failed:
+        parts.append(f"{len(failed)} of {len(trials)} failed: {listed(failed)}. The tracebacks are in study.trials.")
+    if numberless:
+        parts.append(
+            f"{len(numberless)} of {len(trials)} ended, and {metric!r} was never a number in them. Look where it "
+            f"becomes NaN in study.history({numberless[0]}); then lower the learning rates, or mend the metric."
+        )
+    return f"No trial of study {name!r} has a result: {' '.join(parts)}"
 
 
 class Despair:

@@ -72,6 +72,19 @@ class Pace:
 
 
 @dataclass(frozen=True, slots=True)
+class Earlier:
+    """A study that searched the same in the same way.
+
+    Attributes:
+        lead: seconds from its beginning to that of its first trial: workers start.
+    """
+
+    study: str
+    pace: Pace
+    lead: float
+
+
+@dataclass(frozen=True, slots=True)
 class Forecast:
     """The sentence's parts: trials and seconds in all, each at least and at most, and from what they were told."""
 
@@ -84,6 +97,11 @@ class Forecast:
         trials = f"{low} trials" if low == high else f"{low}-{high} trials"
         return f"Forecast: about {trials} in {_span(*self.seconds)}, told from {self.source}."
 
+    def overlaps(self, other: Forecast) -> bool:
+        """Whether both can come true."""
+        pairs = (self.trials, other.trials), (self.seconds, other.seconds)
+        return all(one[0] <= another[1] and another[0] <= one[1] for one, another in pairs)
+
     @classmethod
     def of(cls, pace: Pace, budget: Budget, *, trials: int, running: int = 0, elapsed: float, source: str) -> Forecast:
         """From `trials` that have begun after `elapsed` seconds, some of them `running`, and the pace of what comes."""
@@ -94,7 +112,8 @@ class Forecast:
             more = pace.seconds_for(low - trials + running / 2)
             seconds = elapsed + more[0], elapsed + more[1]
         if budget.seconds is not None and (budget.trials is None or seconds[1] > budget.seconds):
-            more_trials = pace.trials_in(max(0.0, budget.seconds - elapsed))
+            assert budget.training_seconds is not None, "there are seconds"
+            more_trials = pace.trials_in(max(0.0, budget.training_seconds - elapsed))
             most = math.inf if budget.trials is None else high
             low, high = (int(min(trials + more, most)) for more in more_trials)
             seconds = (min(seconds[0], budget.seconds) if budget.trials is not None else budget.seconds), budget.seconds
@@ -104,10 +123,13 @@ class Forecast:
 class Forecaster:
     """A `Watcher` in front of another one: says what the sweep will come to, once its first trials have shown it.
 
+    It says so once more in the middle of the sweep, where it has come out quite differently until then: a search may
+    move on from quick trials to long ones.
+
     Args:
         say: takes the sentence.
         started: when the sweep's time began, in Unix seconds.
-        earlier: the pace and the name of an earlier study of the same search; it is told from that before the start.
+        earlier: a study of the same search; it is told from that before the start.
         usual_epochs: of a trial once many are there, see `Scheduler`; the first ones have nobody to be compared with.
         now: the clock, in Unix seconds.
     """
@@ -119,11 +141,12 @@ class Forecaster:
         *,
         say: Callable[[str], None],
         started: float,
-        earlier: tuple[Pace, str] | None = None,
+        earlier: Earlier | None = None,
         usual_epochs: float | None = None,
         now: Callable[[], float] = time.time,
     ) -> None:
         self.forecast: Forecast | None = None
+        self._looked_again = False
         self._watcher = watcher
         self._budget = budget
         self._say = say
@@ -141,8 +164,8 @@ class Forecaster:
         self._watcher.gone_on_with(trials, best)
         self._before = sum(trial.state != "RUNNING" for trial in trials)
         if self._earlier is not None:
-            pace, name = self._earlier
-            self._tell(pace, self._before, 0, f"study {name!r}")
+            source = f"study {self._earlier.study!r}"
+            self._tell(self._forecast(self._earlier.pace, self._before, 0, source, lead=self._earlier.lead))
 
     def noted(self, text: str) -> None:
         self._watcher.noted(text)
@@ -162,8 +185,16 @@ class Forecaster:
         if number in self._begun:
             self._durations.append(self._now() - self._begun.pop(number))
         if self.forecast is None and self._is_enough():
-            ended, running = len(self._durations), len(self._begun)
-            self._tell(self._pace(), self._before + ended + running, running, f"the first {ended} trials")
+            self._tell(self._seen())
+        elif self.forecast is not None and not self._looked_again and self._is_half_over():
+            self._looked_again = True
+            if self._durations and not (seen := self._seen()).overlaps(self.forecast):
+                self._tell(seen)
+
+    def _seen(self) -> Forecast:
+        """From the trials of this sweep."""
+        ended, running = len(self._durations), len(self._begun)
+        return self._forecast(self._pace(), self._before + ended + running, running, f"the first {ended} trials")
 
     def _pace(self) -> Pace:
         """What is seen, as if all workers had been there from the first trial on, and a scheduler knew many trials."""
@@ -184,24 +215,30 @@ class Forecaster:
         limit = math.inf if self._budget.seconds is None else _LATE * self._budget.seconds
         return len(self._durations) >= _ENOUGH and self._now() - self._started > limit
 
-    def _tell(self, pace: Pace, trials: int, running: int, source: str) -> None:
-        if self._budget.trials is None and self._budget.seconds is None:
-            return
-        elapsed = self._now() - self._started
-        counts = {"trials": trials, "running": running}
-        self.forecast = Forecast.of(pace, self._budget, **counts, elapsed=elapsed, source=source)
-        self._say(str(self.forecast))
+    def _is_half_over(self) -> bool:
+        trials, seconds = (0.5 * (limit or math.inf) for limit in (self._budget.trials, self._budget.seconds))
+        return self._before + len(self._durations) >= trials or self._now() - self._started >= seconds
+
+    def _forecast(self, pace: Pace, trials: int, running: int, source: str, *, lead: float = 0.0) -> Forecast:
+        elapsed = self._now() - self._started + lead
+        return Forecast.of(pace, self._budget, trials=trials, running=running, elapsed=elapsed, source=source)
+
+    def _tell(self, forecast: Forecast) -> None:
+        if self._budget.trials is not None or self._budget.seconds is not None:  # else there is no end to foresee
+            self.forecast = forecast
+            self._say(str(forecast))
 
 
-def earlier_pace(store: Store, study: StudyRow) -> tuple[Pace, str] | None:
-    """The pace and the name of the latest other study that searched the same in the same way; None without one."""
+def earlier_study(store: Store, study: StudyRow) -> Earlier | None:
+    """The latest other study that searched the same in the same way; None without one."""
     for other in reversed(store.studies()):
         if other.id == study.id or _manner(other) != _manner(study):
             continue
         ended = [(trial.started, trial.ended) for trial in store.trials(other.id) if trial.ended is not None]
         if len(ended) >= _FIRST:
-            seconds = max(end for _, end in ended) - min(start for start, _ in ended)
-            return Pace.of([end - start for start, end in ended], trials=len(ended), seconds=seconds), other.name
+            first, last = min(start for start, _ in ended), max(end for _, end in ended)
+            pace = Pace.of([end - start for start, end in ended], trials=len(ended), seconds=last - first)
+            return Earlier(other.name, pace, lead=max(0.0, first - other.created))
     return None
 
 

@@ -9,17 +9,18 @@ from contextlib import contextmanager
 from types import FrameType
 
 from gradfleet.study.driving.ledger import StudyLedger
+from gradfleet.trials.executor import Executor
 
 
 class Interrupts:
-    """Counts the Ctrl-C of a sweep and acts on them through its ledger.
+    """Counts the Ctrl-C of a sweep and acts on them through its ledger and its executor.
 
-    A trial in this very process can be ended between two of its records only: from the third Ctrl-C on it is
-    Python's own KeyboardInterrupt, and the trial stays to be gone on with.
+    From the third on it is Python's own KeyboardInterrupt, and what ran stays to be gone on with.
     """
 
-    def __init__(self, ledger: StudyLedger, say: Callable[[str], None]) -> None:
+    def __init__(self, ledger: StudyLedger, executor: Executor, say: Callable[[str], None]) -> None:
         self._ledger = ledger
+        self._executor = executor
         self._say = say
         self.count = 0
 
@@ -29,15 +30,17 @@ class Interrupts:
             self._ledger.drain("Interrupted.", state="stopped")
             self._say("Interrupted: no new trials, waiting for those that run. Press Ctrl-C again to stop now.")
         elif self.count == 2:
+            self._say("Stopping now: what runs ends, and what it has reported is kept.")
             self._ledger.abort("Interrupted.", state="stopped")
+            self._executor.interrupt()
         else:
             raise KeyboardInterrupt
 
 
 @contextmanager
-def two_stage_interrupt(ledger: StudyLedger, say: Callable[[str], None]) -> Iterator[Interrupts]:
+def two_stage_interrupt(ledger: StudyLedger, executor: Executor, say: Callable[[str], None]) -> Iterator[Interrupts]:
     """Take over SIGINT for the length of a sweep; from another thread than the main one, leave it as it is."""
-    interrupts = Interrupts(ledger, say)
+    interrupts = Interrupts(ledger, executor, say)
     if threading.current_thread() is not threading.main_thread():
         yield interrupts
         return

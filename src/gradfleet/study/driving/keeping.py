@@ -29,6 +29,10 @@ class Keeping:
         """The address under which a trial writes."""
         return self._artifacts.place(self._study.name, number)
 
+    def log(self, number: int) -> str:
+        """The address of the file for what a trial prints."""
+        return self._artifacts.log(self._study.name, number)
+
     def delete_later(self, addresses: Sequence[str]) -> None:
         """Once the store has what came in their place."""
         if addresses:

@@ -15,12 +15,12 @@ from dataclasses import replace
 
 import numpy
 
-from gradfleet.errors import SettingError, StoreError
+from gradfleet.errors import SettingError, StoreError, in_words
 from gradfleet.search.space import SearchSpace
 from gradfleet.study.driving import reasons
 from gradfleet.study.driving.budget import Budget, Spending
 from gradfleet.study.driving.chronicle import chronicle
-from gradfleet.study.driving.failures import GIVE_UP, Despair
+from gradfleet.study.driving.failures import GIVE_UP, Despair, why_none
 from gradfleet.study.driving.keeping import Keeping
 from gradfleet.study.driving.live import LiveTrial
 from gradfleet.study.driving.micro_batches import MicroBatches
@@ -130,7 +130,8 @@ class StudyLedger:
         self._writes.write()
         self._store.set_state(self._lease, "running")
         if self._watcher:
-            self._watcher.gone_on_with(*self._store.standings(self._study.id))
+            found = self._store.changes(self._study.id)
+            self._watcher.gone_on_with(found.trials, found.records)
 
     def _reopen(self, trials: Sequence[TrialRow]) -> bool:
         """Let run again what a sweep's end cut off before its first record and, if asked to, all that failed."""
@@ -202,6 +203,7 @@ class StudyLedger:
         live = self._roster[number]
         self._vigil.begins(number)
         live.begun = self._now()
+        self._spending.has_begun = True
         if live.stored:
             self._writes.add_attempt(number)
         else:
@@ -209,6 +211,10 @@ class StudyLedger:
         if self._watcher:
             self._watcher.started(number, live.plan.config)
         self._writes.write_now()
+
+    def noted(self, text: str) -> None:
+        if self._watcher:
+            self._watcher.noted(text)
 
     def hand_back(self, number: int) -> None:
         self._roster.line_up(number)
@@ -257,6 +263,8 @@ class StudyLedger:
             self._settle(number, "FAIL", reason=reasons.raised(error), traceback=error)
         elif live.last is None and self._steering.out_of_time:
             self._cut_off(number, reasons.NO_TIME)
+        elif self._steering.aborting and not (live.stopped or live.has_all_epochs):
+            self._cut_short(live)
         elif live.last is None:
             self._settle(number, "FAIL", reason=reasons.NO_RECORD)
         elif live.stopped:
@@ -308,14 +316,22 @@ class StudyLedger:
         self._keeping.delete(disposable(trials, records, self._plan.objective, keep=self._keep))
         self._writes.write()
         usable = any(trial.value is not None and trial.state != "FAIL" for trial in trials)
-        self._store.set_state(self._lease, self._steering.end_state if usable else "failed")
+        if usable:
+            self._store.set_state(self._lease, self._steering.end_state)
+        else:
+            self._store.set_state(self._lease, "failed", problem=self._why_failed(trials))
         if self._fatal is not None:
             raise self._fatal
 
-    def abandon(self) -> None:
+    def _why_failed(self, trials: Sequence[TrialRow]) -> str:
+        if self._fatal is not None:
+            return in_words(self._fatal)
+        return f"{why_none(self._study.name, trials, self._plan.objective.metric)} {self.reason}"
+
+    def abandon(self, error: BaseException) -> None:
         """The driver failed: what runs stays as it is, for the next driver to go on with."""
         with contextlib.suppress(StoreError):  # the store may be what failed
-            self._store.set_state(self._lease, "failed")
+            self._store.set_state(self._lease, "failed", problem=in_words(error))
 
     @property
     def reason(self) -> str:
@@ -369,9 +385,9 @@ class StudyLedger:
         return live.go_on()
 
     def _plan_of(self, number: int, config: Config, seed: int) -> TrialPlan:
-        place = self._keeping.place(number)
-        rows = self._micro_batches.of(config)
-        return replace(self._plan, number=number, config=config, seed=seed, checkpoints=place, micro_batch=rows)
+        place, log = self._keeping.place(number), self._keeping.log(number)
+        plan = replace(self._plan, number=number, config=config, seed=seed, checkpoints=place, log=log)
+        return replace(plan, micro_batch=self._micro_batches.of(config))
 
     def _add_trial(self, live: LiveTrial) -> None:
         assert live.optuna_number is not None, "asked of Optuna, in this generation"
@@ -388,8 +404,7 @@ class StudyLedger:
             self._roster.pause(number)
         else:
             for sentence in self._keeping.damaged(live):
-                if self._watcher:
-                    self._watcher.noted(sentence)
+                self.noted(sentence)
             self._roster.line_up(number)
 
     def _no_such_metric(self, live: LiveTrial, error: SettingError) -> None:

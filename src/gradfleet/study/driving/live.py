@@ -120,5 +120,6 @@ class LiveTrial:
             recorded=recorded,
             history=tuple(self._history),
             inherits=resume is not None and resume == self.inherited,
+            attempted=self.stored,
         )
         return self.plan

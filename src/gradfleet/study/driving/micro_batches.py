@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from gradfleet.training.history import MICRO_BATCH
 from gradfleet.trials.plan import Config
 
 
@@ -15,7 +16,7 @@ class MicroBatches:
 
     def note(self, config: Config, metrics: Mapping[str, float]) -> None:
         """Take in a record's `micro_batch`, which it has only where memory ran out."""
-        if (rows := metrics.get("micro_batch")) is not None:
+        if (rows := metrics.get(MICRO_BATCH)) is not None:
             key = _network(config)
             self._rows[key] = min(int(rows), self._rows.get(key, int(rows)))
 

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import secrets
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from gradfleet.errors import StudyMismatchError
 from gradfleet.search.space import SearchSpace
+from gradfleet.study.deletion import delete_study
 from gradfleet.study.driving.warm_start import taken_over
 from gradfleet.study.storage.lease import Lease
-from gradfleet.study.storage.preflight import check_study
+from gradfleet.study.storage.preflight import check_study, holds_its_name
 from gradfleet.study.storage.rows import StudyRow
 from gradfleet.study.storage.store import Store, name_taken
 from gradfleet.trials.recipe import Recipe
@@ -53,11 +55,32 @@ class Opening:
             StudyMismatchError: as `open`.
             LeaseHeldError: a living driver on this host works on it.
         """
-        if self.name in (study.name for study in store.studies()):
-            if not (self.resume or self.extend):
-                raise name_taken(self.name, store.url)
-            study = store.open_study(self.name, spec, fingerprint=fingerprint, extend=self.extend)
-            Lease.check_free(store, study)
+        present = self.present(store)
+        if present is None or self._replaces(present, store, spec, fingerprint):
+            return
+        if not (self.resume or self.extend):
+            raise name_taken(self.name, store.url)
+        study = store.open_study(self.name, spec, fingerprint=fingerprint, extend=self.extend)
+        Lease.check_free(store, study)
+
+    def present(self, store: Store) -> StudyRow | None:
+        """The study of that name that is there."""
+        return next((study for study in store.studies() if study.name == self.name), None)
+
+    def _replaces(self, present: StudyRow, store: Store, spec: Mapping[str, Any], fingerprint: str | None) -> bool:
+        """Whether a new study takes the place of the one that is there: without a record it holds no name.
+
+        One that is made from the same and is to be gone on with is gone on with all the same.
+        """
+        if holds_its_name(store, present):
+            return False
+        if not (self.resume or self.extend):
+            return True
+        try:
+            store.open_study(self.name, spec, fingerprint=fingerprint, extend=self.extend)
+        except StudyMismatchError:
+            return True
+        return False
 
     def open(
         self,
@@ -68,8 +91,11 @@ class Opening:
         artifacts: str,
         texts: Mapping[str, str],
         recipe: Recipe | None,
+        say: Callable[[str], None],
     ) -> StudyRow:
         """The study of that name: the one that is there, when it may be gone on with, else a new one.
+
+        One that is there without any record, and that nobody drives, gives way to a new one.
 
         Args:
             texts: the user's own source files, kept with it.
@@ -79,7 +105,12 @@ class Opening:
             StudyMismatchError: the one that is there is of other data, another space or objective.
             ExecutionError: the recipe cannot be kept by value.
         """
-        goes_on = (self.resume or self.extend) and self.name in (study.name for study in store.studies())
+        present = self.present(store)
+        if present is not None and self._replaces(present, store, spec, fingerprint):
+            if delete_study(store, present, unless_recorded=True):
+                say(f"Study {self.name!r} was there without any record; it is begun anew.")
+            present = self.present(store)
+        goes_on = (self.resume or self.extend) and present is not None
         if goes_on and not self.extend:
             study = store.open_study(self.name, spec, fingerprint=fingerprint)
             if recipe is not None and not has_recipe(self._place(artifacts)):  # whoever made the study was killed

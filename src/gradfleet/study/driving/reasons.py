@@ -5,6 +5,7 @@ from __future__ import annotations
 from gradfleet.training.history import EpochRecord
 
 OUT_OF_TIME = "The time budget ended."
+NO_START = "The time budget ended before a worker had started: give more time, or cluster='inline', which starts none."
 NO_TIME = "The time budget ended before its first record."
 NO_RECORD = "It ended without reporting a record."
 

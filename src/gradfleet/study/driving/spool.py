@@ -49,7 +49,7 @@ class Spool:
             for line in self._file.read_text().splitlines():
                 with suppress(ValueError, KeyError):  # cut short as it was written
                     kept = json.loads(line)
-                    metrics = _METRICS.process_result_value(kept["metrics"], None)
+                    metrics = _METRICS.of_text(kept["metrics"])
                     yield kept["number"], EpochRecord(kept["epoch"], metrics), kept["checkpoint"]
 
     def clear(self) -> None:

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from typing import Literal
 
 from gradfleet.errors import LeaseLostError
+from gradfleet.study.driving import reasons
 from gradfleet.study.driving.budget import Spending
 from gradfleet.study.storage import requests
 from gradfleet.study.storage.lease import Lease
@@ -14,7 +15,10 @@ from gradfleet.study.storage.rows import StudyState
 from gradfleet.study.storage.store import Store
 
 GRACE = 1.0
-"""Seconds that running trials have after the deadline to end by themselves, before their workers are ended."""
+"""Seconds that running trials have after the deadline to end by themselves, before their workers are ended.
+
+Until the search has a first record they have all that the budget may be overrun by: a model from one batch is of more
+use than none."""
 
 _REQUESTS_EVERY = 1.0  # seconds
 
@@ -64,6 +68,10 @@ class Steering:
     def out_of_time(self) -> bool:
         return self._now() >= self._deadline
 
+    @property
+    def _grace(self) -> float:
+        return GRACE if self._spending.has_records else max(GRACE, self._spending.budget.overrun)
+
     def drain(self, reason: str, *, state: StudyState = "completed") -> None:
         """No new trials; those that run go on to their end."""
         if self._phase == "open":
@@ -82,10 +90,10 @@ class Steering:
         """
         if self._spending.target_reached:
             self.abort("The target was reached.")
-        elif self._now() >= self._deadline + GRACE:
-            self.abort("The time budget ended.")
-        elif self.out_of_time:
-            self.drain("The time budget ended.")
+        elif self._now() >= self._deadline + self._grace:
+            self.abort(reasons.OUT_OF_TIME if self._spending.has_begun else reasons.NO_START)
+        elif self.out_of_time and (self._spending.has_begun or self._spending.has_records):
+            self.drain(reasons.OUT_OF_TIME)
         elif self._spending.patience_over:
             self.drain("The best has not improved for as many trials as the patience allows.")
         if self._now() - self._requests_read >= _REQUESTS_EVERY:

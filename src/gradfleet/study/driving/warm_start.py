@@ -10,7 +10,7 @@ from typing import Any
 from gradfleet.errors import SpaceError
 from gradfleet.goal import Aim, aim_from_json
 from gradfleet.search.space import SearchSpace
-from gradfleet.study.ranking import ranked
+from gradfleet.study.board import Board
 from gradfleet.study.storage.rows import StudyRow
 from gradfleet.study.storage.store import Store
 from gradfleet.trials.plan import Config
@@ -81,11 +81,10 @@ def _candidates(store: Store, spec: Mapping[str, Any], fingerprint: str | None) 
 
 def _best_of(store: Store, study: StudyRow, space: SearchSpace) -> list[tuple[float, dict[str, Any]]]:
     """The study's best configurations as this space has them, each with the share that is its own."""
-    trials, records = store.standings(study.id)
-    configs = {trial.number: trial.config for trial in trials}
+    ranking = Board(store, study).ranking()
     best: list[tuple[float, dict[str, Any]]] = []
-    for number, _ in ranked(trials, records.values(), study.objective)[: 2 * AT_MOST]:
-        own = {name: value for name, value in configs[number].items() if _fits(space, name, value)}
+    for number in ranking.usable[: 2 * AT_MOST]:
+        own = {name: value for name, value in ranking.trials[number].config.items() if _fits(space, name, value)}
         try:
             config = space.complete(own)
         except SpaceError:  # values that fit one by one and not together
@@ -97,9 +96,11 @@ def _best_of(store: Store, study: StudyRow, space: SearchSpace) -> list[tuple[fl
 
 
 def _search(spec: Mapping[str, Any]) -> Any:
-    """All that decides which trials a study has, but for what it was started from."""
+    """All that decides which trials a study has, but for what it was started from; where they run does not."""
     told = {part: spec.get(part) for part in ("objective", "space", "training", "runs", "search")}
-    told["search"] = {name: value for name, value in spec.get("search", {}).items() if name != "warm_start"}
+    told["search"] = {
+        name: value for name, value in spec.get("search", {}).items() if name not in ("warm_start", "cluster")
+    }
     return json.loads(json.dumps(told))
 
 
@@ -115,12 +116,19 @@ def _distance(earlier: Mapping[str, Any], spec: Mapping[str, Any]) -> float:
     """How different the data of two studies is; infinite where nothing can be told from one of the other."""
     mine, theirs = spec.get("facts"), earlier.get("facts")
     if mine is None or theirs is None:
-        same = mine is theirs and spec.get("function") is not None and spec.get("function") == earlier.get("function")
-        return 0.0 if same else math.inf
+        return 0.0 if mine is theirs and _same_function(earlier, spec) else math.inf
     if mine["kind"] != theirs["kind"] or len(mine["input_shape"]) != len(theirs["input_shape"]):
         return math.inf
     sizes = zip(_sizes(mine), _sizes(theirs), strict=True)
     return sum(abs(math.log(max(one, 1) / max(other, 1))) for one, other in sizes)
+
+
+def _same_function(earlier: Mapping[str, Any], spec: Mapping[str, Any]) -> bool:
+    """Whether both are of the function of that name, whose text may have changed; a lambda is told by its text."""
+    name = spec.get("function")
+    if name is None or name != earlier.get("function"):
+        return False
+    return not name.endswith("<lambda>") or spec["training"] == earlier["training"]
 
 
 def _sizes(facts: Mapping[str, Any]) -> list[float]:

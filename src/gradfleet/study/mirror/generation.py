@@ -32,7 +32,8 @@ class Generation:
     Args:
         sampler_factory: makes the sampler for one trial number, so that a study that was interrupted goes on as it
             would have gone without.
-        portfolio: configurations to try after the default one, before the sampler's.
+        portfolio: configurations to try after the default one, before the sampler's; those that were tried are not
+            tried again.
         lease: that of the driver; None where only one program can write.
         grid: configurations to try instead of the sampler's, each once; the search ends with them.
     """
@@ -53,7 +54,7 @@ class Generation:
         self.optuna_name = row.optuna_name
         self._objective = study.objective
         self._make_sampler = sampler_factory
-        self._portfolio = portfolio
+        self._portfolio = list(portfolio)
         self._remaining = None if grid is None else Remaining(grid)
         directions: list[Direction] = [
             "maximize" if objective.mode == "max" else "minimize" for objective in study.objective.objectives
@@ -68,8 +69,8 @@ class Generation:
 
     @property
     def exhausted(self) -> bool:
-        """Whether there is nothing left to try: only a grid ends."""
-        return self._remaining is not None and self._remaining.done
+        """Whether there is nothing left to try: a grid ends, and some samplers of Optuna's do."""
+        return self._mirror.stopped or (self._remaining is not None and self._remaining.done)
 
     def place(self, number: int) -> int | None:
         """Optuna's number for one of the study's trials; None for one that is not of this generation's space."""
@@ -93,8 +94,10 @@ class Generation:
         self._places = {**own}
         self._copy([row for row in rows if row.generation != self.number])
         self._known = {place for place in self._places.values() if place is not None}
-        if self._remaining is not None:
-            self._take_from_grid(rows)
+        for row in rows:
+            config = carried_over(row.config, old=self._spaces[row.generation], new=self._spaces[-1])
+            if config is not None:
+                self._take(config)
         ours = {row.number: row for row in rows}
         best: dict[int, Mapping[str, float]] = {}
         for record in records:
@@ -107,12 +110,11 @@ class Generation:
             if row.state != "RUNNING":
                 self.tell(self.place(row.number), row.state, best.get(row.number))
 
-    def _take_from_grid(self, rows: Sequence[TrialRow]) -> None:
-        assert self._remaining is not None, "asked for with a grid only"
-        for row in rows:
-            config = carried_over(row.config, old=self._spaces[row.generation], new=self._spaces[-1])
-            if config is not None:
-                self._remaining.take(config)
+    def _take(self, config: dict[str, Value]) -> None:
+        """This configuration is tried, whoever wanted it."""
+        self._portfolio = [each for each in self._portfolio if each != config]
+        if self._remaining is not None:
+            self._remaining.take(config)
 
     def _copy(self, earlier: Sequence[TrialRow]) -> None:
         """Earlier generations' trials as trials of this one, where its space has their configuration.
@@ -132,8 +134,8 @@ class Generation:
         """The next trial, as Optuna's number and a configuration.
 
         Args:
-            number: the study's own trial number; 0 gets the space's default configuration, those after it the
-                portfolio's.
+            number: the study's own trial number; 0 gets the space's default configuration, those after it what is
+                left of the portfolio.
             given: the configuration, where somebody else has decided it.
 
         Raises:
@@ -144,8 +146,7 @@ class Generation:
         asked = self._adopt(space, given) or self._new(space, given)
         self._known.add(asked[0])
         self._places[number] = asked[0]
-        if self._remaining is not None:
-            self._remaining.take(asked[1])
+        self._take(asked[1])
         return asked
 
     def again(self, space: SearchSpace, number: int, config: Config) -> int | None:
@@ -196,9 +197,9 @@ class Generation:
     def _given(self, space: SearchSpace, number: int) -> dict[str, Value] | None:
         if number == 0:
             return space.default()
-        if number > len(self._portfolio):
-            return None if self._remaining is None else self._remaining.next()
-        return space.validate(self._portfolio[number - 1])
+        if self._portfolio:
+            return space.validate(self._portfolio.pop(0))
+        return None if self._remaining is None else self._remaining.next()
 
     def _new(self, space: SearchSpace, given: dict[str, Value] | None) -> tuple[int, dict[str, Value]]:
         with self._mirror.new_trial(given) as trial:

@@ -18,6 +18,7 @@ import optuna
 from optuna.exceptions import StorageInternalError
 from optuna.samplers import RandomSampler
 from optuna.storages import InMemoryStorage, RDBStorage
+from optuna.study import StudyDirection
 from optuna.trial import FrozenTrial, Trial
 from optuna.trial import TrialState as OptunaState
 from sqlalchemy import Connection
@@ -33,10 +34,22 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 _COPY_OF = "gradfleet:copy_of"
+_STOPPED = "gradfleet:stopped"
 Direction = Literal["minimize", "maximize"]
 
 _SHOWN_EVERY = 1.0
 """Seconds at most until a dashboard sees a report, while others come."""
+
+
+class _Study(optuna.Study):
+    """Asked and told; a sampler that has nothing left stops it, which Optuna allows in its own loop only."""
+
+    def __init__(self, name: str, storage: InMemoryStorage, *, stop: Callable[[], None]) -> None:
+        super().__init__(name, storage)
+        self._stop = stop
+
+    def stop(self) -> None:
+        self._stop()
 
 
 class Mirror:
@@ -61,7 +74,7 @@ class Mirror:
         self._name = name
         self._directions = list(directions)
         self.write = self._write_at_once
-        self._storage = self._patiently(lambda: _open(database))
+        self._storage = self._patiently(lambda: open_storage(database))
         self._patiently(self._create)
         self._study_id = self._patiently(lambda: self._storage.get_study_id_from_name(name))
         self.load()
@@ -73,8 +86,8 @@ class Mirror:
         trials = self._patiently(lambda: self._storage.get_all_trials(self._study_id))
         memory = InMemoryStorage()
         with _quiet():
-            study = optuna.create_study(storage=memory, study_name=self._name, directions=self._directions)
-        study_id = memory.get_study_id_from_name(self._name)
+            study_id = memory.create_new_study([StudyDirection[one.upper()] for one in self._directions], self._name)
+            study = _Study(self._name, memory, stop=self._stop)
         self._noted = dict(self._patiently(lambda: self._storage.get_study_system_attrs(self._study_id)))
         for key, value in self._noted.items():
             memory.set_study_system_attr(study_id, key, value)
@@ -83,6 +96,14 @@ class Mirror:
         self.study, self._memory, self._memory_id = study, memory, study_id
         # From Optuna's trial number to the key of its row; asking for each key would cost a query a trial.
         self._ids = {trial.number: trial._trial_id for trial in trials}
+
+    @property
+    def stopped(self) -> bool:
+        """Whether a sampler has said that it has nothing left to try."""
+        return _STOPPED in self._memory.get_study_system_attrs(self._memory_id)
+
+    def _stop(self) -> None:
+        self._memory.set_study_system_attr(self._memory_id, _STOPPED, value=True)
 
     def numbers(self) -> set[int]:
         return set(self._ids)
@@ -148,17 +169,20 @@ class Mirror:
         self.flush()
 
     def flush(self) -> None:
-        """Write what the trials have gained."""
+        """Write what the trials have gained, and what samplers keep beside them."""
         changed, self._changed = self._changed, {}
         self._flushed = time.monotonic()
         changes = [(number, before, copy(self.trial(number))) for number, before in changed.items()]
+        notes = self._new_notes()
 
         def work(connection: Connection) -> None:
             for number, before, now in changes:
                 optuna_rows.change_trial(connection, self._ids[number], before, now)
+            optuna_rows.note_study(connection, self._study_id, notes)
 
-        if changes:
+        if changes or notes:
             self.write(work)
+            self._noted |= notes
 
     @contextmanager
     def _changing(self, number: int) -> Iterator[None]:
@@ -176,8 +200,7 @@ class Mirror:
 
     def _insert(self, number: int) -> None:
         drawn = self.trial(number)
-        notes = self._memory.get_study_system_attrs(self._memory_id)
-        noted = {key: value for key, value in notes.items() if self._noted.get(key) != value}
+        notes = self._new_notes()
 
         def work(connection: Connection) -> None:
             last = optuna_rows.newest(connection, self._study_id)
@@ -186,11 +209,15 @@ class Mirror:
                 return
             if (-1 if last is None else last.number) != number - 1:
                 raise StoreError(f"Another program writes to the Optuna study {self._name!r}; end it and resume.")
-            optuna_rows.note_study(connection, self._study_id, noted)
+            optuna_rows.note_study(connection, self._study_id, notes)
             self._ids[number] = optuna_rows.add_trial(connection, self._study_id, drawn)
 
         self.write(work)
-        self._noted |= noted
+        self._noted |= notes
+
+    def _new_notes(self) -> dict[str, Any]:
+        notes = self._memory.get_study_system_attrs(self._memory_id)
+        return {key: value for key, value in notes.items() if self._noted.get(key) != value}
 
     def _write_at_once(self, work: Callable[[Connection], object]) -> None:
         def fenced(connection: Connection) -> None:
@@ -209,7 +236,7 @@ class Mirror:
 
 def delete_mirror(database: Database, name: str) -> None:
     """Drop the Optuna study called `name`; nothing happens when there is none."""
-    storage = _patiently(database, lambda: _open(database))
+    storage = _patiently(database, lambda: open_storage(database))
     with suppress(KeyError):
         study_id = _patiently(database, lambda: storage.get_study_id_from_name(name))
         _patiently(database, lambda: storage.delete_study(study_id))
@@ -227,7 +254,8 @@ def _patiently(database: Database, attempt: Callable[[], T]) -> T:
     return database.patiently(unwrapped)
 
 
-def _open(database: Database) -> RDBStorage:
+def open_storage(database: Database) -> RDBStorage:
+    """Optuna's storage in the same database, over the same connections."""
     url = database.url.render_as_string(hide_password=False)
     deadline = time.monotonic() + 30.0
     while True:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from functools import cached_property
 from itertools import combinations
 from typing import TYPE_CHECKING
@@ -11,11 +11,18 @@ from typing import TYPE_CHECKING
 from gradfleet.errors import NoUsableTrialError, SettingError, unknown_name
 from gradfleet.goal import Aim
 from gradfleet.search.space import SearchSpace
-from gradfleet.study.ranking import ranked
+from gradfleet.study.ranking import Ranking
 from gradfleet.study.storage.rows import RecordRow, TrialRow
 
 if TYPE_CHECKING:
     from gradfleet.search.dimensions import Dimension
+
+
+MOST_CURVES = 300
+"""More lines than these in one plot hide each other."""
+
+ReadRecords = Callable[[Sequence[int]], list[RecordRow]]
+"""Reads all records of some trials, by trial and epoch."""
 
 
 @dataclass(frozen=True)
@@ -23,33 +30,54 @@ class PlotFacts:
     """A study as its plots see it.
 
     Attributes:
-        trials: all, by number.
-        records: all, by trial and epoch.
+        board: its trials at one moment, and the best record of each.
+        read: gives all records of some trials; they are read when curves are drawn, for there are very many.
         space: what is searched now.
         now: Unix time; where the bars of running trials end.
     """
 
     name: str
-    objective: Aim
-    trials: Sequence[TrialRow]
-    records: Sequence[RecordRow]
+    board: Ranking
+    read: ReadRecords = field(repr=False)
     space: SearchSpace
     now: float
+
+    @property
+    def objective(self) -> Aim:
+        return self.board.objective
+
+    @cached_property
+    def trials(self) -> Sequence[TrialRow]:
+        """All, by number."""
+        return tuple(self.board.trials.values())
 
     @cached_property
     def ranking(self) -> list[tuple[TrialRow, RecordRow]]:
         """The trials that may be best with their best records, best first."""
-        by_number = {trial.number: trial for trial in self.trials}
-        order = ranked(self.trials, self._best_records, self.objective)
-        return [(by_number[number], record) for number, record in order]
+        return [(self.board.trials[number], self.board.records[number]) for number in self.board.usable]
 
     @cached_property
     def curves(self) -> Mapping[int, list[RecordRow]]:
-        """The records of each trial that has any, in order of epoch."""
+        """The records of trials that have any, in order of epoch; of very many trials the best ones and some others."""
         found: dict[int, list[RecordRow]] = {}
-        for record in self.records:
+        for record in self.read(self._drawn):
             found.setdefault(record.number, []).append(record)
         return found
+
+    @property
+    def are_some(self) -> bool:
+        """Whether `curves` are of some trials only."""
+        return len(self._drawn) < len(self.trials)
+
+    @cached_property
+    def _drawn(self) -> Sequence[int]:
+        numbers = list(self.board.trials)
+        if len(numbers) <= MOST_CURVES:
+            return numbers
+        best = self.board.usable[: MOST_CURVES // 6]
+        others = sorted(self.board.trials.keys() - set(best))
+        step = len(others) / (MOST_CURVES - len(best))
+        return sorted([*best, *(others[int(place * step)] for place in range(MOST_CURVES - len(best)))])
 
     @property
     def usable(self) -> list[tuple[TrialRow, float]]:
@@ -106,11 +134,6 @@ class PlotFacts:
         enough = [pair for pair, count in together.items() if count >= len(configs) / 4]
         found = [*enough, *sorted(together, key=lambda pair: -together[pair]), tuple(list(chosen)[:2])][0]
         return {name: chosen[name] for name in found}
-
-    @property
-    def _best_records(self) -> list[RecordRow]:
-        best = {(trial.number, trial.best_epoch) for trial in self.trials}
-        return [record for record in self.records if (record.number, record.epoch) in best]
 
 
 def short(name: str) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 import numpy
 import optuna
@@ -37,8 +37,8 @@ def importances(dimensions: Mapping[str, Dimension], results: Sequence[tuple[Con
     pairs = pairs[:: -(-len(pairs) // _MOST) or 1]
     if len(dimensions) < 2 or len({value for _, value in pairs}) < FEWEST:
         return dict.fromkeys(dimensions, 1 / max(1, len(dimensions)))
-    distributions = {name: _distribution(name, dimension) for name, dimension in dimensions.items()}
-    study = _quiet_study()
+    distributions = {name: distribution(name, dimension) for name, dimension in dimensions.items()}
+    study = quiet_study()
     for config, value in pairs:
         given = {name: config.get(name, dimension.start) for name, dimension in dimensions.items()}
         fitting = {name: one if _fits(dimensions[name], one) else dimensions[name].start for name, one in given.items()}
@@ -55,16 +55,18 @@ def _fits(dimension: Dimension, value: object) -> bool:
     return dimension.problem(value) is None
 
 
-def _distribution(name: str, dimension: Dimension) -> BaseDistribution:
+def distribution(name: str, dimension: Dimension) -> BaseDistribution:
+    """Optuna's own of a dimension."""
     fixed = FixedTrial({name: dimension.start})
     dimension.suggest(fixed, name)
     return fixed.distributions[name]
 
 
-def _quiet_study() -> optuna.Study:
+def quiet_study(direction: Literal["minimize", "maximize"] = "minimize") -> optuna.Study:
+    """One in memory, made without a line in the log."""
     verbosity = optuna.logging.get_verbosity()
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     try:
-        return optuna.create_study()
+        return optuna.create_study(direction=direction)
     finally:
         optuna.logging.set_verbosity(verbosity)

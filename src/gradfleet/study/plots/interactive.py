@@ -8,12 +8,14 @@ from datetime import datetime
 from typing import Any
 
 import optuna
-from optuna.trial import FixedTrial, FrozenTrial
+from optuna.trial import FrozenTrial
 from optuna.trial import TrialState as OptunaState
 
 from gradfleet.errors import SettingError
 from gradfleet.study.plots.draw import arguments
 from gradfleet.study.plots.facts import PlotFacts
+from gradfleet.study.plots.importance import distribution, quiet_study
+from gradfleet.study.plots.results import check_metrics, trade_off
 from gradfleet.study.storage.rows import TrialRow
 
 _STATES = {
@@ -49,8 +51,10 @@ def _history(facts: PlotFacts, _: Sequence[str], __: Sequence[str]) -> Any:
 
 def _curves(facts: PlotFacts, metrics: Sequence[str], _: Sequence[str]) -> Any:
     metric = (metrics or [facts.objective.metric])[0]
+    check_metrics([metric], (record for records in facts.curves.values() for record in records))
     figure = optuna.visualization.plot_intermediate_values(_study(facts, metric=metric))
-    return figure.update_layout(xaxis_title="epoch", yaxis_title=metric)
+    some = f" ({len(facts.curves)} of {len(facts.trials):,} trials)" if facts.are_some else ""
+    return figure.update_layout(xaxis_title="epoch", yaxis_title=f"{metric}{some}")
 
 
 def _importance(facts: PlotFacts, _: Sequence[str], __: Sequence[str]) -> Any:
@@ -65,24 +69,22 @@ def _importance(facts: PlotFacts, _: Sequence[str], __: Sequence[str]) -> Any:
 def _parallel(facts: PlotFacts, _: Sequence[str], of: Sequence[str]) -> Any:
     params = list(facts.chosen(of, most=7))
     return optuna.visualization.plot_parallel_coordinate(
-        _study(facts, filled=True), params=params, target_name=facts.objective.metric
+        _study(facts, params, filled=True), params=params, target_name=facts.objective.metric
     )
 
 
 def _slice(facts: PlotFacts, _: Sequence[str], of: Sequence[str]) -> Any:
     params = list(facts.chosen(of, most=6))
-    return optuna.visualization.plot_slice(_study(facts), params=params, target_name=facts.objective.metric)
+    return optuna.visualization.plot_slice(_study(facts, params), params=params, target_name=facts.objective.metric)
 
 
 def _contour(facts: PlotFacts, _: Sequence[str], of: Sequence[str]) -> Any:
     params = list(facts.pair(of))
-    return optuna.visualization.plot_contour(_study(facts), params=params, target_name=facts.objective.metric)
+    return optuna.visualization.plot_contour(_study(facts, params), params=params, target_name=facts.objective.metric)
 
 
 def _pareto(facts: PlotFacts, metrics: Sequence[str], _: Sequence[str]) -> Any:
     from plotly.graph_objects import Figure, Scatter
-
-    from gradfleet.study.plots.results import trade_off
 
     names, points, front = trade_off(facts, metrics)
     figure = Figure()
@@ -93,7 +95,7 @@ def _pareto(facts: PlotFacts, metrics: Sequence[str], _: Sequence[str]) -> Any:
 
 
 def _timeline(facts: PlotFacts, _: Sequence[str], __: Sequence[str]) -> Any:
-    return optuna.visualization.plot_timeline(_study(facts))
+    return optuna.visualization.plot_timeline(_study(facts, list(facts.dimensions)))
 
 
 _MAKERS: dict[str, Callable[[PlotFacts, Sequence[str], Sequence[str]], Any]] = {
@@ -108,48 +110,48 @@ _MAKERS: dict[str, Callable[[PlotFacts, Sequence[str], Sequence[str]], Any]] = {
 }
 
 
-def _study(facts: PlotFacts, *, metric: str | None = None, filled: bool = False) -> optuna.Study:
+def _study(
+    facts: PlotFacts, params: Sequence[str] = (), *, metric: str | None = None, filled: bool = False
+) -> optuna.Study:
     """Our trials as Optuna's, with the value of the best record.
 
     Args:
-        metric: of the values at each epoch; the objective's when not given.
+        params: the dimensions that are drawn.
+        metric: of the values at each epoch, which only the trials that curves are drawn of have.
         filled: what a trial's branch does not have is there with its default.
     """
-    verbosity = optuna.logging.get_verbosity()
-    optuna.logging.set_verbosity(optuna.logging.WARNING)
-    try:
-        study = optuna.create_study(direction="maximize" if facts.objective.mode == "max" else "minimize")
-    finally:
-        optuna.logging.set_verbosity(verbosity)
+    study = quiet_study("maximize" if facts.objective.mode == "max" else "minimize")
     values = {trial.number: value for trial, value in facts.usable}
-    for trial in facts.trials:
-        study.add_trial(
-            _frozen(facts, trial, values.get(trial.number), metric or facts.objective.metric, filled=filled)
-        )
+    dimensions = {name: facts.dimensions[name] for name in params}
+    distributions = {name: distribution(name, dimension) for name, dimension in dimensions.items()}
+    for trial in facts.trials if metric is None else (facts.board.trials[number] for number in facts.curves):
+        given = {name: trial.config.get(name, one.start) for name, one in dimensions.items()}
+        drawn = {
+            name: given[name]
+            for name, one in dimensions.items()
+            if (filled or name in trial.config) and one.problem(given[name]) is None
+        }
+        frozen = _frozen(trial, values.get(trial.number), now=facts.now)
+        frozen.params, frozen.distributions = drawn, {name: distributions[name] for name in drawn}
+        if metric is not None:
+            records = facts.curves[trial.number]
+            frozen.intermediate_values = {one.epoch: one.metrics[metric] for one in records if metric in one.metrics}
+        study.add_trial(frozen)
     return study
 
 
-def _frozen(facts: PlotFacts, trial: TrialRow, value: float | None, metric: str, *, filled: bool) -> FrozenTrial:
+def _frozen(trial: TrialRow, value: float | None, *, now: float) -> FrozenTrial:
     state = _STATES[trial.state] if value is not None or trial.state in ("FAIL", "RUNNING") else OptunaState.FAIL
-    params, distributions = {}, {}
-    for name, dimension in facts.dimensions.items():
-        if (filled or name in trial.config) and dimension.problem(
-            given := trial.config.get(name, dimension.start)
-        ) is None:
-            fixed = FixedTrial({name: given})
-            params[name] = dimension.suggest(fixed, name)
-            distributions[name] = fixed.distributions[name]
-    steps = {one.epoch: one.metrics[metric] for one in facts.curves.get(trial.number, ()) if metric in one.metrics}
     return FrozenTrial(
         number=trial.number,
         state=state,
         value=value if state is OptunaState.COMPLETE else None,
         datetime_start=datetime.fromtimestamp(trial.started),  # noqa: DTZ006  # Optuna's own have no zone
-        datetime_complete=None if state is OptunaState.RUNNING else datetime.fromtimestamp(trial.ended or facts.now),  # noqa: DTZ006
-        params=params,
-        distributions=distributions,
+        datetime_complete=None if state is OptunaState.RUNNING else datetime.fromtimestamp(trial.ended or now),  # noqa: DTZ006
+        params={},
+        distributions={},
         user_attrs={},
         system_attrs={},
-        intermediate_values=steps,
+        intermediate_values={},
         trial_id=trial.number,
     )

@@ -3,19 +3,19 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
 
 from gradfleet.errors import SettingError, unknown_name
 from gradfleet.study.plots.facts import PlotFacts
 from gradfleet.study.plots.theme import STATES, Theme, legend, whole_numbers
-from gradfleet.study.storage.rows import TrialRow
+from gradfleet.study.storage.rows import RecordRow, TrialRow
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-_MANY = 400  # more points or lines than this are drawn as one picture inside an SVG
+_MANY = 400  # more points than this are drawn as one picture inside an SVG
 
 
 def history(figure: Figure, facts: PlotFacts, look: Theme) -> None:
@@ -57,9 +57,9 @@ def history(figure: Figure, facts: PlotFacts, look: Theme) -> None:
 
 
 def curves(figure: Figure, facts: PlotFacts, look: Theme, metrics: Sequence[str] = ()) -> None:
-    """A metric over the epochs of every trial; the best trial's stands out."""
+    """A metric over the epochs of every trial, or of some where there are very many; the best one's stands out."""
     names = list(metrics) or [facts.objective.metric]
-    _check_metrics(facts, names)
+    check_metrics(names, (record for records in facts.curves.values() for record in records))
     best = facts.ranking[0][0].number if facts.ranking else None
     for place, name in enumerate(names, start=1):
         axes = figure.add_subplot(1, len(names), place)
@@ -70,14 +70,16 @@ def curves(figure: Figure, facts: PlotFacts, look: Theme, metrics: Sequence[str]
             if points and number != best:
                 marker = "o" if len(points) == 1 else "None"
                 axes.plot(
-                    *zip(*points, strict=True), color=look.quiet, linewidth=0.9, alpha=0.55,
-                    rasterized=len(facts.curves) > _MANY, marker=marker, markersize=2.5,
+                    *zip(*points, strict=True), color=look.quiet, linewidth=0.9, alpha=0.55, marker=marker,
+                    markersize=2.5,
                 )  # fmt: skip
             elif points:
                 axes.plot(
                     *zip(*points, strict=True), color=look.accent, linewidth=2.2, marker="o", markersize=3.5, zorder=5,
                     label=f"trial {number}, the best",
                 )  # fmt: skip
+        if facts.are_some:
+            axes.plot([], [], color=look.quiet, label=f"{len(facts.curves)} of {len(facts.trials):,} trials")
         axes.set(xlabel="epoch", ylabel=name)
         whole_numbers(axes.xaxis)
         legend(axes)
@@ -86,8 +88,8 @@ def curves(figure: Figure, facts: PlotFacts, look: Theme, metrics: Sequence[str]
 def pareto(figure: Figure, facts: PlotFacts, look: Theme, metrics: Sequence[str] = ()) -> None:
     """Two metrics of every trial's best record, and the trials that no other beats in both.
 
-    The objective is as good as its mode says; any other metric counts as a cost: the lower the better. A minus in front
-    of its name turns that around.
+    Without metrics these are the two objectives of the search. An objective is as good as its mode says; any other
+    metric counts as a cost: the lower the better. A minus in front of its name turns that around.
     """
     names, points, front = trade_off(facts, metrics)
     axes = figure.add_subplot()
@@ -109,13 +111,21 @@ Point = tuple[int, float, float]
 def trade_off(facts: PlotFacts, metrics: Sequence[str]) -> tuple[list[str], list[Point], list[Point]]:
     """The names of two metrics, every trial that has both, and those that no other trial beats in both, in order.
 
+    Args:
+        metrics: the two objectives of the search when not given.
+
     Raises:
         SettingError: they are not two, or no record has them.
     """
+    objectives = [one.metric for one in facts.objective.objectives]
+    metrics = metrics or (objectives if len(objectives) > 1 else ())
     names = [name.removeprefix("-") for name in metrics]
     if len(names) != 2:
-        raise SettingError(f"A trade-off is between two metrics, got {', '.join(metrics) or 'none'}.")
-    _check_metrics(facts, names)
+        raise SettingError(
+            f"A trade-off is between two metrics, got {', '.join(metrics) or 'none'}. Name two, as in "
+            f"metrics=['train_seconds', {objectives[0]!r}]."
+        )
+    check_metrics(names, (record for _, record in facts.ranking))
     points = [
         (trial.number, record.metrics[names[0]], record.metrics[names[1]])
         for trial, record in facts.ranking
@@ -165,17 +175,21 @@ def _best_so_far(facts: PlotFacts) -> tuple[list[int], list[float]]:
     return [*numbers, facts.trials[-1].number + 1], [*values, values[-1]]
 
 
-def _check_metrics(facts: PlotFacts, names: Sequence[str]) -> None:
-    known = {name for record in facts.records for name in record.metrics}
+def check_metrics(names: Sequence[str], records: Iterable[RecordRow]) -> None:
+    """
+    Raises:
+        SettingError: no record has a metric that is called so.
+    """
+    known = {name for record in records for name in record.metrics}
     if unknown := [unknown_name("metric in the records", name, known) for name in names if name not in known]:
         raise SettingError(unknown)
 
 
 def _sign(facts: PlotFacts, metric: str) -> float:
     """1 where less is better."""
-    if metric.removeprefix("-") == facts.objective.metric:
-        return 1.0 if facts.objective.mode == "min" else -1.0
-    return -1.0 if metric.startswith("-") else 1.0
+    modes = {one.metric: one.mode for one in facts.objective.objectives}
+    mode = modes.get(metric.removeprefix("-"), "max" if metric.startswith("-") else "min")
+    return 1.0 if mode == "min" else -1.0
 
 
 def _front(points: Sequence[Point], signs: Sequence[float]) -> list[Point]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+import sys
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -127,9 +129,14 @@ class Course:
     trials: int | None = None
 
     def score(self, metrics: Mapping[str, float]) -> float:
-        """The objective's value, turned so that the larger is the better."""
+        """The objective's value, turned so that the larger is the better.
+
+        Infinitely bad is NaN, as what has diverged is; infinitely good is the largest float, of which differences and
+        quantiles can be taken.
+        """
         value = self.objective.value(metrics)
-        return value if self.objective.mode == "max" else -value
+        score = value if self.objective.mode == "max" else -value
+        return math.nan if score == -math.inf else min(score, sys.float_info.max)
 
 
 class SchedulerOptions(Protocol):

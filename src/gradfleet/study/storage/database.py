@@ -66,7 +66,7 @@ class Database:
         self._writing = self.engine.execution_options(**{_WRITES: True})
 
     def __str__(self) -> str:
-        return self.url.render_as_string(hide_password=True)
+        return shown(self.url)
 
     def read(self, work: Callable[[Connection], T]) -> T:
         """What `work` reads, all of it from one moment."""
@@ -117,6 +117,11 @@ class Database:
             return work(connection)
 
 
+def shown(url: URL) -> str:
+    """The URL without a password, be it the user's or in the query."""
+    return url.difference_update_query(["password", "sslpassword"]).render_as_string(hide_password=True)
+
+
 def parse_url(url: str | Path | None) -> URL:
     """A store's URL with an absolute path; None is `gradfleet.db` in the working folder, a plain path is SQLite."""
     text = str(url if url is not None else "gradfleet.db")
@@ -138,10 +143,12 @@ def parse_url(url: str | Path | None) -> URL:
 def check_file(url: URL, *, must_exist: bool) -> None:
     """Refuse a SQLite file that cannot be opened, before anything is made of it."""
     path = sqlite_file(url)
-    if path is None or path.is_file():
+    if path is None:
         return
-    if path.exists():
-        raise StoreError(f"The store {url} is no file.")
+    if path.exists():  # asked before anything else: another process may make it meanwhile
+        if not path.is_file():
+            raise StoreError(f"The store {url} is no file.")
+        return
     if must_exist:
         raise NotFoundError(f"There is no store at {url}. Pass store= with the one that the study was made in.")
     if not path.parent.is_dir():

@@ -39,6 +39,9 @@ def add_generation(connection: Connection, study: StudyRow, spec: Mapping[str, A
     row = {"number": number, "optuna_name": f"{study.name}-generation-{number}", "created": time.time()}
     connection.execute(insert(generations).values(study_id=study.id, space=spec["space"], **row))
     changed = {name: spec[name] for name in ("space", "search", "training", "recipe") if name in spec}
+    if "search" in changed:
+        kept = {name: value for name, value in study.spec["search"].items() if name == "warm_start"}
+        changed["search"] = {**changed["search"], **kept}
     spec = addresses.kept({**study.spec, **changed}, study.artifacts, addresses.ARTIFACTS)
     connection.execute(update(studies).where(studies.c.id == study.id).values(spec=spec))
     for name, text in texts.items():

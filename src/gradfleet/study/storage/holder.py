@@ -4,11 +4,19 @@ from __future__ import annotations
 
 import os
 import socket
-from dataclasses import dataclass
+import time
+from dataclasses import asdict, dataclass
 from functools import cache
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import psutil
+
+if TYPE_CHECKING:
+    from sqlalchemy import Row
+
+SILENCE = 30.0
+"""Seconds without a sign of life after which a process that cannot be looked at from here counts as dead."""
 
 _CLOCK_STEP = 2.0  # seconds; a start time is counted from the boot time, which moves when the clock is set
 
@@ -34,12 +42,27 @@ class Holder:
         """This process."""
         return _of_process(os.getpid())
 
+    @classmethod
+    def of_row(cls, row: Row[Any]) -> Holder:
+        """The process that a row of the store names."""
+        return cls(row.host, row.process_space, row.boot, row.pid, row.process_started)
+
     def provably_dead(self) -> bool:
         """Whether this process cannot be running any more, as seen from here; False for one on another host."""
         here = Holder.current()
         if (self.host, self.process_space) != (here.host, here.process_space):
             return False
         return self.boot != here.boot or not self._runs()
+
+    def is_alive(self, heartbeat: float) -> bool:
+        """Whether it runs, as far as can be told from here.
+
+        Args:
+            heartbeat: Unix time of its last sign of life.
+        """
+        if self.provably_dead():
+            return False
+        return self.is_here() or time.time() - heartbeat < SILENCE
 
     def is_here(self) -> bool:
         """Whether `provably_dead` can tell: the process belongs to this host."""
@@ -53,6 +76,11 @@ class Holder:
             return same and process.status() != psutil.STATUS_ZOMBIE
         except psutil.NoSuchProcess:
             return False
+
+
+def held_here() -> dict[str, Any]:
+    """The columns of a row that this process holds from now on."""
+    return {**asdict(Holder.current()), "heartbeat": time.time()}
 
 
 @cache

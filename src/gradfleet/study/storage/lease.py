@@ -14,7 +14,7 @@ from typing import Any
 from sqlalchemy import Connection, Row, Select, Update, insert, select, update
 
 from gradfleet.errors import LeaseHeldError, LeaseLostError, StoreError
-from gradfleet.study.storage.holder import Holder
+from gradfleet.study.storage.holder import SILENCE, Holder
 from gradfleet.study.storage.rows import StudyRow
 from gradfleet.study.storage.store import Store
 from gradfleet.study.storage.tables import leases
@@ -51,7 +51,7 @@ class Lease:
         wait: bool = True,
         say: Callable[[str], None] | None = None,
         heartbeat: float = 10.0,
-        silence: float = 30.0,
+        silence: float = SILENCE,
     ) -> Lease:
         """Take the study over, at once when its last driver has ended or is provably dead.
 
@@ -71,7 +71,7 @@ class Lease:
             taken = store.database.write(take)
             if isinstance(taken, int):
                 return cls(store, study, taken, heartbeat=heartbeat)
-            if not wait or _holder(taken).is_here() or (watch is not None and watch.renewed(taken)):
+            if not wait or Holder.of_row(taken).is_here() or (watch is not None and watch.renewed(taken)):
                 raise _held(study, taken)
             if watch is None:
                 watch = _Watch(taken)
@@ -81,7 +81,7 @@ class Lease:
             time.sleep(min(1.0, silence / 10))
 
     @staticmethod
-    def is_held(store: Store, study: StudyRow, *, silence: float = 30.0) -> bool | None:
+    def is_held(store: Store, study: StudyRow, *, silence: float = SILENCE) -> bool | None:
         """Whether a driver works on the study, as far as can be seen from here; None when none ever did."""
         row = store.database.read(lambda connection: connection.execute(_row(study)).first())
         if row is None:
@@ -96,7 +96,7 @@ class Lease:
             LeaseHeldError: who holds it, and since when.
         """
         row = store.database.read(lambda connection: connection.execute(_row(study)).first())
-        if row is not None and not row.released and _holder(row).is_here() and Lease.is_held(store, study):
+        if row is not None and not row.released and Holder.of_row(row).is_here() and Lease.is_held(store, study):
             raise _held(study, row)
 
     @property
@@ -186,9 +186,9 @@ def _take(
 
 def _has_ended(row: Row[Any], url: str, study: StudyRow) -> bool:
     """Whether the driver says so, was one of this process that could not say so, or is provably dead."""
-    if row.released or _holder(row).provably_dead():
+    if row.released or Holder.of_row(row).provably_dead():
         return True
-    return _holder(row) == Holder.current() and (url, study.id, row.number) in _let_go
+    return Holder.of_row(row) == Holder.current() and (url, study.id, row.number) in _let_go
 
 
 def _silent_for(row: Row[Any], watch: _Watch | None) -> float:
@@ -199,10 +199,6 @@ def _silent_for(row: Row[Any], watch: _Watch | None) -> float:
 
 def _row(study: StudyRow) -> Select[Any]:
     return select(leases).where(leases.c.study_id == study.id)
-
-
-def _holder(row: Row[Any]) -> Holder:
-    return Holder(row.host, row.process_space, row.boot, row.pid, row.process_started)
 
 
 def _held(study: StudyRow, row: Row[Any]) -> LeaseHeldError:

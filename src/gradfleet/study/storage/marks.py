@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from sqlalchemy import update
+from sqlalchemy import Connection, update
 
+from gradfleet.study.storage.revisions import next_revision
 from gradfleet.study.storage.rows import StudyRow
 from gradfleet.study.storage.store import Store
 from gradfleet.study.storage.tables import trials
@@ -31,6 +32,11 @@ def note(store: Store, study: StudyRow, number: int, text: str) -> None:
 
 def _set(store: Store, study: StudyRow, number: int, **values: Any) -> None:
     # Only these columns, in one statement: a driver that writes the same row meanwhile loses nothing, nor do we.
-    changed = update(trials).where(trials.c.study_id == study.id, trials.c.number == number).values(values)
-    if store.database.write(lambda connection: connection.execute(changed).rowcount) == 0:
+    changed = update(trials).where(trials.c.study_id == study.id, trials.c.number == number)
+
+    def work(connection: Connection) -> int:
+        revision = next_revision(connection, study.id)
+        return connection.execute(changed.values(revision=revision, **values)).rowcount
+
+    if store.database.write(work) == 0:
         store.trial(study.id, number)  # says which there are

@@ -9,7 +9,7 @@ from typing import Any
 from sqlalchemy import ColumnElement, Connection, func, select
 
 from gradfleet.errors import SettingError, unknown_name
-from gradfleet.study.storage.rows import StudyRow, TrialRow, TrialState
+from gradfleet.study.storage.rows import TrialRow, TrialState
 from gradfleet.study.storage.store import Store
 from gradfleet.study.storage.tables import trials
 
@@ -40,8 +40,10 @@ class Tally:
 EMPTY = Tally({}, None, None, None, None)
 
 
-def tallies(store: Store, *, study: StudyRow | None = None) -> dict[int, Tally]:
-    """How every study of a store stands, or one of them, by its id; one that has no trial yet is not there."""
+def tallies(store: Store, study_ids: Sequence[int]) -> dict[int, Tally]:
+    """How some studies of a store stand, by their ids; one that has no trial yet is not there."""
+    if not study_ids:
+        return {}
     parts = (
         trials.c.study_id,
         trials.c.state,
@@ -51,13 +53,18 @@ def tallies(store: Store, *, study: StudyRow | None = None) -> dict[int, Tally]:
         func.min(trials.c.started).label("started"),
         func.max(trials.c.ended).label("ended"),
     )
-    query = select(*parts).group_by(trials.c.study_id, trials.c.state)
-    if study is not None:
-        query = query.where(trials.c.study_id == study.id)
+    query = select(*parts).where(trials.c.study_id.in_(study_ids)).group_by(trials.c.study_id, trials.c.state)
     found: dict[int, list[Any]] = {}
     for row in store.database.read(lambda connection: connection.execute(query).all()):
         found.setdefault(row.study_id, []).append(row)
     return {study: _tally(rows) for study, rows in found.items()}
+
+
+def trial_states(store: Store) -> dict[TrialState, int]:
+    """How many trials of each state there are in the whole store."""
+    query = select(trials.c.state, func.count().label("number")).group_by(trials.c.state)
+    rows = store.database.read(lambda connection: connection.execute(query).all())
+    return {row.state: row.number for row in rows}
 
 
 def trials_page(

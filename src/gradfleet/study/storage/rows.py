@@ -31,6 +31,8 @@ class StudyRow:
         git_commit: of the working folder at creation; None outside of a repository.
         git_dirty: whether files there were changed after that commit; None when nobody knows.
         artifacts: URL of the folder that holds the checkpoints of all studies of the store.
+        revision: grows with every change of its trials, records and marks.
+        problem: why it has failed; None unless it has.
     """
 
     id: int
@@ -44,6 +46,8 @@ class StudyRow:
     git_commit: str | None
     artifacts: str
     git_dirty: bool | None = None
+    revision: int = 0
+    problem: str | None = None
 
     @property
     def objective(self) -> Aim:
@@ -74,6 +78,7 @@ class TrialRow:
         checkpoint: the address of the best record's checkpoint; None when that record has none.
         starred: whether somebody has marked it.
         note: what somebody wrote about it.
+        revision: of the study when the trial changed last.
     """
 
     number: int
@@ -95,6 +100,7 @@ class TrialRow:
     starred: bool = False
     note: str | None = None
     origin: dict[str, int] | None = None
+    revision: int = 0
 
     @property
     def came_from(self) -> Origin | None:
@@ -115,6 +121,21 @@ class RecordRow:
     @property
     def record(self) -> EpochRecord:
         return EpochRecord(self.epoch, self.metrics)
+
+
+@dataclass(frozen=True, slots=True)
+class Changes:
+    """What has changed in a study, read at one moment.
+
+    Attributes:
+        revision: of the study at that moment.
+        trials: those that have changed, by number.
+        records: the best record of each of them that has one, by trial number.
+    """
+
+    revision: int
+    trials: list[TrialRow]
+    records: dict[int, RecordRow]
 
 
 @dataclass(frozen=True, slots=True)

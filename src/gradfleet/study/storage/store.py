@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -15,9 +15,9 @@ from gradfleet.errors import NotFoundError, SettingError, unknown_name
 from gradfleet.study.artifacts import absolute
 from gradfleet.study.storage import addresses, extension, journal, schema
 from gradfleet.study.storage.database import Database, check_file, one_at_a_time, parse_url, sqlite_file
-from gradfleet.study.storage.matching import check_match, matches
+from gradfleet.study.storage.matching import check_match, made_from, matches
 from gradfleet.study.storage.provenance import clipped, git_commit, package_versions
-from gradfleet.study.storage.rows import GenerationRow, RecordRow, StudyRow, StudyState, TrialRow
+from gradfleet.study.storage.rows import Changes, GenerationRow, RecordRow, StudyRow, StudyState, TrialRow
 from gradfleet.study.storage.tables import generations, records, sources, studies, trials
 from gradfleet.training.history import EpochRecord
 
@@ -26,7 +26,9 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 Kept = TypeVar("Kept", TrialRow, RecordRow)
-_SAFE_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
+
+SAFE_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
+"""What may be the name of a file or a folder, everywhere and without quotes."""
 
 
 class Store:
@@ -137,20 +139,41 @@ class Store:
         ordered = query.order_by(records.c.number, records.c.epoch)
         return self.database.read(lambda connection: self.rows_of(connection, study_id, RecordRow, ordered))
 
-    def standings(self, study_id: int) -> tuple[list[TrialRow], dict[int, RecordRow]]:
-        """All trials, and the best record of each that has one, all from one moment."""
+    def has_records(self, study_id: int) -> bool:
+        """Whether any trial of a study has a record."""
+        one = select(records.c.number).where(records.c.study_id == study_id).limit(1)
+        return self.database.read(lambda connection: connection.execute(one).first()) is not None
+
+    def records_of(self, study_id: int, numbers: Sequence[int]) -> list[RecordRow]:
+        """The records of some trials, by trial number and epoch."""
+        ordered = (
+            _of(records, study_id).where(records.c.number.in_(numbers)).order_by(records.c.number, records.c.epoch)
+        )
+        return self.database.read(lambda connection: self.rows_of(connection, study_id, RecordRow, ordered))
+
+    def changes(self, study_id: int, since: int = -1) -> Changes:
+        """The trials that have changed after a revision of the study, with the best record of each that has one.
+
+        Args:
+            since: a revision that was read before; -1 is for all trials.
+        """
         best = and_(
             trials.c.study_id == records.c.study_id,
             trials.c.number == records.c.number,
             trials.c.best_epoch == records.c.epoch,
         )
-        all_trials = _of(trials, study_id).order_by(trials.c.number)
-        best_records = select(records).join(trials, best).where(records.c.study_id == study_id)
+        changed = (trials.c.study_id == study_id, trials.c.revision > since)
+        changed_trials = select(trials).where(*changed).order_by(trials.c.number)
+        best_records = select(records).join(trials, best).where(*changed)
+        revision = select(studies.c.revision).where(studies.c.id == study_id)
 
-        def work(connection: Connection) -> tuple[list[TrialRow], dict[int, RecordRow]]:
+        def work(connection: Connection) -> Changes:
+            now = connection.execute(revision).scalar() or 0
+            if now == since:
+                return Changes(now, [], {})
             found = self.rows_of(connection, study_id, RecordRow, best_records)
-            shown = self.rows_of(connection, study_id, TrialRow, all_trials)
-            return shown, {record.number: record for record in found}
+            shown = self.rows_of(connection, study_id, TrialRow, changed_trials)
+            return Changes(now, shown, {record.number: record for record in found})
 
         return self.database.read(work)
 
@@ -209,13 +232,8 @@ class Store:
             StudyMismatchError: it was made from other data, another objective or another space; what differs is shown.
         """
         study = self.study(name)
-        stored = {"data": study.fingerprint, "objective": study.spec["objective"]}
-        stored["space"] = self.generations(study.id)[-1].space
-        given = {"data": fingerprint, "objective": spec["objective"], "space": spec["space"]}
-        # What a spec says of its training, where it says anything: other code or settings under one name would make
-        # the checkpoints of one study mean two things.
-        stored["training"], given["training"] = study.spec.get("training"), spec.get("training")
-        stored["runs"], given["runs"] = study.spec.get("runs"), spec.get("runs")
+        searched = {**study.spec, "space": self.generations(study.id)[-1].space}
+        stored, given = made_from(searched, spec, fingerprints=(study.fingerprint, fingerprint))
         changed = stored["space"] != given["space"]
         grown = extension.extended(stored, given) if changed else stored
         way_out = extension.SENTENCE if changed and not extend and matches(grown, given) else None
@@ -238,8 +256,13 @@ class Store:
         self.fenced(lease, work)
         return self.study(lease.study.name)
 
-    def set_state(self, lease: Lease, state: StudyState) -> None:
-        changed = update(studies).where(studies.c.id == lease.study.id).values(state=state)
+    def set_state(self, lease: Lease, state: StudyState, *, problem: str | None = None) -> None:
+        """Write how a study stands.
+
+        Args:
+            problem: why it has failed.
+        """
+        changed = update(studies).where(studies.c.id == lease.study.id).values(state=state, problem=problem)
         self.fenced(lease, lambda connection: connection.execute(changed))
 
     def delete_study(self, lease: Lease) -> None:
@@ -319,13 +342,13 @@ def _newest_last(study_id: int) -> Select[Any]:
     return _of(generations, study_id).order_by(generations.c.number)
 
 
-def check_name(name: str) -> None:
+def check_name(name: object) -> None:
     """Refuse a study's name that cannot be the name of a folder.
 
     Raises:
         SettingError: with what a name may be.
     """
-    if not _SAFE_NAME.fullmatch(name):
+    if not isinstance(name, str) or not SAFE_NAME.fullmatch(name):
         raise SettingError(
             f"A study's name is a folder's too: up to 100 letters, digits, '.', '_' and '-', the first one a "
             f"letter or digit; got {name!r}."

@@ -24,7 +24,7 @@ from sqlalchemy import (
     false,
 )
 
-SCHEMA_VERSION = 4
+SCHEMA_VERSION = 7
 """Raised with every change of a table; a store of a newer version is refused, and an older one is brought up to date.
 
 So a new version only adds: tables, and columns that may be empty or have a server default.
@@ -54,8 +54,13 @@ class Metrics(TypeDecorator[dict[str, float]]):
         finite = {name: number if math.isfinite(number) else repr(float(number)) for name, number in value.items()}
         return json.dumps(finite)
 
-    def process_result_value(self, value: Any, dialect: Dialect | None) -> dict[str, float]:
-        return {name: float(number) for name, number in json.loads(value).items()}
+    def process_result_value(self, value: Any, dialect: Dialect | None) -> dict[str, float] | None:
+        """None where an outer join found no record."""
+        return None if value is None else self.of_text(value)
+
+    @staticmethod
+    def of_text(text: str) -> dict[str, float]:
+        return {name: float(number) for name, number in json.loads(text).items()}
 
 
 metadata = MetaData()
@@ -77,6 +82,8 @@ studies = Table(
     Column("git_commit", String(80)),
     Column("artifacts", Text, nullable=False),
     Column("git_dirty", Boolean),
+    Column("revision", BigInteger, nullable=False, server_default="0"),
+    Column("problem", Text),
 )
 
 
@@ -125,6 +132,7 @@ trials = Table(
     Column("checkpoint", Text),
     Column("starred", Boolean, nullable=False, server_default=false()),
     Column("note", Text),
+    Column("revision", BigInteger, nullable=False, server_default="0"),
 )
 
 records = Table(
@@ -167,7 +175,8 @@ requests = Table(
     Column("outcome", Text),
 )
 
-# What the service keeps: who may do what, what was done, which sweeps were asked for, and which models have a name.
+# What the service keeps: who may do what, what was done, which sweeps and which
+# replays were asked for, and which models have a name.
 
 tokens = Table(
     "gradfleet_tokens",
@@ -213,6 +222,27 @@ submissions = Table(
     Column("pid", Integer),
     Column("process_started", Float(53)),
     Column("heartbeat", Float(53)),
+)
+
+replays = Table(
+    "gradfleet_replays",
+    metadata,
+    _study_key(),
+    Column("number", Integer, primary_key=True, autoincrement=False),
+    Column("state", String(20), nullable=False),
+    Column("created", Float(53), nullable=False),
+    Column("created_by", String(100), nullable=False),
+    Column("ended", Float(53)),
+    Column("recorded", Float(53), nullable=False),
+    Column("value", Float(53)),
+    Column("problem", Text),
+    Column("claim", Integer, nullable=False),
+    Column("host", String(255), nullable=False),
+    Column("process_space", String(80), nullable=False),
+    Column("boot", String(80), nullable=False),
+    Column("pid", Integer, nullable=False),
+    Column("process_started", Float(53), nullable=False),
+    Column("heartbeat", Float(53), nullable=False),
 )
 
 models = Table(

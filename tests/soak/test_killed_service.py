@@ -1,0 +1,127 @@
+"""A service that is killed again and again, or has a twin: every sweep runs once, to its end."""
+
+from __future__ import annotations
+
+import random
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from gradfleet.service import submissions
+from gradfleet.study.storage.store import Store
+from tests.service.running import Running, check_sweep, spec, trained, write_recipe
+
+SWEEPS = [f"sweep-{number}" for number in range(5)]
+
+Serve = Callable[..., Running]
+
+
+@pytest.fixture
+def serve(tmp_path: Path) -> Iterator[Serve]:
+    """Starts services; those that still run are ended afterwards."""
+    running: list[Running] = []
+
+    def start(*options: str) -> Running:
+        running.append(Running(tmp_path, *options))
+        return running[-1]
+
+    yield start
+    for service in running:
+        service.end()
+
+
+def ask_again_and_again(service: Running, one: dict[str, Any]) -> None:
+    """As a client does whose service may be killed at any moment."""
+    while True:
+        with suppress(OSError):
+            service.ask("/v1/sweeps", one)
+            return
+        time.sleep(0.1)
+
+
+def check_all(service: Running, folder: Path, names: list[str], *, trials: int) -> None:
+    for name in names:
+        assert service.wait_for(name, "completed", "failed", "stopped", seconds=500)["state"] == "completed"
+    xs = [x for name in names for x in check_sweep(service, name, trials=trials)]
+    assert trained(folder) == Counter((x, epoch) for x in xs for epoch in "123"), "nothing is trained twice"
+
+
+@pytest.mark.soak
+@pytest.mark.slow
+def test_a_service_that_is_killed_loses_nothing_and_doubles_nothing(
+    serve: Serve,
+    tmp_path: Path,
+    *,
+    soak: bool,
+) -> None:
+    kills, trials = (20, 24) if soak else (3, 4)
+    write_recipe(tmp_path, seconds=1.0 if soak else 0.4)
+    service, moments = serve("--sweeps", "5", "--cluster", "inline"), random.Random(0)
+    asked = iter(SWEEPS)
+    for kill in range(kills):
+        for name in [next(asked, None) for _ in range(2 if kill < 3 else 0)]:
+            if name is not None:
+                ask_again_and_again(service, spec(name, trials=trials, seed=SWEEPS.index(name)))
+        time.sleep(moments.uniform(0.0, 2.0))
+        service.kill()
+        service.begin()
+    assert next(asked, None) is None
+    check_all(service, tmp_path, SWEEPS, trials=trials)
+    with Store.open(tmp_path / "gradfleet.db") as store:
+        assert {one.state for one in submissions.listed(store)} == {"done"}
+
+
+@pytest.mark.long
+@pytest.mark.ray
+def test_a_service_whose_sweeps_run_on_ray_is_killed_too(serve: Serve, tmp_path: Path) -> None:
+    write_recipe(tmp_path, seconds=1.0)
+    service, moments = serve("--sweeps", "2"), random.Random(1)
+    for name in SWEEPS[:2]:
+        ask_again_and_again(service, spec(name, trials=12, seed=SWEEPS.index(name)))
+    for _ in range(5):
+        time.sleep(moments.uniform(0.0, 6.0))
+        service.kill()
+        service.begin()
+    check_all(service, tmp_path, SWEEPS[:2], trials=12)
+
+
+@pytest.mark.slow
+def test_two_services_over_one_postgresql_begin_no_sweep_twice(
+    serve: Serve, tmp_path: Path, request: pytest.FixtureRequest
+) -> None:
+    """Each sweep is asked for at both; one of the services is killed in between, and the other one sees to its own."""
+    url = request.getfixturevalue("postgresql").new_database()
+    write_recipe(tmp_path, seconds=0.3)
+    options = ("--store", url, "--artifacts", str(tmp_path / "artifacts"), "--cluster", "inline")
+    twins = [serve(*options), serve(*options)]
+    for place, name in enumerate(SWEEPS):
+        for service in (twins[place % 2], twins[1 - place % 2]):
+            service.ask("/v1/sweeps", spec(name, trials=3, seed=place))
+    twins[0].wait_for(SWEEPS[1], "running", "completed", seconds=120)
+    twins[0].kill()
+    check_all(twins[1], tmp_path, SWEEPS, trials=3)
+    with Store.open(url) as store:
+        assert [(one.name, one.claim, one.state) for one in submissions.listed(store)] == [
+            (name, 1, "done") for name in SWEEPS
+        ]
+
+
+@pytest.mark.slow
+def test_a_cluster_that_is_away_keeps_a_sweep_waiting_and_both_say_so(serve: Serve, tmp_path: Path) -> None:
+    write_recipe(tmp_path, seconds=0.1)
+    service = serve("--cluster", "http://127.0.0.1:9")
+    ready = service.ask("/v1/ready")
+    assert (ready["ready"], ready["store"]) == (True, "ok")
+    assert ready["cluster"].startswith("No Ray cluster answers at http://127.0.0.1:9 (")
+    service.ask("/v1/sweeps", spec("waiting", trials=2, seed=0))
+    deadline = time.monotonic() + 60
+    while (found := service.ask("/v1/sweeps/waiting"))["problem"] is None:
+        assert time.monotonic() < deadline
+        time.sleep(0.5)
+    assert found["state"] == "queued"
+    assert found["problem"].startswith("No Ray cluster answers at http://127.0.0.1:9 (")
