@@ -402,12 +402,23 @@ class Noisy(torch.utils.data.Dataset[Pair]):
 def test_a_straight_run_equals_stop_and_resume_in_the_middle_of_an_epoch_bit_for_bit(
     source: str, batch: int, pair: Pair, network: Make, tmp_path: Path
 ) -> None:
+    straight, resumed = straight_and_resumed(MID_EPOCH_SOURCES[source], pair, network, tmp_path, batch=batch)
+    assert torch.equal(weights(resumed), weights(straight))
+    assert timeless(resumed) == timeless(straight)
+    assert len(resumed.history) == 4
+
+
+def straight_and_resumed(
+    source: Callable[[Pair], Any], pair: Pair, network: Make, folder: Path, *, batch: int
+) -> tuple[Model, Model]:
+    """Four epochs in one go, and the same stopped after this batch of the second one and gone on with."""
+
     def fit(*more: Callback, resume: Path | None = None) -> Model:
         model = Model(network(dropout=0.5)).compile(learning_rate=0.02, schedule="one_cycle", metrics=METRICS)
         callbacks = [Counter(), EarlyStopping(patience=2, min_delta=0.05), *more]
         seed = None if resume is not None else 3
         model.fit(
-            MID_EPOCH_SOURCES[source](pair),
+            source(pair),
             pair,
             epochs=4,
             batch_size=16,
@@ -418,14 +429,12 @@ def test_a_straight_run_equals_stop_and_resume_in_the_middle_of_an_epoch_bit_for
         return model
 
     straight = fit()
-    fit(SaveAt(tmp_path / "saved", epoch=2, batch=batch))
-    resumed = fit(resume=tmp_path / "saved")
+    fit(SaveAt(folder / "saved", epoch=2, batch=batch))
+    return straight, fit(resume=folder / "saved")
 
-    assert torch.equal(weights(resumed), weights(straight))
-    assert [dict(record.metrics, train_seconds=0) for record in resumed.history] == [
-        dict(record.metrics, train_seconds=0) for record in straight.history
-    ]
-    assert len(resumed.history) == 4
+
+def timeless(model: Model) -> list[dict[str, float]]:
+    return [dict(record.metrics, train_seconds=0) for record in model.history]
 
 
 def spread(outputs: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
@@ -440,9 +449,8 @@ def test_an_epochs_metrics_are_exact_when_predictions_were_folded_before_the_sto
     pair: Pair, network: Make, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("gradfleet.training.metrics.meter._KEPT_NUMBERS", 1)
-    test_a_straight_run_equals_stop_and_resume_in_the_middle_of_an_epoch_bit_for_bit(
-        "tensors", 3, pair, network, tmp_path
-    )
+    straight, resumed = straight_and_resumed(MID_EPOCH_SOURCES["tensors"], pair, network, tmp_path, batch=3)
+    assert timeless(resumed) == timeless(straight)
 
 
 @pytest.mark.row("TP5")

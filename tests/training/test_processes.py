@@ -3,32 +3,20 @@
 from __future__ import annotations
 
 import json
-import os
-import socket
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from tests.training.launching import launched
+
 SCRIPT = Path(__file__).with_name("two_processes.py")
 
 
-def free_port() -> int:
-    with socket.socket() as one:
-        one.bind(("127.0.0.1", 0))
-        return int(one.getsockname()[1])
-
-
-def run(out: Path, *launcher: str, devices: str = "") -> tuple[list[dict[str, Any]], str]:
-    """What every process found, and what was printed; `devices` are the numbers of the GPUs that it sees."""
-    out.mkdir()
-    environment = {**os.environ, "OMP_NUM_THREADS": "1", "CUDA_VISIBLE_DEVICES": devices}
-    command = [sys.executable, *launcher, str(SCRIPT), str(out)]
-    ended = subprocess.run(command, capture_output=True, text=True, timeout=240, env=environment, check=False)
-    assert ended.returncode == 0, ended.stderr
-    return [json.loads(file.read_text()) for file in sorted(out.glob("found-*.json"))], ended.stdout + ended.stderr
+def run(out: Path, *, processes: int = 1, devices: str = "") -> tuple[list[dict[str, Any]], str]:
+    """What every process found, and what was printed."""
+    printed = launched(SCRIPT, out, processes=processes, devices=devices)
+    return [json.loads(file.read_text()) for file in sorted(out.glob("found-*.json"))], printed
 
 
 @pytest.fixture(scope="module")
@@ -40,11 +28,7 @@ def one(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
 @pytest.fixture(scope="module")
 def two(tmp_path_factory: pytest.TempPathFactory) -> tuple[list[dict[str, Any]], str, Path]:
     out = tmp_path_factory.mktemp("two") / "out"
-    port = str(free_port())
-    # "--multi_gpu" is what has accelerate start several processes at all; where there is no GPU they use gloo.
-    launch = ["-m", "accelerate.commands.launch", "--multi_gpu", "--num_processes", "2", "--num_machines", "1"]
-    launch += ["--mixed_precision", "no", "--dynamo_backend", "no", "--main_process_port", port]
-    return (*run(out, *launch), out)
+    return (*run(out, processes=2), out)
 
 
 @pytest.mark.slow

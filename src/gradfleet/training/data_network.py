@@ -68,10 +68,15 @@ class DataNetwork(nn.Module):
             ExportError: the network has no such form.
         """
         del folder, labels
-        raise ExportError(
-            f'A {type(self).__name__} is no network of transformers; use format="bundle", "onnx" or "torch".'
-        )
+        raise not_of_transformers(self)
 
     def seen(self, examples: ArrayExamples) -> ArrayExamples:
         """Examples with their inputs as `reads` gives them."""
         return replace(examples, inputs=self.reads(examples.inputs))
+
+
+def not_of_transformers(network: object) -> ExportError:
+    """What is raised where a network cannot be written for `from_pretrained`."""
+    return ExportError(
+        f'A {type(network).__name__} is no network of transformers; use format="bundle", "onnx" or "torch".'
+    )

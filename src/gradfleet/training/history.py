@@ -11,6 +11,10 @@ if TYPE_CHECKING:
     import pandas
 
 
+MICRO_BATCH = "micro_batch"
+"""The metric that says how many rows went through the network at once; records have it where memory ran out."""
+
+
 @dataclass(frozen=True, slots=True)
 class EpochRecord:
     """All numbers of one epoch; everybody (callbacks, scheduler, store, progress) reads this one record.

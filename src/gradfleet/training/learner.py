@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import nn
 
-from gradfleet.errors import TooLargeError
+from gradfleet.errors import SettingError, TooLargeError
 from gradfleet.training.batches import parts
 from gradfleet.training.context import Cancel, FitState
 from gradfleet.training.listening.events import Events
@@ -47,6 +47,7 @@ class Learner:
         self._by_hand = False
         self._moved = False
         self._team = processes()
+        self._sharding = model.sharding
         self._weight = 1.0
         self._first_row = 0
         self.num_parts = model.settings.accumulate
@@ -109,8 +110,11 @@ class Learner:
             return Step(None)
         self._state.part = rows
         step = self._forward(rows)
+        if self._sharding is not None and self._team is not None:
+            self._team.agree(self._state)  # gradients are exchanged on their way, so all differentiate or none
         if step.loss is not None and not self._by_hand and self._state.cancel < Cancel.BATCH:
-            self._model.backward(step.loss if share == 1 else step.loss * share)
+            scale = share if self._sharding is None else self._weight * self._sharding.loss_scale
+            self._model.backward(step.loss if scale == 1 else step.loss * scale)
         if share != 1:
             self._state.first_row += num_rows(rows)
         return step
@@ -127,7 +131,7 @@ class Learner:
         """The gradients of all processes together, unless one of them leaves the batch out."""
         if self._team is not None:
             self._team.agree(self._state)
-            if self._state.cancel < Cancel.BATCH:
+            if self._state.cancel < Cancel.BATCH and self._sharding is None:
                 self._team.combine(self._parameters, self._weight)
 
     def _forward(self, batch: Any) -> Step:
@@ -187,6 +191,8 @@ class Learner:
         return self._state.cancel < Cancel.STEP
 
     def _take_over(self) -> None:
+        if self._sharding is not None:
+            raise SettingError("A training_step that calls backward or step itself needs strategy='ddp'.")
         if self._model.micro_batch.rows is not None:  # it would step once a part, not once a batch
             raise TooLargeError(_BY_HAND)
         self._by_hand = True

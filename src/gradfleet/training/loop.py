@@ -18,7 +18,7 @@ from gradfleet.data.loaders import Batches
 from gradfleet.errors import DataError
 from gradfleet.training.callbacks.callback import Callback
 from gradfleet.training.context import Cancel, Context, FitState
-from gradfleet.training.history import EpochRecord
+from gradfleet.training.history import MICRO_BATCH, EpochRecord
 from gradfleet.training.inference import measure
 from gradfleet.training.learner import Learner
 from gradfleet.training.listening.events import Events
@@ -100,6 +100,7 @@ class Loop:
                 self.is_at_work = False
                 yield record
                 self.is_at_work = True
+                self._model.meet()
         except (Exception, KeyboardInterrupt) as error:
             self._is_training = False
             self._state.error = error
@@ -109,6 +110,8 @@ class Loop:
             try:
                 self._events.fire("fit_end")
             finally:
+                if self._state.error is None:
+                    self._model.meet()
                 self._model.leave(self.state(), self._state.stop_reason)
 
     def listen(self, callback: Callback) -> None:
@@ -175,11 +178,14 @@ class Loop:
         for network in self._model.networks.values():
             if not network.training:  # otherwise its parts are in the modes that the user has put them in
                 network.train()
-        if self._team is not None:
-            self._team.begin_alike(self._model.networks)
+        self._begin_alike()
         if not any(callback.may_log for callback in self._events.callbacks):
             self._state.expected = self._model.expected_metrics(validation=self._validation is not None)
         self._fire("fit_start")
+
+    def _begin_alike(self) -> None:
+        if self._team is not None:
+            self._team.begin_alike(self._model.networks, weights=self._model.sharding is None)
 
     def _fire(self, event: str) -> None:
         """Tell the callbacks; what those of any process have asked for is what all processes do."""
@@ -201,7 +207,7 @@ class Loop:
         whole = self._train_batches()
         state.metrics["train_seconds"] = time.perf_counter() - started
         if self._model.micro_batch.rows is not None:
-            state.metrics["micro_batch"] = float(self._model.micro_batch.rows)
+            state.metrics[MICRO_BATCH] = float(self._model.micro_batch.rows)
         self._fire("train_end")
         if self._is_cut(whole=whole and self._validation is None):
             return None
@@ -242,8 +248,7 @@ class Loop:
                     break
                 self.learner.learn(batch, meter)
             self._is_training = False
-        if self._team is not None:
-            self._team.begin_alike(self._model.networks)  # running statistics are of each process's own rows
+        self._begin_alike()  # running statistics are of each process's own rows
         state.metrics |= {f"train_{name}": value for name, value in meter.numbers().items()}
         return state.cancel < Cancel.EPOCH or state.batch_number == state.num_batches
 

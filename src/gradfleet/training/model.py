@@ -12,7 +12,6 @@ from torch import nn
 from gradfleet.data.loaders import Batches, Source, make_batches, split_of
 from gradfleet.errors import Problems, SettingError
 from gradfleet.training import inference
-from gradfleet.training.batches.memory import MicroBatch
 from gradfleet.training.callbacks.callback import Callback
 from gradfleet.training.callbacks.progress import Progress
 from gradfleet.training.context import Context, FitState
@@ -75,10 +74,7 @@ class Model(Observed, Steps):
         self.stop_reason: str | None = None
         self.labels: tuple[str, ...] | None = None
         self.batch_size = 32
-        self.micro_batch = MicroBatch()
-        self.inference_batch = MicroBatch()
         self.is_dry = False
-        self._last_fit: Mapping[str, Any] = NO_FIT
         self._beginning: Beginning | None = None
 
     def epochs(
@@ -249,10 +245,12 @@ class Model(Observed, Steps):
             durable: whether it survives the death of the machine too, not only that of the process; see
                 `checkpoint.write_files`.
         """
-        if self.is_dry or not self.is_main:
+        if self.is_dry:
             return
-        fit_state = self._loop.state() if self._loop is not None else self._last_fit
-        saving.save(self, Path(folder), fit_state, extra or {}, durable=durable)
+        if self.is_main:
+            saving.save(self, Path(folder), extra or {}, durable=durable)
+        elif self.sharding is not None and self._loop is None:  # within a fit the loop helps
+            self.sharding.follow()
 
     @classmethod
     def load(

@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, fields
 from numbers import Integral, Real
-from typing import Any
+from typing import Any, Literal, get_args
 
 from torch import nn
+from torch.optim import Optimizer
 
 from gradfleet.data.prepared import Kind
 from gradfleet.errors import SettingError, unknown_name
@@ -15,6 +16,8 @@ from gradfleet.training import kinds, losses, metrics, optimizers, schedules
 from gradfleet.training.precision import PRECISIONS, PrecisionName
 
 _OWN = "own"
+Strategy = Literal["ddp", "fsdp"]
+"""How several processes share a network: a whole one in each, or a part of every weight."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +41,7 @@ class TrainingSettings:
     accumulate: int = 1
     torch_compile: bool | Mapping[str, Any] = False
     channels_last: bool = False
+    strategy: Strategy = "ddp"
 
     def __post_init__(self) -> None:
         found = losses.problems(self.loss)
@@ -57,8 +61,22 @@ class TrainingSettings:
         ]
         if not isinstance(self.accumulate, Integral) or self.accumulate < 1:
             found.append(f"accumulate must be a whole number of at least 1, got {self.accumulate!r}.")
+        found += self._strategy_problems()
         if found:
             raise SettingError(found)
+
+    def _strategy_problems(self) -> list[str]:
+        if self.strategy not in get_args(Strategy):
+            return [unknown_name("strategy", self.strategy, get_args(Strategy))]
+        if self.strategy == "ddp":
+            return []
+        not_with = {
+            "accumulate above 1": self.accumulate != 1,
+            "precision='fp16'": self.precision == "fp16",
+            "torch_compile": self.torch_compile is not False,
+            "an optimizer that is made already": isinstance(self.optimizer, Optimizer),
+        }
+        return [f"strategy='fsdp' does not go with {name}; use 'ddp'." for name, there in not_with.items() if there]
 
     @property
     def told_kind(self) -> Kind | None:

@@ -14,19 +14,22 @@ from torch.optim import Optimizer
 from gradfleet.data.prepared import Kind
 from gradfleet.errors import SettingError, unknown_name
 from gradfleet.training import losses, metrics, optimizers, schedules
+from gradfleet.training.batches.memory import MicroBatch
+from gradfleet.training.loop import NO_FIT
 from gradfleet.training.metrics.logged import Reduction
 from gradfleet.training.networks import compilation
 from gradfleet.training.optimizers import values as optimizer_values
 from gradfleet.training.precision import Precision, PrecisionName
 from gradfleet.training.problem import Problem
 from gradfleet.training.processes import processes
-from gradfleet.training.settings import TrainingSettings, network_problems
+from gradfleet.training.settings import Strategy, TrainingSettings, network_problems
 from gradfleet.training.step import Step, call, inputs_of, num_rows, split_batch
 
 if TYPE_CHECKING:
     from gradfleet.training.context import FitState
     from gradfleet.training.loop import Loop
     from gradfleet.training.metrics.meter import Meter
+    from gradfleet.training.sharding import Sharding
 
 TrainingStep = Callable[[Any, Any], Step | torch.Tensor | None]
 """What may stand for `training_step`: a function of (model, batch)."""
@@ -60,7 +63,11 @@ class Steps:
         self._settings: TrainingSettings | None = None
         self._problem: Problem | None = None
         self._loop: Loop | None = None
+        self._last_fit: Mapping[str, Any] = NO_FIT
         self._pass: FitState | None = None
+        self.micro_batch = MicroBatch()
+        self.inference_batch = MicroBatch()
+        self.sharding: Sharding | None = None
         if training_step is not None:
             self.training_step = MethodType(training_step, self)  # type: ignore[method-assign]
 
@@ -80,6 +87,7 @@ class Steps:
         accumulate: int = 1,
         torch_compile: bool | Mapping[str, Any] = False,
         channels_last: bool = False,
+        strategy: Strategy = "ddp",
     ) -> Self:
         """Say how to train. What is left out follows from the kind of problem, which the data tells.
 
@@ -104,6 +112,9 @@ class Steps:
             torch_compile: whether `torch.compile` compiles the networks; a dict has its options. One that cannot be
                 compiled runs as it is, with a warning.
             channels_last: whether images lie in memory with their channels last, which convolutions can be faster on.
+            strategy: of several processes: "ddp" has the whole network in each; "fsdp" spreads weights, gradients and
+                the optimizer's state over them, and checkpoints are whole all the same. Then every process calls
+                `save`, and `predict` too. One process trains the same with both.
 
         Raises:
             SettingError: with every problem that there is.
@@ -122,6 +133,7 @@ class Steps:
             accumulate,
             torch_compile,
             channels_last,
+            strategy,
         )
         if found := settings.network_problems(self.networks):
             raise SettingError(found)
@@ -256,6 +268,39 @@ class Steps:
         """Whether this process, of those that train together, is the one that writes and prints."""
         return self._team is None or self._team.is_main
 
+    def state(self) -> dict[str, Any]:
+        """All tensors that training goes on from, and the state of the fit: `networks`, `optimizers`, `scaler`, `fit`.
+
+        Of a sharded model the first process asks, and the others help it.
+        """
+        return self._state() if self.sharding is None else self.sharding.gather()
+
+    def _state(self) -> dict[str, Any]:
+        scaler = self.precision.scaler
+        return {
+            "networks": {name: network.state_dict() for name, network in self.networks.items()},
+            "optimizers": {name: optimizer.state_dict() for name, optimizer in self.optimizers.items()},
+            "scaler": scaler.state_dict() if scaler is not None else {},
+            "fit": dict(self._loop.state() if self._loop is not None else self._last_fit),
+        }
+
+    def meet(self) -> None:
+        """All processes here: until the first one is, the others help it to save, where the model is sharded."""
+        if self.sharding is not None:
+            self.sharding.meet()
+
+    def put_weights(self, network: str, weights: Mapping[str, torch.Tensor]) -> None:
+        """Load a network's whole state dict, or the part of it that this process holds."""
+        one = self.networks[network]
+        if self.sharding is not None:
+            own = one.state_dict()
+            weights = {key: self.sharding.part(value, own[key]) for key, value in weights.items()}
+        one.load_state_dict(weights)
+
+    def held_as(self, like: torch.Tensor, value: torch.Tensor) -> torch.Tensor:
+        """A whole tensor as the model holds another one: on its device, and in part where that is sharded."""
+        return value.to(like.device) if self.sharding is None else self.sharding.part(value, like)
+
     @property
     def is_compiled(self) -> bool:
         return self._settings is not None
@@ -348,6 +393,11 @@ class Steps:
             if settings.torch_compile is not False:
                 options = settings.torch_compile if isinstance(settings.torch_compile, Mapping) else {}
                 compilation.compile_network(network, options)
+        if settings.strategy == "fsdp" and self._team is not None and self.sharding is None:
+            from gradfleet.training.sharding import Sharding  # half a second to import
+
+            self.sharding = Sharding(self.networks, self._team, self._state)
+            self.micro_batch.whole_only = self.inference_batch.whole_only = True
         made = self.configure_optimizers()
         self.optimizers = {"network": made} if isinstance(made, Optimizer) else dict(made)
         self._rates = {name: optimizer_values.rates_of(one) for name, one in self.optimizers.items()}

@@ -38,9 +38,11 @@ class MicroBatch:
 
     Attributes:
         rows: at most; None for whole batches.
+        whole_only: whether a batch is never split, because other processes would have to split theirs.
     """
 
     rows: int | None = None
+    whole_only: bool = False
 
     def run(
         self,
@@ -65,7 +67,7 @@ class MicroBatch:
                     return [Part(batch, 1.0, function(batch, 1.0))]
                 return self._run_split(batch, function, least)
             except (RuntimeError, MemoryError) as error:
-                if not is_out_of_memory(error):
+                if self.whole_only or not is_out_of_memory(error):
                     raise
                 self._halve(batch, least, error)
             # Outside of the handler: its traceback keeps the tensors that are to be freed.

@@ -98,7 +98,7 @@ class WeightAverage(Callback):
         """After a resume, in the order and on the device of the model's own."""
         if self.average:
             self.average = {
-                name: {key: self.average[name][key].to(one.device) for key, one in own.items()}
+                name: {key: context.model.held_as(one, self.average[name][key]) for key, one in own.items()}
                 for name, own in _weights(context).items()
             }
 

@@ -117,7 +117,7 @@ class Checkpoint(Callback):
             self._save(context, "last")
 
     def on_exception(self, context: Context) -> None:
-        if self._on_exception:
+        if self._on_exception and context.model.sharding is None:  # the other processes may not be there to help
             self._save(context, "exception")
 
     def _keep_top(self, context: Context, best: Best) -> None:

@@ -98,7 +98,7 @@ class EarlyStopping(Callback):
 
     def on_fit_end(self, context: Context) -> None:
         for name, weights in self._weights.items():
-            context.model.networks[name].load_state_dict(weights)
+            context.model.put_weights(name, weights)
 
     def _stop_if_due(self, context: Context) -> None:
         if self._waited < self.patience:

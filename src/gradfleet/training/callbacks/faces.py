@@ -10,7 +10,8 @@ from typing import Protocol
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
 
-from gradfleet.training.callbacks.notebook import Show, to_html
+from gradfleet.notebook import Show
+from gradfleet.training.callbacks.table import to_html
 from gradfleet.training.context import Context
 
 _REDRAW_SECONDS = 0.1

@@ -6,9 +6,9 @@ from rich.console import Console
 from torch import distributed
 
 from gradfleet.errors import SettingError
+from gradfleet.notebook import Show, notebook_show
 from gradfleet.training.callbacks.callback import Callback
 from gradfleet.training.callbacks.faces import Face, Log, Notebook, Terminal
-from gradfleet.training.callbacks.notebook import Show, notebook_show
 from gradfleet.training.context import Context
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from numbers import Real
 from typing import Any
 
@@ -85,8 +85,8 @@ def build(
 ) -> Optimizer:
     """The optimizer of a network's parameters.
 
-    Adam, AdamW, Adagrad and SGD run fused where every parameter is on CPU or CUDA: the same rule in one call, which
-    takes a quarter off a small network's step. `optimizer_options={"fused": False}` switches it off.
+    Adam, AdamW, Adagrad and SGD run fused where every parameter is whole and on CPU or CUDA: the same rule in one
+    call, which takes a quarter off a small network's step. `optimizer_options={"fused": False}` switches it off.
     """
     if isinstance(choice, Optimizer):
         return choice
@@ -135,8 +135,9 @@ def _value_problems(choice: OptimizerChoice, learning_rate: float | None, option
     return []
 
 
-def _can_fuse(parameters: Iterable[nn.Parameter]) -> bool:
-    return all(parameter.is_floating_point() and parameter.device.type in ("cpu", "cuda") for parameter in parameters)
+def _can_fuse(parameters: Sequence[nn.Parameter]) -> bool:
+    plain = [one for one in parameters if type(one.data) is torch.Tensor and one.device.type in ("cpu", "cuda")]
+    return len(plain) == len(parameters) and all(one.is_floating_point() for one in plain)
 
 
 def _option_problems(choice: OptimizerChoice, options: Mapping[str, Any]) -> list[str]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from numbers import Real
 from typing import Any
 
 from torch import nn
@@ -39,7 +40,9 @@ class LayerRates:
 
     def __post_init__(self) -> None:
         values = {"decay": self.decay, **{f"the factor of {name!r}": value for name, value in self.factors.items()}}
-        if found := [f"{name} must be above 0, got {value!r}." for name, value in values.items() if not value > 0]:
+        if found := [
+            f"{name} must be above 0, got {value!r}." for name, value in values.items() if not _is_above_0(value)
+        ]:
             raise SettingError(found)
 
     def groups(self, network: nn.Module, learning_rate: float) -> list[dict[str, Any]]:
@@ -59,3 +62,7 @@ class LayerRates:
             rate = rates.get(name, learning_rate) * factors.get(name, 1.0)
             groups.setdefault(rate, []).append(parameter)
         return [{"params": parameters, "lr": rate} for rate, parameters in groups.items()]
+
+
+def _is_above_0(value: object) -> bool:
+    return isinstance(value, Real) and float(value) > 0

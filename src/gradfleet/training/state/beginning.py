@@ -38,8 +38,8 @@ class Beginning:
 
     def restore(self, model: Model) -> None:
         """Make the model what it was; the optimizers, which this knows nothing of, are the model's to make anew."""
-        for name, network in model.networks.items():
-            network.load_state_dict(self.networks[name])
+        for name in model.networks:
+            model.put_weights(name, self.networks[name])
         model.epoch, model.history, model.stop_reason = self.epoch, History(self.history), None
 
 

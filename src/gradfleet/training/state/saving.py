@@ -29,12 +29,11 @@ TRAINING = "training.pt"
 _PLAIN = {bool, bytes, float, int, str, type(None)}
 
 
-def save(
-    model: Model, folder: Path, fit_state: Mapping[str, Any], extra: Mapping[str, Any], *, durable: bool = True
-) -> None:
+def save(model: Model, folder: Path, extra: Mapping[str, Any], *, durable: bool = True) -> None:
     """Write everything of the model: weights, description, and what a resumed fit needs."""
-    files = {_weights_file(name): _weights(network) for name, network in model.networks.items()}
-    files[TRAINING] = _training_state(model, fit_state)
+    state = model.state()
+    files = {_weights_file(name): _weights(weights) for name, weights in state.pop("networks").items()}
+    files[TRAINING] = _training_state(state)
     files[DESCRIPTION] = json.dumps(_description(model, extra), indent=1).encode()
     write_files(folder, files, durable=durable)
 
@@ -73,7 +72,10 @@ class Resumption:
             own = [{key: group[key] for key in group if key != "params"} for group in optimizer.param_groups]
             try:
                 _check_values(optimizer, self.optimizers[name])
-                optimizer.load_state_dict(self.optimizers[name])
+                state = self.optimizers[name]
+                optimizer.load_state_dict(
+                    state if model.sharding is None else model.sharding.parts_of(state, optimizer)
+                )
             except (KeyError, ValueError) as error:
                 raise CheckpointError(
                     f"The checkpoint {self.folder} was made with another optimizer: {error}"
@@ -119,9 +121,15 @@ def _description(model: Model, extra: Mapping[str, Any]) -> dict[str, Any]:
         "kind": model.kind,
         "labels": model.labels,
         "batch_size": model.batch_size,
-        "networks": {name: type(network).__qualname__ for name, network in model.networks.items()},
+        "networks": _classes(model),
         "extra": dict(extra),
     }
+
+
+def _classes(model: Model) -> dict[str, str]:
+    if model.sharding is not None:
+        return model.sharding.classes
+    return {name: type(network).__qualname__ for name, network in model.networks.items()}
 
 
 def _restore(model: Model, folder: Path, files: Mapping[str, bytes]) -> dict[str, Any]:
@@ -134,8 +142,8 @@ def _restore(model: Model, folder: Path, files: Mapping[str, bytes]) -> dict[str
     weights = {name: safetensors.torch.load(files[_weights_file(name)]) for name in model.networks}
     for name, network in model.networks.items():
         _check_fit(folder, network, weights[name])
-    for name, network in model.networks.items():
-        network.load_state_dict(weights[name])
+    for name in model.networks:
+        model.put_weights(name, weights[name])
     if description["kind"] is not None:
         model.settle_as(description["kind"])
     model.epoch = description["epoch"]
@@ -180,29 +188,23 @@ def _weights_file(name: str) -> str:
     return "weights.safetensors" if name == "network" else f"weights.{name}.safetensors"
 
 
-def _weights(network: nn.Module) -> bytes:
+def _weights(state: Mapping[str, Any]) -> bytes:
     """The state dict as safetensors, which refuses tensors that share memory: tied weights are written twice."""
     seen: set[int] = set()
     tensors = {}
-    for key, value in network.state_dict().items():
+    for key, value in state.items():
         if not isinstance(value, torch.Tensor):
-            raise CheckpointError(f"{type(network).__name__} keeps {key!r}, which is no tensor; a checkpoint cannot.")
+            raise CheckpointError(f"The network keeps {key!r}, which is no tensor; a checkpoint cannot.")
         address = value.untyped_storage().data_ptr()
         tensors[key] = value.clone() if address in seen else value.contiguous()
         seen.add(address)
     return safetensors.torch.save(tensors)
 
 
-def _training_state(model: Model, fit_state: Mapping[str, Any]) -> bytes:
-    _require_plain(fit_state, "the state of the fit")
-    scaler = model.precision.scaler
-    state = {
-        "optimizers": {name: optimizer.state_dict() for name, optimizer in model.optimizers.items()},
-        "scaler": scaler.state_dict() if scaler is not None else {},
-        "fit": dict(fit_state),
-    }
+def _training_state(state: Mapping[str, Any]) -> bytes:
+    _require_plain(state["fit"], "the state of the fit")
     buffer = io.BytesIO()
-    torch.save(state, buffer)
+    torch.save(dict(state), buffer)
     return buffer.getvalue()
 
 

@@ -1,15 +1,10 @@
-"""A history as HTML, and whether there is a notebook to show it in."""
+"""A history as HTML."""
 
 from __future__ import annotations
 
 import html
-import sys
-from collections.abc import Callable
-from typing import Any
 
 from gradfleet.training.history import History
-
-Show = Callable[[str], object]
 
 
 def to_html(history: History, title: str) -> str:
@@ -24,13 +19,3 @@ def to_html(history: History, title: str) -> str:
     )
     table = f"<table><thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table>"
     return f"<div><p>{html.escape(title)}</p>{table}</div>"
-
-
-def notebook_show() -> Show | None:
-    """What shows HTML in place in the notebook that runs this; None where there is none."""
-    python: Any = sys.modules.get("IPython")
-    shell = python.get_ipython() if python is not None else None
-    if shell is None or not hasattr(shell, "kernel"):  # no IPython, or that of a terminal
-        return None
-    handle = python.display.display(python.display.HTML(""), display_id=True)
-    return lambda text: handle.update(python.display.HTML(text))
