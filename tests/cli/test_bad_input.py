@@ -93,11 +93,11 @@ def test_images_that_cannot_be_read_are_left_out_on_request(run: Run, here: Path
         (("--on-bad-rows", "skipp"), "Did you mean 'skip'?"),
         (("--trials", 0), "trials is a whole number of at least 1, got 0."),
         (("--patience", 0), "patience is a whole number of at least 1, got 0."),
-        (("--epochs", 0), "epochs is at least 1, got 0."),
-        (("--keep", 0), "keep is at least 1, got 0."),
+        (("--epochs", 0), "epochs is a whole number of at least 1, got 0."),
+        (("--keep", 0), "keep is a whole number of at least 1, got 0."),
         (("--target", "nan"), "target is a number, got nan."),
         (("--seed", -1), "A seed is a whole number from 0, got -1."),
-        (("--cpu", -1), "A trial needs some cpu or gpu and none below zero, got cpu=-1.0"),
+        (("--cpu", -1), "A trial needs some cpu or gpu, none below zero or infinite, got cpu=-1.0"),
         (("--gpu", 1.5), "More than one gpu comes in whole devices, got gpu=1.5."),
         (("--artifacts", "nowhere://bucket"), "Artifacts need a folder or a URL"),
         (("--name", "../tiny"), "A study's name is a folder's too"),
@@ -160,7 +160,7 @@ def test_a_study_of_other_data_is_not_resumed(run: Run, studied: Path) -> None:
     result = run(*FIT, "others", *QUICK, "--name", "tiny", "--resume")
     assert result.exit_code == 2
     assert result.stdout == ""
-    assert "Study 'tiny' exists and was made from something else:\n  data:" in result.stderr
+    assert "Study 'tiny' exists and was made from something else:\n  data.content or split" in result.stderr
     assert _without_prepared(studied) == before
     assert len(Study.attach("tiny").trials) == 1
 

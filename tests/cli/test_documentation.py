@@ -37,7 +37,7 @@ COMMANDS = [
 
 def test_every_verb_has_a_section_with_a_command() -> None:
     assert sorted(re.findall(r"^## ([\w ]+)$", TEXT, flags=re.MULTILINE)) == sorted(
-        ["Environment", "Exit codes", "Streams", *VERBS]
+        ["Environment", "Exit codes", "Streams", "Sweeps of a service", *VERBS]
     )
     shown = [f"{line} " for line in re.findall(r"^\$ gradfleet (.*)$", TEXT, flags=re.MULTILINE)]
     assert [verb for verb in VERBS if not any(line.startswith(f"{verb} ") for line in shown)] == []

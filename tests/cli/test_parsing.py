@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import re
 import shlex
 import subprocess
 import sys
+from collections.abc import Iterator
+from typing import Any
 
 import pytest
 import typer.main
@@ -13,15 +16,26 @@ import gradfleet
 from gradfleet.cli.main import app
 from tests.cli.conftest import Run
 
-VERBS = typer.main.get_command(app).commands
-EXAMPLES = sorted(
-    {
-        line.strip()
-        for command in (typer.main.get_command(app), *VERBS.values())
-        for line in command.epilog.splitlines()
-        if line.strip().startswith("gradfleet")
-    }
-)
+ROOT = typer.main.get_command(app)
+VERBS = ROOT.commands
+
+
+def _all(command: Any, name: str) -> Iterator[tuple[str, Any]]:
+    """A command with what is typed for it, and those inside of it."""
+    yield name, command
+    for verb, inner in getattr(command, "commands", {}).items():
+        yield from _all(inner, f"{name} {verb}")
+
+
+COMMANDS = dict(_all(ROOT, "gradfleet"))
+
+
+def _examples(command: Any) -> list[str]:
+    lines = [line.strip() for line in (command.epilog or "").splitlines()]
+    return [line for line in lines if line.startswith("gradfleet ")]
+
+
+EXAMPLES = sorted({example for command in COMMANDS.values() for example in _examples(command)})
 
 
 def test_the_verbs_are_these() -> None:
@@ -49,24 +63,31 @@ def test_the_verbs_are_these() -> None:
     ]
 
 
-@pytest.mark.parametrize("verb", sorted(VERBS))
-def test_every_verb_has_help_with_examples(run: Run, verb: str) -> None:
-    result = run(verb, "--help")
-    assert result.exit_code == 0
-    assert "Examples:" in result.stdout
-    assert f"\n    gradfleet {verb}" in result.stdout
+def test_every_command_inside_of_another_is_found() -> None:
+    assert {"gradfleet sweep run", "gradfleet token create", "gradfleet render slurm"} <= COMMANDS.keys()
 
 
-@pytest.mark.parametrize("verb", sorted(VERBS))
-def test_every_argument_and_option_has_help(verb: str) -> None:
-    assert [option.name for option in VERBS[verb].params if not option.help] == []
+@pytest.mark.row_part("UX2")
+@pytest.mark.parametrize("name", sorted(COMMANDS))
+def test_every_command_has_help_with_examples_and_a_word_on_each_argument_and_option(run: Run, name: str) -> None:
+    command = COMMANDS[name]
+    assert command.help
+    assert [option.name for option in command.params if not option.help] == []
+    assert any(example.startswith(f"{name} ") or example == name for example in _examples(command))
+    shown = run(*name.split()[1:], "--help")
+    assert shown.exit_code == 0
+    assert all(example in shown.stdout for example in _examples(command))
 
 
 @pytest.mark.parametrize("example", EXAMPLES)
 def test_every_example_of_the_help_can_be_parsed(example: str) -> None:
-    words = shlex.split(example.partition(" > ")[0])
-    _, verb, *arguments = words
-    VERBS[verb].make_context(verb, arguments)
+    program, verb, *arguments = shlex.split(re.split(r" [>|] ", example)[0])
+    command = VERBS[verb]
+    while hasattr(command, "commands"):
+        verb, *arguments = arguments
+        command = command.commands[verb]
+    assert program == "gradfleet"
+    assert command.make_context(verb, arguments).args == [], "nothing is left over"
 
 
 def test_version_is_that_of_the_package(run: Run) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -45,6 +46,11 @@ def test_the_environment_goes_before_the_file_and_an_option_before_both(
 def test_a_sweep_that_has_ended_is_not_waited_for_and_cannot_be_steered(run: Run, done: Path) -> None:
     store = ("--store", done / "gradfleet.db")
     assert run("sweep", "wait", "tiny", *store).stdout == "tiny is completed.\n"
+    watched = run("sweep", "watch", "tiny", *store)
+    assert (watched.exit_code, watched.stdout) == (0, "tiny is completed.\n")
+    assert re.fullmatch(
+        r"tiny is completed: \d+ trials, 0 running, 0 failed, best val_accuracy [\d.]+\n", watched.stderr
+    )
     refused = run("sweep", "pause", "tiny", *store)
     assert refused.exit_code == 2
     assert "Study 'tiny' is completed: there is no sweep to pause." in refused.stderr
@@ -78,11 +84,34 @@ def test_a_running_sweep_is_paused_resumed_and_cancelled_from_another_process(
     refused = run("sweep", "delete", "tiny", "--yes")
     assert refused.exit_code == 3
     assert "is held by process" in refused.stderr
+    watching = begin("sweep", "watch", "tiny", cwd=here)
+    assert watching.stderr is not None
+    assert watching.stderr.readline().startswith("tiny is running: ")
     assert "The trials that run are ended" in run("sweep", "cancel", "tiny").stderr
+    assert watching.communicate(timeout=60)[0] == f"tiny is {Study.attach('tiny').state}.\n"
     assert run("sweep", "wait", "tiny", "--timeout", "30s").exit_code == 0
     process.communicate(timeout=30)
     assert run("sweep", "delete", "tiny", "--yes").exit_code == 0
     assert json.loads(run("sweep", "list", "--json").stdout) == {"sweeps": []}
+
+
+@pytest.mark.parametrize(
+    ("words", "option"),
+    [
+        (("run", "--resume"), "--resume"),
+        (("run", "--extend"), "--extend"),
+        (("submit", "--resume", "--cluster", "http://127.0.0.1:9"), "--resume"),
+    ],
+)
+def test_a_sweep_without_a_name_cannot_be_gone_on_with(
+    run: Run, images: Path, here: Path, words: tuple[str, ...], option: str
+) -> None:
+    verb, *options = words
+    (here / "a.yaml").write_text("version: 1\ntask: image-classification\ndata: images\nsearch: {trials: 1}\n")
+    refused = run("sweep", verb, "a.yaml", *options)
+    assert (refused.exit_code, refused.stdout) == (2, "")
+    assert f"{option} needs to know with which study: write its name in a.yaml, or add name=NAME." in refused.stderr
+    assert not (here / "gradfleet.db").exists()
 
 
 def test_a_new_file_is_checked_before_it_is_written(run: Run, images: Path, here: Path) -> None:

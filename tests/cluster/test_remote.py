@@ -129,9 +129,10 @@ def test_two_gangs_that_wait_for_the_same_two_hosts_both_finish_with_the_metrics
             one, together = alone.trial(number), study.trial(number)
             assert together.metrics["val_loss"] == pytest.approx(one.metrics["val_loss"], rel=1e-4)
             assert together.metrics["val_accuracy"] == one.metrics["val_accuracy"]
-            assert sorted(path.name for path in Path(together.checkpoint or "").iterdir()) == sorted(
-                path.name for path in Path(one.checkpoint or "").iterdir()
+            files, files_of_one = (
+                {path.name for path in Path(trial.checkpoint or "").iterdir()} for trial in (together, one)
             )
+            assert files == files_of_one - {"held_out.safetensors"}, "no process of a gang sees all validation rows"
     places = {path.name.split("-on-")[1] for path in cluster.shared.glob("rank-[01]-on-*")}
     assert len(places) == 2, "the two processes of a gang are on two hosts"
 
@@ -151,31 +152,39 @@ def test_what_the_cluster_cannot_see_is_said_with_what_to_pass_instead(cluster: 
     assert "FileNotFoundError" in said["import"]
 
 
+@pytest.mark.parametrize("address", ["http://{head}:8265", "ray://{head}:10001"])
 @pytest.mark.parametrize(
-    ("values", "code", "message"),
-    [
-        (
-            {"RAY_AUTH_TOKEN": ""},
-            4,
-            "Error: The cluster at {address} asks for a token, and none was found in RAY_AUTH_TOKEN, "
-            "RAY_AUTH_TOKEN_PATH or ~/.ray/auth_token.",
-        ),
-        (
-            {"RAY_AUTH_TOKEN": "x" * 40},
-            4,
-            "Error: The cluster at {address} refuses the token that was found in RAY_AUTH_TOKEN, RAY_AUTH_TOKEN_PATH "
-            "or ~/.ray/auth_token.",
-        ),
-    ],
+    ("token", "wrong"),
+    [("", "asks for a token, and none was found in"), ("x" * 40, "refuses the token that was found in")],
 )
 def test_a_token_that_is_missing_or_wrong_is_one_line_and_exit_code_4(
-    cluster: RayHosts, laptop: Laptop, values: dict[str, str], code: int, message: str
+    cluster: RayHosts, laptop: Laptop, address: str, token: str, wrong: str
 ) -> None:
+    address = address.format(head=cluster.hosts["head"].address)
     ended = laptop.run(
-        *(*CLI, "sweep", "submit", "lost.yaml", "name=refused", "--cluster", cluster.address),
-        **{**values, "HOME": str(laptop.folder)},
+        *(*CLI, "sweep", "submit", "lost.yaml", "name=refused", "--cluster", address),
+        RAY_AUTH_TOKEN=token,
+        HOME=str(laptop.folder),
     )
-    assert (ended.returncode, ended.stderr.strip()) == (code, message.format(address=cluster.address))
+    assert (ended.returncode, ended.stderr) == (
+        4,
+        f"Error: The cluster at {address} {wrong} RAY_AUTH_TOKEN, RAY_AUTH_TOKEN_PATH or ~/.ray/auth_token.\n",
+    )
+
+
+def test_the_address_of_ray_client_leads_to_the_dashboard_and_the_sweep_is_sent_there(
+    cluster: RayHosts, laptop: Laptop
+) -> None:
+    """The client's process has gone before the first trial; a sweep that it carried would end with it."""
+    client = f"ray://{cluster.hosts['head'].address}:10001"
+    once = ("name=by-client", "search.trials=1", "search.epochs=1")
+    sent = laptop.gradfleet("sweep", "submit", "lost.yaml", *once, "--cluster", client)
+    assert sent.returncode == 0, sent.stderr
+    (job,) = jobs_of(cluster, "by-client")
+    assert job["type"] == "SUBMISSION"
+    study = Study.attach("by-client", store=laptop.folder / "gradfleet.db").wait(timeout=240)
+    assert (study.state, len(study.trials)) == ("completed", 1)
+    assert study.page == f"{cluster.address}/#/jobs/{job['submission_id']}"
 
 
 @pytest.mark.long
@@ -192,12 +201,15 @@ def test_the_commands_of_the_page_run_in_their_order(laptop: Laptop) -> None:
 
 @pytest.mark.long
 @pytest.mark.row("DI5")
-def test_the_notebook_sends_its_cells_away_and_another_kernel_gets_the_best_model(laptop: Laptop) -> None:
+def test_the_notebook_sends_its_cells_away_and_another_kernel_gets_the_best_model(
+    cluster: RayHosts, laptop: Laptop
+) -> None:
     ended = laptop.run("-m", "tests.cluster.notebook", str(EXAMPLES / "notebook_to_cluster.ipynb"))
     assert ended.returncode == 0, ended.stderr
-    shown = [output["data"] for output in json.loads(ended.stdout) if output["output_type"] == "execute_result"]
-    assert "from-a-notebook" in "".join(shown[0]["text/html"])
-    assert "completed" in "".join(shown[1]["text/html"])
-    assert "accuracy" in "".join(shown[2]["text/plain"])
+    handle, attached, evaluated = (output["data"] for output in json.loads(ended.stdout) if "data" in output)
+    assert "from-a-notebook" in "".join(handle["text/html"])
+    assert "completed" in "".join(attached["text/html"]), "its cell has followed the sweep to its end"
+    assert '<a href="http://head:8265/#/jobs/' in "".join(attached["text/html"]), "as the notebook calls the cluster"
+    assert "accuracy" in "".join(evaluated["text/plain"])
     best = Study.attach("from-a-notebook", store=laptop.folder / "gradfleet.db").best
     assert best.value > 0.8

@@ -50,11 +50,20 @@ def test_everything_that_the_dockerfile_copies_is_let_through_and_there() -> Non
 
 def test_compose_publishes_one_port_on_loopback_and_keeps_secrets_out_of_the_environment() -> None:
     published = [port for service in COMPOSE["services"].values() for port in service.get("ports", [])]
-    assert published == ["127.0.0.1:8265:8265"]
+    assert published == COMPOSE["services"]["service"]["ports"] == ["127.0.0.1:8000:8000"]
     used = {name for service in COMPOSE["services"].values() for name in service.get("secrets", [])}
     assert used == set(COMPOSE["secrets"])
     said = [text for service in COMPOSE["services"].values() for text in service.get("environment", {}).items()]
     assert all(text.startswith("/run/secrets/") for name, text in said if "TOKEN" in name or "PASS" in name)
+
+
+@pytest.mark.parametrize("service", ["service", "client"])
+def test_what_speaks_with_the_store_reads_the_password_from_its_secret_alone(service: str, tmp_path: Path) -> None:
+    (tmp_path / "store-password").write_text("s3cret")
+    begin = [word.replace("$$", "$") for word in COMPOSE["services"][service]["entrypoint"]]
+    begin = [word.replace("/run/secrets", str(tmp_path)) for word in begin]
+    ended = subprocess.run([*begin, "printenv", "GRADFLEET_STORE"], capture_output=True, text=True, check=True)
+    assert ended.stdout == "postgresql://gradfleet:s3cret@store/sweeps\n"
 
 
 def test_what_compose_waits_for_has_a_healthcheck_and_what_it_mounts_is_declared() -> None:

@@ -31,7 +31,7 @@ class Sweep(Protocol):
     """Runs a sweep of a recipe in the test's own store; again with the same name goes on with it."""
 
     def __call__(
-        self, recipe: Recipe, *, name: str = "sweep", budget: Budget | None = None, **settings: Any
+        self, recipe: Recipe, *, name: str = "sweep", budget: Budget | None = None, shown: bool = False, **settings: Any
     ) -> Study: ...
 
 
@@ -69,7 +69,9 @@ def sweep(two_cores: None, file: Path) -> Sweep:
 
 
 def sweeper(file: Path) -> Sweep:
-    def run(recipe: Recipe, *, name: str = "sweep", budget: Budget | None = None, **settings: Any) -> Study:
+    def run(
+        recipe: Recipe, *, name: str = "sweep", budget: Budget | None = None, shown: bool = False, **settings: Any
+    ) -> Study:
         started = time.time()
         given = {"objective": SCORE, "epochs": 3, "scheduler": "none", "sampler": "random", **settings}
         chosen = SweepSettings(budget=budget or Budget(trials=6), **given)
@@ -78,7 +80,7 @@ def sweeper(file: Path) -> Sweep:
         if name not in (study.name for study in store.studies()):
             store.create_study(name, spec, seed=chosen.seed)
         order = Order(study=name, recipe=recipe, space=SPACE, settings=chosen, data=None, started=started)
-        view = SweepProgress(name, SCORE, chosen.budget, shown=False)
+        view = SweepProgress(name, SCORE, chosen.budget, shown=shown)
         return run_sweep(order, chosen.executor(), store=store, view=view)
 
     return run

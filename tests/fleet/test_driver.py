@@ -80,6 +80,7 @@ def test_a_driver_that_cannot_begin_fails_the_study_and_says_why(model: AutoMode
     study = model.fit(trials=1, resources=Resources(cpu=4096), name="too-large", wait=False, progress=False)
     assert study.wait(timeout=180).state == "failed"
     assert "Error: A trial asks for 4096 cpu" in study.log.read_text()
+    assert str(study.facts()["problem"]).startswith("A trial asks for 4096 cpu")
 
 
 def test_what_cannot_leave_the_process_is_refused_before_the_study_waits(

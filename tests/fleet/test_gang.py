@@ -26,20 +26,20 @@ def small(input_shape: tuple[int, ...], num_outputs: int) -> nn.Module:
     return nn.Sequential(nn.Linear(input_shape[0], 8), nn.Tanh(), nn.Linear(8, num_outputs))
 
 
-def searched(folder: Path, resources: Resources, *, cluster: str | None = None) -> Any:
+def searched(folder: Path, resources: Resources, *, cluster: str | None = None, strategy: Any = "ddp") -> Any:
     tuner = Tuner()
     tuner.architecture("small", small)
     tuner.optimizer("sgd", learning_rate=Float(0.05, 0.5, log=True))
     inputs = torch.randn(71, 4, generator=torch.Generator().manual_seed(1))  # the last batch has an odd number of rows
     model = AutoModel(tuner, objective=Objective("val_accuracy", "max"))
-    return model.compile(loss="cross_entropy", metrics=["accuracy", "f1"], batch_size=16).fit(
+    return model.compile(loss="cross_entropy", metrics=["accuracy", "f1"], batch_size=16, strategy=strategy).fit(
         (inputs, (inputs[:, 0] > 0).long()),
         trials=3,
         epochs=2,
         scheduler="none",
         resources=resources,
         cluster=cluster,
-        name=f"of-{resources.workers}",
+        name=f"{strategy}-of-{resources.workers}",
         store=folder / "gradfleet.db",
         progress=False,
         warm_start=False,
@@ -48,9 +48,10 @@ def searched(folder: Path, resources: Resources, *, cluster: str | None = None) 
 
 @pytest.mark.ray
 @pytest.mark.slow
-@pytest.mark.row_part("DI7")
-def test_a_trial_of_two_processes_has_the_metrics_of_one(two_cores: None, tmp_path: Path) -> None:
-    alone, together = searched(tmp_path, Resources(), cluster="inline"), searched(tmp_path, TWO)
+@pytest.mark.row("DI7")
+@pytest.mark.parametrize("strategy", ["ddp", pytest.param("fsdp", marks=pytest.mark.long)])
+def test_a_trial_of_two_processes_has_the_metrics_of_one(two_cores: None, tmp_path: Path, strategy: str) -> None:
+    alone, together = searched(tmp_path, Resources(), cluster="inline"), searched(tmp_path, TWO, strategy=strategy)
     timed = {"train_seconds", "latency_ms"}
     for number in range(3):
         one, other = alone.trial(number).metrics, together.trial(number).metrics
@@ -58,6 +59,9 @@ def test_a_trial_of_two_processes_has_the_metrics_of_one(two_cores: None, tmp_pa
         for name in one.keys() - timed:
             assert one[name] == pytest.approx(other[name], rel=1e-4), name
     assert [trial.state for trial in together.trials] == ["COMPLETE"] * 3
+    inputs = torch.randn(71, 4, generator=torch.Generator().manual_seed(1))
+    predicted = [study.best.model().predict_proba(inputs) for study in (alone, together)]
+    assert predicted[1] == pytest.approx(predicted[0], abs=1e-4), "its checkpoint is a whole one, on one process"
 
 
 @pytest.mark.ray
@@ -94,7 +98,7 @@ def test_when_one_process_fails_or_dies_the_gang_is_made_anew(sweep: Sweep, tmp_
     assert sorted(processes.values()) == [1, 1, 2, 2, 2, 2], "a gang stays for the next trial while it is whole"
 
 
-@pytest.mark.row_part("SE7")
+@pytest.mark.row("SE7")
 @pytest.mark.parametrize(
     ("asked", "message"),
     [

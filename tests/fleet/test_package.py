@@ -8,10 +8,11 @@ from pathlib import Path
 import cloudpickle
 import pytest
 
-from gradfleet.errors import AccessError, ClusterError, SettingError
-from gradfleet.fleet import package
+from gradfleet.errors import AccessError, ClusterError, ExecutionError, SettingError
+from gradfleet.fleet import job_driver, package
 from gradfleet.fleet.jobs import RemoteCluster
 from gradfleet.fleet.preflight import check_versions
+from gradfleet.study.storage.store import Store
 
 PLACE = {"study": "s", "artifacts": "/a", "data": None}
 
@@ -30,6 +31,25 @@ def test_a_package_holds_the_order_the_modules_and_what_the_other_side_checks(
     manifest = package.Manifest.read(folder)
     assert (manifest.study, manifest.data, manifest.modules) == ("s", "/a/prepared/x", ("gf_mine.py",))
     check_versions(manifest)
+
+
+def test_what_cannot_be_read_on_the_cluster_is_why_the_study_has_failed(tmp_path: Path) -> None:
+    (tmp_path / "package").mkdir()
+    values = {"objective": {"metric": "score", "mode": "max"}, "space": {"dimensions": []}}
+    url = f"sqlite:///{tmp_path / 'gradfleet.db'}"
+    with Store.open(url) as store:
+        store.create_study("s", values, artifacts=str(tmp_path))
+        package.write_package(
+            tmp_path / "package", b"cgf_gone\nrecipe\n.", study="s", artifacts=str(tmp_path), data=None
+        )
+        package.Call(store=url, started=0.0).write(tmp_path / "package")
+        with pytest.raises(ExecutionError, match="The recipe does not import on the cluster"):
+            job_driver.run(tmp_path / "package")
+        study = store.study("s")
+        assert (study.state, str(study.problem).partition(" (")[0]) == (
+            "failed",
+            "The recipe does not import on the cluster",
+        )
 
 
 def test_code_that_is_too_large_to_travel_is_refused_with_its_largest_files(

@@ -79,6 +79,22 @@ def test_a_value_is_set_without_changing_the_document_it_came_from() -> None:
         document.with_value(("name", "x"), 1, place="name.x=1")
 
 
+def test_what_was_typed_inside_of_a_value_is_its_place() -> None:
+    document = Document.parse(TEXT).with_value(("space", "rate", "low"), -1, place="low=-1")
+    assert document.where(("space", "rate")) == "low=-1"
+    assert document.where(("space", "rate", "high")) == "sweep.yaml:5:21"
+    assert document.where(("space", "cases")) == "sweep.yaml:6:3"
+    both = document.with_value(("space", "rate", "high"), -2, place="high=-2")
+    assert both.where(("space", "rate")) == "low=-1 high=-2"
+    assert both.with_value(("space", "rate"), 3, place="rate=3").where(("space", "rate", "low")) == "rate=3"
+
+
+def test_a_refused_alias_names_the_file_once() -> None:
+    with pytest.raises(SettingError) as caught:
+        Document.parse("a: &x [1]\nb: *x\n", name="a.yaml")
+    assert str(caught.value) == "a.yaml:2:4: aliases (*x) are not read; write the value out."
+
+
 def test_a_single_value_is_read_as_in_a_file() -> None:
     assert [scalar(text) for text in ("1e-5", "no", "[32, 64]", "{low: 1}", "", "null")] == [
         1e-5,

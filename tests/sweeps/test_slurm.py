@@ -97,6 +97,22 @@ def test_the_job_asks_for_what_was_said() -> None:
     assert subprocess.run(["bash", "-n"], input=script, text=True).returncode == 0
 
 
+def test_the_setup_may_read_variables_that_are_not_set_and_ends_the_job_when_it_fails() -> None:
+    (read, failed) = (_beginning('echo "[$NEVER_SET]"'), _beginning("false"))
+    assert (read.returncode, read.stderr) == (0, "")
+    value, options = read.stdout.splitlines()
+    assert (value, {"e", "u"} <= set(options)) == ("[]", True)
+    assert (failed.returncode, failed.stdout) == (1, "")
+
+
+def _beginning(setup: str) -> subprocess.CompletedProcess[str]:
+    """What the script does until its setup is done, and the options of its shell then."""
+    script = SlurmJob(setup=(setup,)).script(["gradfleet", "sweep", "run", "a.yaml"], name="a")
+    beginning, mark, _ = script.partition("export RAY_AUTH_MODE")
+    assert mark
+    return subprocess.run(["bash"], input=f"{beginning}echo $-\n", capture_output=True, text=True)
+
+
 def test_a_sweep_without_a_name_gets_one_so_that_a_job_that_is_queued_again_goes_on(
     run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -11,7 +13,8 @@ from gradfleet import Objective, Study
 from gradfleet.errors import DataError, ExecutionError, NotFoundError, SettingError
 from gradfleet.goal import aim
 from gradfleet.sweeps.document import Document
-from gradfleet.sweeps.sweep import Sweep
+from gradfleet.sweeps.overrides import overridden
+from gradfleet.sweeps.sweep import Sweep, checked_words
 from gradfleet.sweeps.template import template
 from tests.cli.conftest import write_images
 
@@ -133,7 +136,7 @@ def test_a_recipe_whose_import_fails_shows_its_traceback(here: Path) -> None:
 def test_a_task_data_or_search_that_cannot_be_is_refused_with_its_line(here: Path) -> None:
     write_images(here / "images")
     head = "version: 1\ntask: image-classification\ndata: images\n"
-    with pytest.raises(NotFoundError, match="No task is called 'image-clasification'. Did you mean"):
+    with pytest.raises(NotFoundError, match="sweep.yaml:2:1: No task is called 'image-clasification'. Did you mean"):
         sweep("version: 1\ntask: image-clasification\ndata: images\n")
     with pytest.raises(DataError, match="sweep.yaml:3:1: There is no folder .*nowhere"):
         sweep("version: 1\ntask: image-classification\ndata: nowhere\n")
@@ -147,6 +150,53 @@ def test_a_task_data_or_search_that_cannot_be_is_refused_with_its_line(here: Pat
     with pytest.raises(SettingError) as caught:
         sweep(head + "space:\n  architecture: cnnn\n  batchsize: 3\n")
     assert [problem.partition(": ")[0] for problem in caught.value.problems] == ["sweep.yaml:5:3", "sweep.yaml:6:3"]
+
+
+@pytest.mark.parametrize("check", [Sweep.of, checked_words])
+def test_an_option_that_the_task_does_not_have_is_refused_with_its_line(
+    here: Path, check: Callable[[Document], object]
+) -> None:
+    write_images(here / "images")
+    text = "version: 1\ntask: image-classification\ndata: images\noptions:\n  on_bad_row: skip\n"
+    with pytest.raises(SettingError) as caught:
+        check(overridden(Document.parse(text), ["options.seed=1"]))
+    wrong, seed = caught.value.problems
+    assert wrong.startswith("sweep.yaml:5:3: No option is called 'on_bad_row'. Did you mean 'on_bad_rows'? Known: ")
+    assert seed.startswith("options.seed=1: No option is called 'seed'.")
+
+
+@pytest.mark.parametrize(
+    ("line", "problem"),
+    [
+        ("name: ../x", "A study's name is a folder's too"),
+        ("search: {target: .nan}", "target is a number, got nan"),
+        ("search: {seed: -1}", "A seed is a whole number from 0, got -1"),
+        ("resources: {cpu: 0}", "A trial needs some cpu or gpu, none below zero or infinite, got cpu=0"),
+        ("resources: {cpu: .inf}", "A trial needs some cpu or gpu, none below zero or infinite, got cpu=inf"),
+        ("resources: {gpu: .inf}", "A trial needs some cpu or gpu, none below zero or infinite, got cpu=1.0, gpu=inf"),
+        ("resources: {gpu: 1.5}", "More than one gpu comes in whole devices, got gpu=1.5"),
+        ("cluster: htpp://x", "No cluster is called 'htpp://x'"),
+    ],
+)
+def test_what_a_search_would_refuse_is_refused_with_its_line(here: Path, recipes: str, line: str, problem: str) -> None:
+    document = Document.parse(f"version: 1\nrecipe: {recipes}:parabola\n{line}\n")
+    for check in (Sweep.of, checked_words):
+        with pytest.raises(SettingError) as caught:
+            check(document)
+        (said,) = caught.value.problems
+        assert re.match(rf"sweep.yaml:3:\d+: {re.escape(problem)}", said)
+
+
+def test_a_sampler_that_cannot_search_for_the_objectives_is_refused_with_its_line(here: Path, recipes: str) -> None:
+    both = "objective: [{metric: score, mode: max}, {metric: cost, mode: min}]"
+    with pytest.raises(SettingError, match="sweep.yaml:4:10: The sampler 'curves' takes one objective, got 2"):
+        sweep(f"version: 1\nrecipe: {recipes}:parabola\n{both}\nsearch: {{sampler: curves}}\n")
+
+
+def test_an_end_of_a_range_that_cannot_be_is_blamed_on_the_override_that_set_it(here: Path, recipes: str) -> None:
+    document = Document.parse(f"version: 1\nrecipe: {recipes}:parabola\nspace:\n  x: {{low: 0.1, high: 0.5}}\n")
+    with pytest.raises(SettingError, match="^space.x.low=-1: "):
+        Sweep.of(overridden(document, ["space.x.low=-1"]))
 
 
 def test_all_that_a_new_file_offers_may_be_used(here: Path) -> None:

@@ -8,11 +8,17 @@ import typer
 
 from gradfleet.cli.options import JsonOption, Name, StoreOption, TrustOption
 from gradfleet.cli.output import show, show_json
+from gradfleet.cli.studies import study_here
 
 EXAMPLES = (
     "gradfleet ensemble flowers",
     "gradfleet ensemble flowers flowers-ensemble/",
     "gradfleet ensemble flowers --size 50 --json",
+)
+
+_INSTEAD = (
+    "Run `gradfleet ensemble` where its store and its checkpoints are seen, with the store that `gradfleet sweep show` "
+    "says; or take the best model along with `gradfleet export`."
 )
 
 
@@ -38,9 +44,7 @@ def ensemble(
     It is never worse on those rows than the best single model, which is said beside it. With PATH it is written there
     as one bundle, which predicts with the mean of all its models.
     """
-    from gradfleet.study.study import Study
-
-    found = Study.attach(name, store=store, trust_recipe=trust_recipe).ensemble(size=size)
+    found = study_here(name, store=store, trust_recipe=trust_recipe, instead=_INSTEAD).ensemble(size=size)
     done = None if path is None else found.export(path, check=not no_check)
     if json:
         show_json({**found.to_json(), "export": None if done is None else done.to_json()})

@@ -9,6 +9,7 @@ from gradfleet.errors import (
     CheckpointError,
     ClusterError,
     DivergedError,
+    DriverFailedError,
     ExecutionError,
     ExportError,
     GradfleetError,
@@ -34,6 +35,7 @@ _CODES: tuple[tuple[type[Exception], int], ...] = (
     (DivergedError, NO_RESULT),
     (TooLargeError, NO_RESULT),
     (ExportError, NO_RESULT),
+    (DriverFailedError, NO_RESULT),
     (SettingError, USAGE),
     (ExecutionError, USAGE),
     (NotFoundError, NOT_FOUND),
@@ -45,7 +47,7 @@ _CODES: tuple[tuple[type[Exception], int], ...] = (
 
 _RESOURCES = re.compile(r"\bresources=Resources\(\.\.\.\)")
 _NAMES = "artifacts|cluster|extend|folds|keep|name|on_bad_rows|repeats|resume|retry_failed|store|trust_recipe"
-_ARGUMENT = re.compile(rf"""\b({_NAMES})=(?:True\b|'([^']*)'|"([^"]*)")?""")
+_ARGUMENT = re.compile(rf"""(?<![\w.])({_NAMES})=(?:True\b|'([^']*)'|"([^"]*)"|(?=\W?(?:\s|$)))""")
 
 
 def exit_code(error: Exception) -> int | None:

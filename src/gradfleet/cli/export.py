@@ -6,8 +6,9 @@ from typing import Annotated
 
 import typer
 
-from gradfleet.cli.options import JsonOption, Name, StoreOption, TrialOption, TrustOption
+from gradfleet.cli.options import AnyStoreOption, JsonOption, Name, TrialOption, TrustOption
 from gradfleet.cli.output import show, show_json
+from gradfleet.cli.studies import study_at
 
 EXAMPLES = (
     "gradfleet export flowers flowers-model/",
@@ -36,16 +37,14 @@ def export(
     ] = 0.01,
     trial: TrialOption = None,
     trust_recipe: TrustOption = False,
-    store: StoreOption = None,
+    store: AnyStoreOption = None,
     json: JsonOption = False,
 ) -> None:
     """Write the best model of a study to a folder.
 
     It is run in a new process on the study's validation rows, and has to reach the score that the study recorded.
     """
-    from gradfleet.study.study import Study
-
-    study = Study.attach(name, store=store, trust_recipe=trust_recipe)
+    study = study_at(name, store=store, trust_recipe=trust_recipe)
     chosen = study.best if trial is None else study.trial(trial)
     done = chosen.export(path, format=format, check=not no_check, max_loss=max_loss)
     if json:

@@ -3,19 +3,19 @@
 from __future__ import annotations
 
 import os
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
 from gradfleet.cli.options import (
-    PLACES,
     ArtifactsOption,
+    ClusterOption,
     ExtendOption,
     JsonOption,
     RetryOption,
     StoreOption,
 )
-from gradfleet.cli.outcome import end
+from gradfleet.cli.outcome import end, end_elsewhere
 from gradfleet.cli.output import pairs, show, show_json
 from gradfleet.errors import SettingError, unknown_name
 
@@ -28,6 +28,7 @@ FIT_EXAMPLES = (
     "gradfleet fit image-classification flowers/ --trials 20 --repeats 3 --folds 5",
     "gradfleet fit image-classification flowers/ --scheduler pbt --trials 40 --epochs 30",
     "gradfleet fit image-classification flowers/ --target 0.95 --json > flowers.json",
+    "gradfleet fit image-classification flowers/ --name flowers --cluster service+http://sweeps.example.org:8000",
     "gradfleet fit text-classification reviews.csv --backbone all-MiniLM-L6-v2/",
 )
 
@@ -93,15 +94,7 @@ def fit(
         float | None,
         typer.Option(metavar="X", help="GPUs of one trial; fractions share one.", show_default="1 where there is any"),
     ] = None,
-    cluster: Annotated[
-        str | None,
-        typer.Option(
-            metavar="auto|inline|URL",
-            envvar=PLACES["cluster"],
-            help="auto: the Ray cluster of this machine. inline: this process, without Ray. http://head:8265: a remote "
-            "Ray cluster. By default a Ray of its own on this machine.",
-        ),
-    ] = None,
+    cluster: ClusterOption = None,
     repeats: Annotated[
         int, typer.Option(metavar="N", help="Train each configuration so often, with other seeds; the mean decides.")
     ] = 1,
@@ -130,33 +123,35 @@ def fit(
     With neither --trials nor --budget the search ends after 10 minutes, 100 trials, or 20 trials without a better one.
     Ctrl-C starts no new trials and waits for those that run; a second one stops at once. Both keep the best so far.
     """
-    from gradfleet.tasks import autotask, available_tasks
+    from gradfleet.tasks import ServiceClient, autotask, available_tasks, is_service, order
     from gradfleet.trials.resources import Resources
 
     _check(task, available_tasks(), name=name, going_on="--extend" if extend else "--resume" if resume else None)
+    said: dict[str, Any] = {
+        "trials": trials,
+        "budget": budget,
+        "target": target,
+        "patience": patience,
+        "epochs": epochs,
+        "sampler": sampler,
+        "scheduler": scheduler,
+        "resources": Resources(cpu=cpu, gpu=gpu),
+        "name": name,
+        "store": store,
+        "artifacts": artifacts,
+        "resume": resume,
+        "extend": extend,
+        "retry_failed": retry_failed,
+        "repeats": repeats,
+        "folds": folds,
+        "warm_start": not no_warm_start,
+        "keep": keep,
+    }
+    if is_service(cluster):
+        options = {"on_bad_rows": on_bad_rows} | ({"backbones": backbone} if backbone else {})
+        end_elsewhere(order(ServiceClient(cluster), task, data, options=options, seed=seed, **said), target, json=json)
     preset = autotask(task, os.path.abspath(data), backbones=backbone or [], seed=seed, on_bad_rows=on_bad_rows)
-    preset.fit(
-        trials=trials,
-        budget=budget,
-        target=target,
-        patience=patience,
-        epochs=epochs,
-        sampler=sampler,
-        scheduler=scheduler,
-        resources=Resources(cpu=cpu, gpu=gpu),
-        cluster=cluster,
-        name=name,
-        store=store,
-        artifacts=artifacts,
-        resume=resume,
-        extend=extend,
-        retry_failed=retry_failed,
-        repeats=repeats,
-        folds=folds,
-        warm_start=not no_warm_start,
-        keep=keep,
-        progress=not quiet,
-    )
+    preset.fit(**said, cluster=cluster, progress=not quiet)
     end(preset.study, target=target, store=store, json=json)
 
 

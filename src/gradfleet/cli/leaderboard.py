@@ -6,8 +6,9 @@ from typing import Annotated
 
 import typer
 
-from gradfleet.cli.options import JsonOption, Name, StoreOption, Trial
+from gradfleet.cli.options import AnyStoreOption, JsonOption, Name, Trial
 from gradfleet.cli.output import on_terminal, show, show_json
+from gradfleet.cli.studies import study_at
 
 EXAMPLES = (
     "gradfleet leaderboard flowers",
@@ -40,13 +41,11 @@ def leaderboard(
     sort: Annotated[
         list[str] | None, typer.Option(metavar="COLUMN", help="Order by it; =-COLUMN puts the largest first.")
     ] = None,
-    store: StoreOption = None,
+    store: AnyStoreOption = None,
     json: JsonOption = False,
 ) -> None:
     """Show the trials of a study, best first, while it runs too."""
-    from gradfleet.study.study import Study
-
-    standings = Study.attach(name, store=store).standings().select(where or (), sort or ()).top(top, with_default=True)
+    standings = study_at(name, store=store).standings().select(where or (), sort or ()).top(top, with_default=True)
     if json:
         show_json(standings.to_json())
     elif on_terminal():
@@ -62,13 +61,11 @@ def star(
     trial: Trial,
     *,
     off: Annotated[bool, typer.Option("--off", help="Take the star away.")] = False,
-    store: StoreOption = None,
+    store: AnyStoreOption = None,
     json: JsonOption = False,
 ) -> None:
     """Mark a trial of a study, so that it is found again."""
-    from gradfleet.study.study import Study
-
-    study = Study.attach(name, store=store)
+    study = study_at(name, store=store)
     study.star(trial, starred=not off)
     if json:
         show_json({"study": study.name, "trial": trial, "starred": not off})
@@ -83,13 +80,11 @@ def note(
         str, typer.Argument(metavar="TEXT", help="What to write; '' takes a note away.", show_default=False)
     ],
     *,
-    store: StoreOption = None,
+    store: AnyStoreOption = None,
     json: JsonOption = False,
 ) -> None:
     """Write about a trial of a study, over what was written before."""
-    from gradfleet.study.study import Study
-
-    study = Study.attach(name, store=store)
+    study = study_at(name, store=store)
     study.note(trial, text)
     if json:
         show_json({"study": study.name, "trial": trial, "note": study.trial(trial).note})

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import os
-from typing import Annotated
+from collections.abc import Iterable
+from typing import Annotated, Any
 
 import typer
 
@@ -14,14 +15,17 @@ Trial = Annotated[int, typer.Argument(metavar="TRIAL", min=0, help="The trial's 
 PLACES = {"store": "GRADFLEET_STORE", "artifacts": "GRADFLEET_ARTIFACTS", "cluster": "GRADFLEET_CLUSTER"}
 """The keys of a sweep file that the environment may say; an option goes before it, and it before the file."""
 
-StoreOption = Annotated[
+
+def _store(kinds: str) -> Any:
+    text = f"{kinds}; gradfleet.db in the working folder by default."
+    return typer.Option("--store", metavar="URL", envvar=PLACES["store"], help=text)
+
+
+StoreOption = Annotated[str | None, _store("A SQLite file or a database URL")]
+
+AnyStoreOption = Annotated[
     str | None,
-    typer.Option(
-        "--store",
-        metavar="URL",
-        envvar=PLACES["store"],
-        help="A SQLite file or a database URL; gradfleet.db in the working folder by default.",
-    ),
+    _store("A SQLite file, a database URL, or service+http://host:8000, a service that GRADFLEET_TOKEN opens"),
 ]
 
 ArtifactsOption = Annotated[
@@ -30,6 +34,17 @@ ArtifactsOption = Annotated[
         metavar="URL",
         envvar=PLACES["artifacts"],
         help="Where checkpoints go; gradfleet-artifacts/ beside the store by default.",
+    ),
+]
+
+ClusterOption = Annotated[
+    str | None,
+    typer.Option(
+        metavar="auto|inline|URL",
+        envvar=PLACES["cluster"],
+        help="auto: the Ray cluster of this machine. inline: one process, without Ray. http://head:8265: a remote Ray "
+        "cluster, or ray://head:10001, which is asked for that address. service+http://host:8000: a service. By "
+        "default a Ray of its own on this machine.",
     ),
 ]
 
@@ -57,10 +72,10 @@ RetryOption = Annotated[
 JsonOption = Annotated[bool, typer.Option("--json", help="One JSON object on stdout, and nothing else there.")]
 
 
-def from_environment() -> list[str]:
-    """What the environment says of `PLACES`, as overrides of a sweep file."""
+def from_environment(overrides: Iterable[str] | None) -> list[str]:
+    """What the environment says of `PLACES`, as overrides of a sweep file, and after it those that were typed."""
     said = {key: os.environ.get(variable) for key, variable in PLACES.items()}
-    return [f"{key}={value}" for key, value in said.items() if value]
+    return [*(f"{key}={value}" for key, value in said.items() if value), *(overrides or ())]
 
 
 def examples(*lines: str) -> str:

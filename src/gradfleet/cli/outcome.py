@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import shlex
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NoReturn
 
 import typer
 
 from gradfleet.cli import exits
-from gradfleet.cli.output import pairs, show, show_json
+from gradfleet.cli.output import note, pairs, show, show_json
+from gradfleet.objective import Objective
 
 if TYPE_CHECKING:
+    from gradfleet.fleet.service_sweep import ServiceSweep
+    from gradfleet.fleet.service_trial import ServiceReplay, ServiceTrial
+    from gradfleet.goal import Aim
     from gradfleet.study.study import Study
     from gradfleet.study.view import BestTrial
 
@@ -22,23 +26,56 @@ def end(study: Study, *, target: float | None, store: str | None, json: bool) ->
         show_json(found)
     else:
         show(_report(found, store=store))
-    raise typer.Exit(_exit_code(study, target))
+    if study.interrupted:
+        raise typer.Exit(exits.INTERRUPTED)
+    if found["state"] == "failed":
+        note_failure(study.name, found["problem"])
+        raise typer.Exit(exits.NO_RESULT)
+    raise typer.Exit(_code(study.objective, study.best.value, target))
 
 
-def outcome(study: Study) -> dict[str, Any]:
+def note_failure(name: str, problem: str | None) -> None:
+    """Say on stderr why a sweep has failed."""
+    note(f"{name} has failed: {problem or 'its driver has not said why; see `gradfleet sweep logs`.'}")
+
+
+def end_elsewhere(sweep: ServiceSweep, target: float | None, *, json: bool) -> NoReturn:
+    """Wait for a sweep of a service, show what it has found, and end the command as `end` does.
+
+    Ctrl-C leaves the sweep alone.
+    """
+    place = sweep.service.url
+    note(f"{sweep.name} runs at {place}; come back with `gradfleet sweep wait {sweep.name} --store {place}`.")
+    found = sweep.wait().facts()
+    best = None if found["best"] is None else sweep.best
+    if json:
+        show_json({**found, "best": None if best is None else facts(best)})
+    else:
+        shown = {"sweep": sweep.name, "state": found["state"], "trials": found["trials"], "problem": found["problem"]}
+        shown |= {} if best is None else {"best": f"{best.value}, trial {best.number}"}
+        show(pairs({key: value for key, value in shown.items() if value is not None}))
+    if best is None or found["state"] == "failed":
+        raise typer.Exit(exits.NO_RESULT)
+    assert best.value is not None, "the best trial has a result"
+    raise typer.Exit(_code(Objective(**found["objective"]), best.value, target))
+
+
+def outcome(study: Study | ServiceSweep) -> dict[str, Any]:
     """What `fit --json` says of a study that has ended."""
+    best, about = facts(study.best), study.facts()
     return {
         "study": study.name,
-        "state": study.state,
-        "objective": {"metric": study.objective.metric, "mode": study.objective.mode},
-        "best": facts(study.best),
-        "trials": len(study.trials),
-        "store": study.store_url,
-        "artifacts": study.artifacts.url,
+        "state": about["state"],
+        "problem": about["problem"],
+        "objective": about["objective"],
+        "best": best,
+        "trials": about["trials"],
+        "store": about["store"],
+        "artifacts": about["artifacts"],
     }
 
 
-def facts(trial: BestTrial) -> dict[str, Any]:
+def facts(trial: BestTrial | ServiceTrial | ServiceReplay) -> dict[str, Any]:
     """What a trial with a result is, as JSON."""
     return {
         "trial": trial.number,
@@ -50,12 +87,9 @@ def facts(trial: BestTrial) -> dict[str, Any]:
     }
 
 
-def _exit_code(study: Study, target: float | None) -> int:
-    if study.interrupted:
-        return exits.INTERRUPTED
-    if target is not None and not study.objective.reached(study.best.value, target):
-        return exits.TARGET_MISSED
-    return exits.DONE
+def _code(objective: Aim, best: float, target: float | None) -> int:
+    missed = target is not None and not objective.reached(best, target)
+    return exits.TARGET_MISSED if missed else exits.DONE
 
 
 def lines_of(found: dict[str, Any]) -> dict[str, object]:

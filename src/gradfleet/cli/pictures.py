@@ -7,8 +7,9 @@ from typing import Annotated
 
 import typer
 
-from gradfleet.cli.options import JsonOption, Name, StoreOption
+from gradfleet.cli.options import AnyStoreOption, JsonOption, Name
 from gradfleet.cli.output import show, show_json
+from gradfleet.cli.studies import study_at
 
 PLOT_EXAMPLES = (
     "gradfleet plot flowers importance",
@@ -47,14 +48,12 @@ def plot(
         typer.Option(metavar="NAME", help="Of parallel, slice and contour.", show_default="the most important ones"),
     ] = None,
     theme: Annotated[str, typer.Option(metavar="light|dark", help="Colours of the drawing.")] = "light",
-    store: StoreOption = None,
+    store: AnyStoreOption = None,
     json: JsonOption = False,
 ) -> None:
     """Draw a study, while it runs too; an .html is interactive."""
-    from gradfleet.study.study import Study
-
     file = to or f"{name}-{kind}.png"
-    study = Study.attach(name, store=store)
+    study = study_at(name, store=store)
     study.plot(kind, to=file, metrics=metric or (), dimensions=dimension or (), theme=theme)
     if json:
         show_json({"study": study.name, "plot": kind, "file": os.path.abspath(file)})
@@ -67,16 +66,14 @@ def report(
     *,
     to: Annotated[str | None, typer.Option(metavar="FILE", help="The page.", show_default="NAME.html")] = None,
     top: Annotated[int, typer.Option(min=1, metavar="N", help="How many trials of the leaderboard.")] = 20,
-    store: StoreOption = None,
+    store: AnyStoreOption = None,
     json: JsonOption = False,
 ) -> None:
     """Write one page about a study: result, contract, leaderboard, plots, failures, where it all comes from.
 
     --json writes no page and prints what it would say.
     """
-    from gradfleet.study.study import Study
-
-    study = Study.attach(name, store=store)
+    study = study_at(name, store=store)
     if json:
         show_json(study.report_facts(top=top))
     else:

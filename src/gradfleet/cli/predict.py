@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, Annotated, Any, cast
 
 import typer
 
-from gradfleet.cli.options import JsonOption, Name, StoreOption, TrialOption, TrustOption
+from gradfleet.cli.options import AnyStoreOption, JsonOption, Name, StoreOption, TrialOption, TrustOption
 from gradfleet.cli.output import aligned, number, show, show_json
+from gradfleet.cli.studies import study_at, study_here
 
 if TYPE_CHECKING:
     from gradfleet.study.study import Study
@@ -31,6 +32,11 @@ EVALUATE_EXAMPLES = (
     "gradfleet evaluate flowers held_out/ --top-losses 9 --pictures worst.png",
 )
 
+_INSTEAD = (
+    "Take the model along with `gradfleet export NAME FOLDER`, and measure it in Python with "
+    "Bundle.load(FOLDER).evaluate(DATA)."
+)
+
 
 def predict(
     name: Name,
@@ -41,18 +47,16 @@ def predict(
     proba: Annotated[bool, typer.Option("--proba", help="Probabilities: a header, then a column a class.")] = False,
     trial: TrialOption = None,
     trust_recipe: TrustOption = False,
-    store: StoreOption = None,
+    store: AnyStoreOption = None,
     json: JsonOption = False,
 ) -> None:
     """Predict files, or texts where the study learned from texts, with the best model of a study.
 
     A line each: the item, a tab, its label.
     """
-    from gradfleet.study.study import Study
-
-    study = Study.attach(name, store=store, trust_recipe=trust_recipe)
-    chosen = _trial(study, trial)
-    found = (_probabilities if proba else _labels)(chosen.model(), items)
+    study = study_at(name, store=store, trust_recipe=trust_recipe)
+    chosen = study.best if trial is None else study.trial(trial)
+    found = chosen.predictions(items, proba=proba)
     if json:
         show_json({"study": study.name, "trial": chosen.number, "predictions": found})
     else:
@@ -88,10 +92,8 @@ def evaluate(
     Without DATA these are the study's own validation rows, and what the study recorded stands beside: a model that was
     saved and loaded right gives the same accuracy again.
     """
-    from gradfleet.study.study import Study
-
-    study = Study.attach(name, store=store, trust_recipe=trust_recipe)
-    chosen = _trial(study, trial)
+    study = study_here(name, store=store, trust_recipe=trust_recipe, instead=_INSTEAD)
+    chosen = study.best if trial is None else study.trial(trial)
     model = chosen.model()
     given = _validation(study) if data is None else os.path.abspath(data)
     measured = model.evaluate(given)
@@ -115,10 +117,6 @@ def _shown(measured: Evaluation, *, details: bool) -> list[tuple[str, Any]]:
     return [(title, table) for title, table in measured.details.items() if details or title == "top losses"]
 
 
-def _trial(study: Study, chosen: int | None) -> TrialView:
-    return study.best if chosen is None else study.trial(chosen)
-
-
 def _validation(study: Study) -> Any:
     from gradfleet.data.prepared import read_prepared
 
@@ -139,26 +137,6 @@ def _metrics(measured: Mapping[str, float], recorded: Mapping[str, float]) -> st
 
 def _tables(measured: Evaluation) -> dict[str, Any]:
     return {name: table.to_dict("index") for name, table in measured.details.items()}
-
-
-def _located(model: Any, items: Sequence[str]) -> list[str]:
-    """Files by their whole path; texts stay as they are."""
-    return list(items) if model.facts.tokens else [os.path.abspath(item) for item in items]
-
-
-def _labels(model: Any, items: Sequence[str]) -> list[dict[str, Any]]:
-    labels = model.predict(_located(model, items))
-    return [{"item": item, "label": label} for item, label in zip(items, labels, strict=True)]
-
-
-def _probabilities(model: Any, items: Sequence[str]) -> list[dict[str, Any]]:
-    """An entry an item, with a dict from class to probability."""
-    table = model.predict_proba(_located(model, items)).tolist()
-    labels = [str(label) for label in model.facts.labels or range(len(table[0]))]
-    return [
-        {"item": item, "probabilities": dict(zip(labels, row, strict=True))}
-        for item, row in zip(items, table, strict=True)
-    ]
 
 
 def _lines(found: Sequence[Mapping[str, Any]], *, proba: bool) -> list[list[str]]:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any, cast
 
 import typer
 
-from gradfleet.cli.options import JsonOption, StoreOption
+from gradfleet.cli.options import ArtifactsOption, ClusterOption, JsonOption, StoreOption
 from gradfleet.cli.output import aligned, note, show, show_json
 from gradfleet.errors import SettingError
 
@@ -39,13 +39,8 @@ def serve(
         list[str] | None, typer.Option(metavar="NAME", help="What clients call it, beside HOST and localhost.")
     ] = None,
     store: StoreOption = None,
-    artifacts: Annotated[
-        str | None,
-        typer.Option(metavar="URL", help="Where checkpoints go; gradfleet-artifacts/ beside the store by default."),
-    ] = None,
-    cluster: Annotated[
-        str | None, typer.Option(metavar="URL", help="Where sweeps run, such as http://head:8265; this machine if not.")
-    ] = None,
+    artifacts: ArtifactsOption = None,
+    cluster: ClusterOption = None,
     data: Annotated[
         Path, typer.Option(metavar="FOLDER", help="Below it lies what sweeps may learn from, and uploads go there.")
     ] = Path("gradfleet-data"),
@@ -56,6 +51,9 @@ def serve(
         list[str] | None,
         typer.Option(metavar="RECIPE", help="A recipe that sweeps may name, package.module:function or package.*."),
     ] = None,
+    allow_open_cluster: Annotated[
+        bool, typer.Option("--allow-open-cluster", help="Run sweeps on a cluster that asks nobody for a token.")
+    ] = False,
     sweeps: Annotated[int, typer.Option(min=1, metavar="N", help="Sweeps of this machine that run side by side.")] = 2,
 ) -> None:
     """Answer over HTTP: sweeps, trials, models and predictions, for programs and for browsers.
@@ -73,6 +71,7 @@ def serve(
         store=store,
         artifacts=artifacts,
         cluster=cluster,
+        open_cluster=allow_open_cluster,
         data=data.absolute(),
         urls=tuple(allow_url or ()),
         recipes=tuple(allow_recipe or ()),
@@ -140,9 +139,8 @@ def revoke(name: Name, *, store: StoreOption = None) -> None:
 
 
 def _facts(token: Token) -> dict[str, Any]:
-    state = "valid" if token.is_valid() else token.why_not().removeprefix("was ").removeprefix("has ")
     created, expires = _date(token.created), None if token.expires is None else _date(token.expires)
-    return {"name": token.name, "scope": token.scope, "state": state, "created": created, "expires": expires}
+    return {"name": token.name, "scope": token.scope, "state": token.state, "created": created, "expires": expires}
 
 
 def _date(when: float) -> str:

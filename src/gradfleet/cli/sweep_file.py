@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import json as json_module
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
-from gradfleet.cli import service_sweep
-from gradfleet.cli.options import ExtendOption, JsonOption, RetryOption, from_environment
+from gradfleet.cli.options import PLACES, ExtendOption, JsonOption, RetryOption, from_environment
 from gradfleet.cli.outcome import end
 from gradfleet.cli.output import note, pairs, show, show_json
-from gradfleet.cli.sweep import facts, is_service
 from gradfleet.errors import SettingError
 
 INIT_EXAMPLES = (
@@ -84,7 +83,7 @@ def validate(file: File, overrides: Overrides = None, *, json: JsonOption = Fals
     """Check a sweep file without running it: its keys, its recipe, its data and every dimension."""
     from gradfleet.sweeps.sweep import Sweep
 
-    sweep = Sweep.read(file, [*from_environment(), *(overrides or ())])
+    sweep = Sweep.read(file, from_environment(overrides))
     if json:
         show_json(sweep.spec.model_dump(exclude_none=True))
         return
@@ -105,23 +104,41 @@ def submit(
     resume: Annotated[bool, typer.Option("--resume", help="Go on with the study of that name if it exists.")] = False,
     json: JsonOption = False,
 ) -> None:
-    """Send a sweep file to a remote Ray cluster and return.
+    """Send a sweep file to a remote Ray cluster, or to a service, and return.
 
-    The sweep goes on whatever becomes of this machine. The store and the artifacts are such that the cluster sees them;
-    `sweep wait`, `sweep logs` and the other verbs tell and steer the rest.
+    The sweep goes on whatever becomes of this machine. The store and the artifacts are such that the cluster sees them,
+    and a service has its own; `sweep wait`, `sweep logs` and the other verbs tell and steer the rest.
     """
+    from gradfleet.fleet.addresses import is_remote, is_service
+    from gradfleet.fleet.service_client import ServiceClient
+    from gradfleet.sweeps.document import Document
+    from gradfleet.sweeps.overrides import overridden
     from gradfleet.sweeps.sweep import Sweep
 
-    if cluster is not None and is_service(cluster):
-        service_sweep.submit(file, overrides or (), cluster, json=json)
-        return
-    said = [*from_environment(), *(overrides or ()), *([f"cluster={cluster}"] if cluster is not None else [])]
-    sweep = Sweep.read(file, said)
-    address = sweep.spec.cluster or ""
-    if not address.startswith(("http://", "https://")):
-        raise SettingError(f"A sweep is submitted to a cluster such as http://head:8265, got {address or None!r}.")
-    study = sweep.fit(resume=resume, progress=False, wait=False)
-    show_json(facts(study)) if json else show(pairs({"sweep": study.name, "cluster": address}))
+    said = from_environment([*(overrides or ()), *([f"cluster={cluster}"] if cluster is not None else [])])
+    document = overridden(Document.read(file), said)
+    _check_named(document.values.get("name"), file, going_on="--resume" if resume else None)
+    address = document.values.get("cluster")
+    if is_service(address):  # whose it is to check the rest
+        made = ServiceClient(address).submit(json_module.dumps(_for_service(document.values)))
+        found = made.facts()
+    elif is_remote(address):
+        found = Sweep.of(document).fit(resume=resume, progress=False, wait=False).facts()
+    else:
+        raise SettingError(
+            f"A sweep is submitted to a cluster such as http://head:8265 or service+http://host:8000, got {address!r}."
+        )
+    show_json(found) if json else show(pairs({"sweep": found["name"], "cluster": address}))
+
+
+def _check_named(name: object, file: Path, *, going_on: str | None) -> None:
+    if going_on is not None and not name:
+        raise SettingError(f"{going_on} needs to know with which study: write its name in {file}, or add name=NAME.")
+
+
+def _for_service(values: Mapping[str, Any]) -> dict[str, Any]:
+    """What a sweep file says, without what is the service's own to say."""
+    return {key: value for key, value in values.items() if key not in PLACES}
 
 
 def run(
@@ -143,9 +160,10 @@ def run(
     """
     from gradfleet.sweeps.sweep import Sweep
 
-    sweep = Sweep.read(file, [*from_environment(), *(overrides or ())])
+    sweep = Sweep.read(file, from_environment(overrides))
+    _check_named(sweep.spec.name, file, going_on="--extend" if extend else "--resume" if resume else None)
     study = sweep.fit(resume=resume, extend=extend, retry_failed=retry_failed, progress=not quiet, wait=not background)
     if background:
-        show_json(facts(study)) if json else show(pairs({"sweep": study.name, "log": study.log}))
+        show_json(study.facts()) if json else show(pairs({"sweep": study.name, "log": study.log}))
         return
     end(study, target=sweep.spec.search.target, store=sweep.spec.store, json=json)

@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING
 import typer
 
 from gradfleet.cli import exits
-from gradfleet.cli.options import JsonOption, Name, StoreOption, Trial, TrustOption
+from gradfleet.cli.options import AnyStoreOption, JsonOption, Name, Trial, TrustOption
 from gradfleet.cli.outcome import facts, lines_of, outcome
 from gradfleet.cli.output import note, pairs, show, show_json
+from gradfleet.cli.studies import study_at
 
 if TYPE_CHECKING:
     from gradfleet.training.history import EpochRecord
@@ -19,11 +20,9 @@ BEST_EXAMPLES = ("gradfleet best flowers", "gradfleet best flowers --json")
 REPLAY_EXAMPLES = ("gradfleet replay flowers 12", "gradfleet replay flowers 0 --json")
 
 
-def best(name: Name, *, store: StoreOption = None, json: JsonOption = False) -> None:
+def best(name: Name, *, store: AnyStoreOption = None, json: JsonOption = False) -> None:
     """Show the best trial of a study so far: its value, its configuration, its checkpoint."""
-    from gradfleet.study.study import Study
-
-    found = outcome(Study.attach(name, store=store))
+    found = outcome(study_at(name, store=store))
     if json:
         show_json(found)
     else:
@@ -35,27 +34,28 @@ def replay(
     trial: Trial,
     *,
     trust_recipe: TrustOption = False,
-    store: StoreOption = None,
+    store: AnyStoreOption = None,
     json: JsonOption = False,
 ) -> None:
     """Train a trial again from what the study keeps, and compare its value with the recorded one.
 
-    Ends with exit code 6 when another value came out, as it may with other packages or on another kind of device.
+    Ends with exit code 6 when another value came out, as it may with other packages or on another kind of device. A
+    service trains it on its own machine, and tells of its value alone.
     """
-    from gradfleet.study.study import Study
-
-    study = Study.attach(name, store=store, trust_recipe=trust_recipe)
-    metric = study.objective.metric
+    study = study_at(name, store=store, trust_recipe=trust_recipe)
+    objective = study.objective
+    metric = objective.metric
 
     def say(record: EpochRecord) -> None:
-        note(f"epoch {record.epoch}: {metric} {study.objective.value(record.metrics):.4f}")
+        note(f"epoch {record.epoch}: {metric} {objective.value(record.metrics):.4f}")
 
     again = study.replay(trial, say=say)
     if json:
         show_json({"study": study.name, **facts(again), "recorded": again.recorded, "same": again.same})
     else:
         verdict = "the same" if again.same else "not the same"
-        value = f"{again.value:.10g} after epoch {again.epoch}"
+        value = f"{again.value:.10g}" if again.epoch is None else f"{again.value:.10g} after epoch {again.epoch}"
         lines = {"trial": again.number, metric: value, "recorded": f"{again.recorded:.10g}, {verdict}"}
-        show(pairs({**lines, "checkpoint": again.checkpoint}))
+        lines |= {} if again.checkpoint is None else {"checkpoint": again.checkpoint}
+        show(pairs(lines))
     raise typer.Exit(exits.DONE if again.same else exits.TARGET_MISSED)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import atexit
+import json
 import logging
 import time
 from contextlib import suppress
@@ -11,6 +12,9 @@ from pathlib import Path
 from typing import Any, Self
 
 import ray
+from ray._private.ray_constants import DEBUG_AUTOSCALING_STATUS
+from ray.autoscaler.v2.sdk import get_cluster_status
+from ray.experimental.internal_kv import _internal_kv_get
 
 from gradfleet.errors import ClusterError
 from gradfleet.fleet.quiet import quiet_ray
@@ -36,15 +40,20 @@ class Node:
 
 @dataclass(frozen=True, slots=True)
 class Cluster:
-    """A connected Ray cluster, as it is now."""
+    """A connected Ray cluster, as it is now.
+
+    Attributes:
+        grows: whether an autoscaler adds hosts for what waits.
+    """
 
     nodes: tuple[Node, ...]
+    grows: bool = False
 
     @classmethod
     def current(cls) -> Self:
         """The one that this process is connected to."""
         alive = [node["Resources"] for node in ray.nodes() if node["Alive"]]
-        return cls(tuple(Node(cpu=one.get("CPU", 0.0), gpu=one.get("GPU", 0.0)) for one in alive))
+        return cls(tuple(Node(cpu=one.get("CPU", 0.0), gpu=one.get("GPU", 0.0)) for one in alive), _grows())
 
     @property
     def cpu(self) -> float:
@@ -57,15 +66,29 @@ class Cluster:
         return sum(node.gpu for node in self.nodes)
 
     def workers(self, resources: Resources) -> int:
-        """How many trials of this size run side by side; a process never spans hosts, a gang of them may.
+        """How many trials of this size may be started; a process never spans hosts, a gang of them may.
+
+        As many as it holds; of a cluster that grows twice as many, and one at least: it grows for what waits.
 
         Raises:
-            ClusterError: not even one; what is asked and what there is are in the message.
+            ClusterError: it never holds one; what is asked and what there is are in the message.
         """
         held = sum(node.holds(resources) for node in self.nodes)
+        if self.grows:
+            return max(1, 2 * (held // resources.workers))
         if held < resources.workers:
             raise ClusterError(f"{self._lacking(resources, held)} Ask for less with resources=Resources(...).")
         return held // resources.workers
+
+    def waiting(self, resources: Resources) -> str:
+        """Why no trial of this size begins, in a sentence."""
+        free = ray.available_resources()
+        asked = _amounts(resources.cpu, resources.gpu or 0.0)
+        if resources.workers > 1:
+            asked = f"{resources.workers} workers of {asked} each"
+        there = f"{_amounts(self.cpu, self.gpu)} in all and {_amounts(free.get('CPU', 0), free.get('GPU', 0))} free"
+        why = "Waiting for it to grow." if self.grows else "Others use the rest; waiting for room."
+        return f"A trial asks for {asked}; the cluster has {there}. {why}"
 
     def _lacking(self, resources: Resources, held: int) -> str:
         asked = _amounts(resources.cpu, resources.gpu or 0.0)
@@ -96,6 +119,15 @@ class Room:
             with suppress(ClusterError):  # a cluster that has lost all its hosts may get others
                 self._workers = Cluster.current().workers(self._resources)
         return self._workers
+
+
+def _grows() -> bool:
+    """Whether an autoscaler runs the cluster: it names the types of its hosts, else each host is a type of its own."""
+    status = get_cluster_status(ray.get_runtime_context().gcs_address)
+    types = [node.ray_node_type_name for node in (*status.active_nodes, *status.idle_nodes)]
+    told = json.loads(_internal_kv_get(DEBUG_AUTOSCALING_STATUS) or b"{}")
+    types += told.get("autoscaler_report", {}).get("active_nodes", {})
+    return any(not name.startswith("node_") for name in types)
 
 
 def _amounts(cpu: float, gpu: float) -> str:
@@ -129,7 +161,7 @@ def _start(address: str | None) -> None:
         raise ClusterError(f"cluster is None (this machine), 'auto' or 'inline'; got {address!r}.")
     try:
         ray.init(address=address or "local", **options)
-    except (ConnectionError, OSError, RuntimeError) as error:
+    except Exception as error:  # that is what Ray raises when its processes need more than half a minute to begin
         raise ClusterError(f"Ray could not be reached or started: {error}") from error
 
 

@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-import os
 import pickle
-import subprocess
 import sys
-import threading
 import traceback
 from collections.abc import Callable
 from pathlib import Path
 
-from gradfleet.errors import GradfleetError
+from gradfleet.errors import GradfleetError, in_words
+from gradfleet.fleet import detached
 from gradfleet.fleet.order import Order
 from gradfleet.fleet.sweep import run_sweep
 from gradfleet.study.driving.progress import SweepProgress
+from gradfleet.study.places import forget_job
 from gradfleet.study.storage.lease import Lease
 from gradfleet.study.storage.rows import StudyState
 from gradfleet.study.storage.store import Store
@@ -31,37 +30,23 @@ def begin(order: Order, store: Store, *, log: Path) -> int:
         ExecutionError: a part of the order cannot leave this process.
         LeaseHeldError: a living driver holds the study.
     """
-    # The store's URL has its password; it goes through a pipe and lies nowhere.
     told = by_value((order, store.database.url.render_as_string(hide_password=False)))
     mark(store, order.study, "queued")
-    log.parent.mkdir(parents=True, exist_ok=True)
-    # What is imported by path here must be found there too.
-    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(path or os.getcwd() for path in sys.path)}
-    with log.open("ab") as out:
-        process = subprocess.Popen(
-            [sys.executable, "-m", "gradfleet.fleet.driver"],
-            stdin=subprocess.PIPE,
-            stdout=out,
-            stderr=out,
-            env=environment,
-            start_new_session=True,
-        )
-    assert process.stdin is not None
-    with process.stdin:
-        process.stdin.write(told)
-    # Somebody has to take note of its end, or it stays a zombie for as long as this process lives.
-    threading.Thread(target=process.wait, name=f"driver of {order.study}", daemon=True).start()
-    return process.pid
+    forget_job(store.study(order.study).artifacts, order.study)
+    return detached.start("gradfleet.fleet.driver", told, log=log)
 
 
-def mark(store: Store, study: str, state: StudyState) -> None:
+def mark(store: Store, study: str, state: StudyState, *, problem: str | None = None) -> None:
     """Write a state for a study that nobody drives.
+
+    Args:
+        problem: why it has failed.
 
     Raises:
         LeaseHeldError: a living driver holds it.
     """
     with Lease.acquire(store, store.study(study), wait=False) as lease:
-        store.set_state(lease, state)
+        store.set_state(lease, state, problem=problem)
 
 
 def drive(order: Order, url: str) -> None:
@@ -69,8 +54,8 @@ def drive(order: Order, url: str) -> None:
     store = Store.open(url)
     try:
         executor = order.settings.executor()
-    except BaseException:
-        mark(store, order.study, "failed")
+    except BaseException as error:
+        mark(store, order.study, "failed", problem=in_words(error))
         raise
     view = SweepProgress(order.study, order.settings.objective, order.settings.budget)
     run_sweep(order, executor, store=store, view=view)

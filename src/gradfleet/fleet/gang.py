@@ -9,7 +9,8 @@ from __future__ import annotations
 import os
 import socket
 import time
-from typing import Any
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
 
 import psutil
 import ray
@@ -19,6 +20,9 @@ from ray.util.scheduling_strategies import PlacementGroupSchedulingStrategy
 
 from gradfleet.fleet.worker import Ended, Reported, TrialWorker
 from gradfleet.trials.resources import Resources
+
+if TYPE_CHECKING:  # it imports torch, before which a member has to say who it is
+    from gradfleet.trials.plan import TrialPlan
 
 _KNOWN_WITHIN = 2.0  # seconds; a host that is gone is known to be later, and its trial fails instead of being lost
 
@@ -119,6 +123,10 @@ class GangMember(TrialWorker):
 
     def is_alive(self) -> bool:
         return True
+
+    def _own(self, plan: TrialPlan) -> TrialPlan:
+        """What the first process prints is the trial's log; the others would write over it."""
+        return plan if os.environ["RANK"] == "0" else replace(plan, log=None)
 
     def where(self) -> tuple[str, int]:
         """Where the others find this one: its host's address, and a port that is free there."""

@@ -10,12 +10,13 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TextIO, cast
 
+from gradfleet.errors import in_words
 from gradfleet.fleet import package, preflight
 from gradfleet.fleet.cluster import connect
 from gradfleet.fleet.driver import drive, exit_code, mark
 from gradfleet.fleet.order import Order
 from gradfleet.study.places import driver_log
-from gradfleet.study.storage.database import parse_url
+from gradfleet.study.storage.database import parse_url, shown
 from gradfleet.study.storage.rows import StudyRow
 from gradfleet.study.storage.store import Store
 
@@ -35,8 +36,8 @@ def run(folder: Path) -> None:
             order = preflight.imported(lambda: _read(folder))
             _connect(order)
             preflight.check_nodes(manifest)
-        except BaseException:
-            mark(store, study.name, "failed")
+        except BaseException as error:
+            mark(store, study.name, "failed", problem=in_words(error))
             raise
     with _heard(driver_log(study.artifacts, study.name)):
         settings = replace(order.settings, cluster="auto")
@@ -61,7 +62,7 @@ def _read(folder: Path) -> Order:
 
 def _shown(url: str) -> str:
     """A store's URL without its password."""
-    return parse_url(url).render_as_string(hide_password=True)
+    return shown(parse_url(url))
 
 
 class _Both:

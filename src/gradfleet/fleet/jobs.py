@@ -5,27 +5,35 @@ from __future__ import annotations
 import hashlib
 import itertools
 import json
-import os
 import platform
+import re
 import urllib.error
 import urllib.request
+from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from functools import lru_cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any, Self, TypeVar
 
 import ray
 
 from gradfleet.errors import AccessError, ClusterError
+from gradfleet.fleet import ray_client
+from gradfleet.fleet.addresses import CLIENT
+from gradfleet.fleet.cluster_token import cluster_token, missing_token, refused_token
 from gradfleet.fleet.quiet import quiet_jobs
 
 if TYPE_CHECKING:
     from ray.job_submission import JobStatus, JobSubmissionClient
 
+T = TypeVar("T")
+
 ENTRYPOINT = "python -m gradfleet.fleet.job_driver"
 _ANSWERS_WITHIN = 10.0  # seconds
+_UNKNOWN = re.compile(r"Request failed with status code 404\b")
+"""What Ray's client says of a job that the cluster does not know."""
+
 _WHERE = "The address is that of Ray's dashboard, such as http://head:8265."
-_TOKENS = "RAY_AUTH_TOKEN, RAY_AUTH_TOKEN_PATH or ~/.ray/auth_token"
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +42,15 @@ class RemoteCluster:
 
     address: str
 
+    @classmethod
+    def at(cls, address: str) -> Self:
+        """The one at the address of its dashboard, or at ray://head:10001, which is asked where that is.
+
+        Raises:
+            ClusterError: nothing answers at a ray:// address, or it has no dashboard; AccessError for the token.
+        """
+        return cls(ray_client.dashboard(address, cluster_token()) if address.startswith(CLIENT) else address)
+
     def check(self) -> None:
         """Refuse a cluster that could not run what is sent from here, before anything is sent.
 
@@ -41,8 +58,7 @@ class RemoteCluster:
             ClusterError: nothing answers there, or its Ray or Python is another one.
             AccessError: it asks for a token that there is not, or refuses the one that there is.
         """
-        found = self._get("/api/v0/cluster_metadata")["data"]
-        theirs = {"Ray": found["rayVersion"], "Python": ".".join(found["pythonVersion"].split(".")[:2])}
+        theirs = self._versions()
         ours = {"Ray": ray.__version__, "Python": ".".join(platform.python_version_tuple()[:2])}
         if theirs != ours:
             here, there = (" and ".join(f"{name} {version}" for name, version in of.items()) for of in (ours, theirs))
@@ -50,6 +66,26 @@ class RemoteCluster:
                 f"The cluster at {self.address} runs {there}, and this process {here}. A sweep needs the same on both "
                 "sides, for its code travels by value: install here what the cluster has."
             )
+
+    def _versions(self) -> dict[str, str]:
+        found = self._get("/api/v0/cluster_metadata", token=cluster_token())
+        try:
+            said = found["data"]
+            return {"Ray": said["rayVersion"], "Python": ".".join(said["pythonVersion"].split(".")[:2])}
+        except (KeyError, TypeError) as error:
+            raise self._refused(200) from error
+
+    def is_open(self) -> bool:
+        """Whether it lets in who has no token: anybody who reaches it may then run code there.
+
+        Raises:
+            ClusterError: nothing answers there.
+        """
+        try:
+            self._get("/api/v0/cluster_metadata", token=None)
+        except AccessError:
+            return False
+        return True
 
     def job(self, submission_id: str) -> Job:
         return Job(self.address, submission_id)
@@ -63,28 +99,33 @@ class RemoteCluster:
         from ray.exceptions import AuthenticationError
 
         try:
-            return _client(self.address, _token())
+            return _client(self.address, cluster_token())
         except AuthenticationError as error:
-            raise self._refused(403 if _token() else 401) from error
+            raise self.refusal() from error
         except (ConnectionError, RuntimeError) as error:
             raise ClusterError(f"No Ray cluster answers at {self.address} ({error}). {_WHERE}") from error
 
-    def _get(self, path: str) -> Any:
+    def refusal(self) -> AccessError:
+        """What to raise where it does not let this process in."""
+        return refused_token(self.address) if cluster_token() else missing_token(self.address)
+
+    def _get(self, path: str, *, token: str | None) -> Any:
         """What the head answers, as JSON."""
-        request = urllib.request.Request(self.address.rstrip("/") + path, headers=_headers(_token()))
+        request = urllib.request.Request(self.address.rstrip("/") + path, headers=_headers(token))
         try:
             with urllib.request.urlopen(request, timeout=_ANSWERS_WITHIN) as answer:
                 return json.load(answer)
         except urllib.error.HTTPError as error:
-            raise self._refused(error.code) from error
+            with error:
+                raise self._refused(error.code) from error
         except (OSError, ValueError) as error:
             raise ClusterError(f"No Ray cluster answers at {self.address} ({_reason(error)}). {_WHERE}") from error
 
     def _refused(self, code: int) -> ClusterError:
         if code == 401:
-            return AccessError(f"The cluster at {self.address} asks for a token, and none was found in {_TOKENS}.")
+            return missing_token(self.address)
         if code == 403:
-            return AccessError(f"The cluster at {self.address} refuses the token that was found in {_TOKENS}.")
+            return refused_token(self.address)
         return ClusterError(f"What answers at {self.address} is no Ray cluster (HTTP {code}). {_WHERE}")
 
 
@@ -101,33 +142,62 @@ class Job:
     submission_id: str
 
     @property
+    def page(self) -> str:
+        """The job on Ray's dashboard."""
+        return f"{self.cluster.rstrip('/')}/#/jobs/{self.submission_id}"
+
+    @property
     def status(self) -> JobStatus | None:
         """None when the cluster knows no such job."""
         return self._status(RemoteCluster(self.cluster).client())
 
     def _status(self, client: JobSubmissionClient) -> JobStatus | None:
+        from ray.exceptions import AuthenticationError
+
         try:
             return client.get_job_status(self.submission_id)
-        except RuntimeError as error:
-            if "404" in str(error):
+        except (AuthenticationError, OSError, RuntimeError) as error:
+            if _UNKNOWN.match(str(error)):
                 return None
-            raise ClusterError(f"The cluster at {self.cluster} does not say how {self} is: {error}") from error
+            raise self._no_answer(error) from error
 
     def failure(self) -> str | None:
         """Why the job is over without having done its work; None while it may still do it, or when it has."""
-        details = RemoteCluster(self.cluster).client().get_job_info(self.submission_id)
+        if self.status is None:
+            return f"The cluster at {self.cluster} does not know {self} any more: it was begun anew since."
+        details = self._answer(lambda client: client.get_job_info(self.submission_id))
         if details.status in ("PENDING", "RUNNING", "SUCCEEDED"):
             return None
         _, found, said = f"\n{self.logs()}".rpartition("\nError: ")
         return said.strip() if found else str(details.message)
 
     def logs(self) -> str:
-        """What the driver has said so far."""
-        return str(RemoteCluster(self.cluster).client().get_job_logs(self.submission_id))
+        """What the driver has said so far.
+
+        Raises:
+            ClusterError: the cluster does not answer, or knows no such job.
+        """
+        return str(self._answer(lambda client: client.get_job_logs(self.submission_id)))
 
     def stop(self) -> None:
         """End the driver now; what it has recorded stays."""
-        RemoteCluster(self.cluster).client().stop_job(self.submission_id)
+        self._answer(lambda client: client.stop_job(self.submission_id))
+
+    def _answer(self, ask: Callable[[JobSubmissionClient], T]) -> T:
+        from ray.exceptions import AuthenticationError
+
+        client = RemoteCluster(self.cluster).client()
+        try:
+            return ask(client)
+        except (AuthenticationError, OSError, RuntimeError) as error:
+            raise self._no_answer(error) from error
+
+    def _no_answer(self, error: Exception) -> ClusterError:
+        from ray.exceptions import AuthenticationError
+
+        if isinstance(error, AuthenticationError):
+            return RemoteCluster(self.cluster).refusal()
+        return ClusterError(f"The cluster at {self.cluster} does not say how {self} is: {error}")
 
     def to_json(self) -> bytes:
         return json.dumps(asdict(self)).encode()
@@ -181,18 +251,6 @@ def _client(address: str, token: str | None) -> JobSubmissionClient:
 
 def _headers(token: str | None) -> dict[str, str]:
     return {} if token is None else {"Authorization": f"Bearer {token}"}
-
-
-def _token() -> str | None:
-    """The cluster's token, from where Ray itself looks for it."""
-    given = os.environ.get("RAY_AUTH_TOKEN")
-    if given:
-        return given
-    path = Path(os.environ.get("RAY_AUTH_TOKEN_PATH") or Path("~/.ray/auth_token").expanduser())
-    try:
-        return path.read_text(encoding="utf-8").strip() or None
-    except OSError:
-        return None
 
 
 def _reason(error: Exception) -> str:

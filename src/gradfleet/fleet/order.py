@@ -15,7 +15,7 @@ class Order:
     """What a driver is told: all of a sweep, so that this process or another one can run it.
 
     Attributes:
-        study: its name; the store has it already.
+        study: its name; the driver finds it in the store.
         started: Unix time in seconds at which the user's call began; the time budget counts from it.
     """
 

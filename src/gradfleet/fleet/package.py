@@ -87,6 +87,14 @@ def write_package(folder: Path, order: bytes, *, study: str, artifacts: str, dat
     Manifest(study=study, artifacts=artifacts, data=data, modules=tuple(sorted(modules))).write(folder)
 
 
+def missing(folder: Path) -> list[str]:
+    """The files that a package in `folder` lacks."""
+    if not (folder / MANIFEST).is_file():
+        return [MANIFEST]
+    names = (ORDER, *Manifest.read(folder).modules)
+    return [name for name in names if not (folder / name).is_file()]
+
+
 def _refuse_too_large(sizes: dict[str, int]) -> None:
     total = sum(sizes.values())
     if total <= LARGEST:

@@ -84,10 +84,13 @@ def check_nodes(manifest: Manifest) -> None:
         ClusterError: a node does not see them; the host and what to pass instead are in the message.
     """
     mark = f"{manifest.artifacts}/{manifest.study}/preflight-{secrets.token_hex(4)}"
-    filesystem, path = fsspec.core.url_to_fs(mark)
-    filesystem.makedirs(path, exist_ok=True)
     try:
+        filesystem, path = fsspec.core.url_to_fs(mark)
+        filesystem.makedirs(path, exist_ok=True)
         filesystem.pipe_file(f"{path}/driver", b"")
+    except Exception as error:  # of any file system
+        raise ClusterError(_unwritable("driver's host", mark, error)) from error
+    try:
         asked = [_ask(node["NodeID"], mark, manifest.data) for node in _nodes()]
         ready, late = ray.wait(asked, num_returns=len(asked), timeout=_ANSWERS_WITHIN)
         problems = [problem for one in ready if (problem := _answer(one)) is not None]
@@ -130,7 +133,7 @@ def _look(mark: str, data: str | None) -> str | None:
         if seen:
             filesystem.pipe_file(f"{path}/{host}-{secrets.token_hex(4)}", b"")
     except Exception as error:
-        return f"The host {host} cannot write to {mark}: {type(error).__name__}: {error}. {_SHARED['artifacts']}"
+        return _unwritable(f"host {host}", mark, error)
     if not seen:
         return f"The host {host} does not see what the driver wrote to {mark}. {_SHARED['artifacts']}"
     if data is not None:
@@ -138,6 +141,10 @@ def _look(mark: str, data: str | None) -> str | None:
         if not filesystem.exists(f"{path}/manifest.json"):
             return f"The host {host} does not see the prepared data at {data}. {_SHARED['artifacts']}"
     return None
+
+
+def _unwritable(who: str, mark: str, error: Exception) -> str:
+    return f"The {who} cannot write to {mark}: {type(error).__name__}: {error}. {_SHARED['artifacts']}"
 
 
 def _minor(version: str) -> str:

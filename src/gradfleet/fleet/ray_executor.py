@@ -8,7 +8,7 @@ import time
 from collections import deque
 
 from gradfleet.errors import NoSpaceError
-from gradfleet.fleet.cluster import Room, connect
+from gradfleet.fleet.cluster import Cluster, Room, connect
 from gradfleet.fleet.worker import Ended, Reported
 from gradfleet.fleet.workers import Heard, Worker, Workers
 from gradfleet.training.history import EpochRecord
@@ -26,6 +26,9 @@ CLOSE = 0.002
 
 TOGETHER = 0.03
 """Seconds at most until what has happened is written, however much goes on."""
+
+SAID_AFTER = 10.0
+"""Seconds without room for a single worker until the reason is said."""
 
 SHORT = 0.5
 """Seconds; trials shorter than this are planned further ahead."""
@@ -55,7 +58,10 @@ class RayExecutor:
         """
         if not ledger.finished:
             with Workers(by_value(recipe), room=self._room, resources=self._resources) as workers:
-                _Shift(ledger, workers).work()
+                _Shift(ledger, workers, self._resources).work()
+
+    def interrupt(self) -> None:
+        """Nothing: trials run elsewhere, and `run` itself sees that the ledger has aborted."""
 
 
 class _Shift:
@@ -64,9 +70,11 @@ class _Shift:
     A worker is answered, and one that is free gets its next trial, before anything is written.
     """
 
-    def __init__(self, ledger: Ledger, workers: Workers) -> None:
+    def __init__(self, ledger: Ledger, workers: Workers, resources: Resources) -> None:
         self._ledger = ledger
         self._workers = workers
+        self._resources = resources
+        self._waits_since: float | None = None
         self._planned: deque[TrialPlan] = deque()
         self._ahead = self._far(seconds=math.inf)
 
@@ -77,6 +85,8 @@ class _Shift:
                 self._end_what_must()
                 self._hand_out()
                 self._plan_ahead()
+                self._hear()  # a draw takes as long as a write: who has ended meanwhile waits for one of them only
+            self._say_why_nothing_begins()
             self._workers.wait(PAUSE)
         self._take_back()
 
@@ -96,6 +106,16 @@ class _Shift:
             self._workers.start(plan.number, pickle.dumps(plan))
             self._ledger.begin(plan.number)
         self._workers.prepare(len(self._planned))
+
+    def _say_why_nothing_begins(self) -> None:
+        """Once, when there has been no room for a while: others may use the cluster, or it has to grow."""
+        if self._workers.running or not self._workers.unplaced:
+            self._waits_since = None
+        elif self._waits_since is None:
+            self._waits_since = time.monotonic()
+        elif time.monotonic() - self._waits_since > SAID_AFTER:
+            self._waits_since = math.inf
+            self._ledger.noted(Cluster.current().waiting(self._resources))
 
     def _take_back(self) -> None:
         while self._planned:
@@ -125,10 +145,14 @@ class _Shift:
         """Take in what the workers tell, for as long as one thing follows close upon another."""
         until = time.monotonic() + TOGETHER
         while time.monotonic() < until:
-            for worker, told in self._workers.hear():
-                self._take(worker, told)
+            self._hear()
             if not self._workers.wait(CLOSE):
                 return
+
+    def _hear(self) -> None:
+        """Take in what the workers have told by now."""
+        for worker, told in self._workers.hear():
+            self._take(worker, told)
 
     def _take(self, worker: Worker, told: Heard) -> None:
         number = worker.trial

@@ -4,49 +4,70 @@ from __future__ import annotations
 
 import tempfile
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import replace
 from pathlib import Path
 
 import fsspec
 
-from gradfleet.errors import ClusterError, NotFoundError
-from gradfleet.fleet import package
+from gradfleet.errors import ClusterError, ConflictError, NotFoundError, StoreError, in_words
+from gradfleet.fleet import kept_package, package
 from gradfleet.fleet.driver import mark
 from gradfleet.fleet.jobs import Job, RemoteCluster, submit
 from gradfleet.fleet.order import Order
+from gradfleet.fleet.sent_driver import SentDriver, job_of
+from gradfleet.study.places import job_file, keep_page
 from gradfleet.study.storage.rows import ENDED, StudyRow
 from gradfleet.study.storage.store import Store
 from gradfleet.study.study import Study
 from gradfleet.trials.recipes import by_value
 
-_SENT, _JOB = "sent", "job.json"
 _LOOK_EVERY = 2.0  # seconds
-_ENDS_WITHIN = 20.0  # seconds
 _RAYS_OWN = ("Running entrypoint for job ", " job_manager.py:")  # lines of a job's log that are not the driver's
 
 
-def send(order: Order, store: Store, *, say: Callable[[str], None]) -> Study:
+def send(
+    order: Order, store: Store, opened: Callable[[], StudyRow], *, artifacts: str, say: Callable[[str], None]
+) -> Study:
     """Have the cluster of the order's settings drive the study, if no job does so already; the study as a handle.
 
-    What was sent is kept beside the study's checkpoints, without the store's address.
+    What was sent is kept beside the study's checkpoints, without the store's address. Where it cannot be sent, a study
+    that was there is as it was, and a new one has failed.
+
+    Args:
+        opened: makes the study in the store, or goes on with it; called once all is ready to be sent.
+        artifacts: where a new study has its checkpoints.
 
     Raises:
         ExecutionError: a part of the order cannot leave this process.
         SettingError: the user's own modules are too large to travel.
+        ConflictError: a job drives the study already, by an order with other settings.
         ClusterError: the cluster does not answer, or does not take the job.
         LeaseHeldError: a living driver that is no job of this cluster holds the study.
     """
-    address, study = order.settings.cluster, store.study(order.study)
+    address = order.settings.cluster
     assert address is not None, "a remote cluster has an address"
-    told = by_value(order)
+    told, remote = by_value(order), RemoteCluster.at(address)
     with tempfile.TemporaryDirectory(prefix="gradfleet-package-") as name:
         folder = Path(name)
         data = None if order.data is None else order.data.place
-        package.write_package(folder, told, study=study.name, artifacts=study.artifacts, data=data)
-        _keep(_files(folder), study)
-        job = _submit(folder, RemoteCluster(address), store, study, started=order.started)
-    say(f"Study {study.name!r} in {store.url} is driven by {job} on {address}, until {order.settings.budget}.")
-    return Study(store, store.study(study.name), recipe=order.recipe, driver=job)
+        package.write_package(folder, told, study=order.study, artifacts=artifacts, data=data)
+        before = next((study for study in store.studies() if study.name == order.study), None)
+        living = None if before is None else _living(before, remote)
+        if before is not None and living is not None:
+            _refuse_other_settings(before, living, order)
+        study = opened()
+        replace(package.Manifest.read(folder), artifacts=study.artifacts).write(folder)  # those of one that was there
+        with _put_back(store, study, before), kept_package.staged(study, folder) as staged:
+            job = _submit(folder, remote, store, study, started=order.started)
+    if job == living:
+        kept_package.drop(study, staged)
+    else:
+        kept_package.point(study, staged, order)
+    say(f"Study {study.name!r} in {store.url} is driven by {job} on {job.cluster}, until {order.settings.budget}.")
+    sent = store.study(study.name)
+    return Study(store, sent, recipe=order.recipe, driver=SentDriver(sent))
 
 
 def follow(study: Study, *, say: Callable[[str], None]) -> Study:
@@ -72,9 +93,11 @@ def follow(study: Study, *, say: Callable[[str], None]) -> Study:
     except KeyboardInterrupt:
         say(f"The sweep goes on. Come back with Study.attach({study.name!r}), or `gradfleet sweep wait {study.name}`.")
         raise
-    if study.state == "failed" and not study.trials:
-        raise ClusterError(_why(study))
-    say(f"{study.name} is {study.state}. Best: trial {study.best.number} with {study.best.value:.4f}.")
+    ended = study.row
+    if ended.state == "failed" and not study.trials:
+        raise ClusterError(ended.problem or f"It failed before its first trial. What it said:\n{study.logs()}")
+    problem = f" ({ended.problem})" if ended.problem else ""
+    say(f"{study.name} is {ended.state}{problem}. Best: trial {study.best.number} with {study.best.value:.4f}.")
     return study
 
 
@@ -85,27 +108,22 @@ def send_again(store: Store, study: StudyRow, *, cluster: str | None = None) -> 
         cluster: the address of another cluster; None is the one that had it.
 
     Raises:
-        NotFoundError: nothing was ever sent for it.
+        NotFoundError: nothing was ever sent for it, or a part of that is missing.
         ClusterError, LeaseHeldError: as for `send`.
     """
     last = job_of(study)
-    filesystem, path = fsspec.core.url_to_fs(_place(study, _SENT))
-    if last is None or not filesystem.exists(path):
-        raise NotFoundError(
-            f"Study {study.name!r} was never sent to a cluster, so there is nothing to send again. Go on with "
-            f"fit(name={study.name!r}, resume=True)."
-        )
-    remote = RemoteCluster(cluster or last.cluster)
-    remote.check()
+    address = cluster or (None if last is None else last.cluster)
     with tempfile.TemporaryDirectory(prefix="gradfleet-package-") as name:
-        filesystem.get(f"{path}/", name, recursive=True)
-        return _submit(Path(name), remote, store, study, started=time.time())
-
-
-def job_of(study: StudyRow) -> Job | None:
-    """The job that drives a study, or did last; None when it was never sent anywhere."""
-    filesystem, path = fsspec.core.url_to_fs(_place(study, _JOB))
-    return Job.from_json(filesystem.cat_file(path)) if filesystem.exists(path) else None
+        folder = Path(name)
+        if address is None or not kept_package.fetch(study, folder):
+            raise NotFoundError(
+                f"Study {study.name!r} was never sent to a cluster, so there is nothing to send again. Go on with "
+                f"fit(name={study.name!r}, resume=True)."
+            )
+        remote = RemoteCluster.at(address)
+        remote.check()
+        with _put_back(store, study, study):
+            return _submit(folder, remote, store, study, started=time.time())
 
 
 def _submit(folder: Path, remote: RemoteCluster, store: Store, study: StudyRow, *, started: float) -> Job:
@@ -114,37 +132,46 @@ def _submit(folder: Path, remote: RemoteCluster, store: Store, study: StudyRow, 
     url = store.database.url.render_as_string(hide_password=False)
     package.Call(store=url, started=started).write(folder)
     job = submit(remote, folder, study=study.name, created=study.created)
-    filesystem, path = fsspec.core.url_to_fs(_place(study, _JOB))
+    filesystem, path = fsspec.core.url_to_fs(job_file(study.artifacts, study.name))
     filesystem.pipe_file(path, job.to_json())
+    keep_page(study.artifacts, study.name, job.page)
     return job
 
 
-def _why(study: Study) -> str:
-    """Why a sweep failed before its first trial: the job ends a moment after it has said so in the store."""
-    deadline = time.monotonic() + _ENDS_WITHIN
-    while (why := study.failure()) is None and time.monotonic() < deadline:
-        time.sleep(_LOOK_EVERY / 4)
-    return why or f"The sweep failed before its first trial. What it said:\n{study.logs()}"
+@contextmanager
+def _put_back(store: Store, study: StudyRow, before: StudyRow | None) -> Iterator[None]:
+    """When it cannot be sent: the study as it was before; a new one has failed."""
+    try:
+        yield
+    except BaseException as error:
+        with suppress(StoreError):  # a driver that holds it all the same knows better
+            if before is None or before.id != study.id:
+                mark(store, study.name, "failed", problem=in_words(error))
+            elif before.state in ENDED:
+                mark(store, study.name, before.state, problem=before.problem)
+        raise
+
+
+def _living(study: StudyRow, remote: RemoteCluster) -> Job | None:
+    """The job that drives a study on that cluster, or waits there to do so."""
+    job = job_of(study)
+    return job if job is not None and job.cluster == remote.address and SentDriver(study).is_going() else None
+
+
+def _refuse_other_settings(study: StudyRow, job: Job, order: Order) -> None:
+    """
+    Raises:
+        ConflictError: the order has other settings than what drives the study.
+    """
+    names = kept_package.differing(study, order)
+    if names:
+        raise ConflictError(
+            f"Study {study.name!r} is driven by {job} on {job.cluster}, which was sent with another "
+            f"{', '.join(names)}, and takes no new settings. Leave them as they were; or end it first, with "
+            f"`gradfleet sweep stop {study.name}`, and send it then."
+        )
 
 
 def _said(study: Study) -> list[str]:
     """The lines of the driver itself."""
     return [line for line in study.logs().splitlines() if not any(mark in line for mark in _RAYS_OWN)]
-
-
-def _files(folder: Path) -> Mapping[str, bytes]:
-    return {str(path.relative_to(folder)): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
-
-
-def _keep(files: Mapping[str, bytes], study: StudyRow) -> None:
-    """All that was sent, in the place of what was sent before."""
-    filesystem, path = fsspec.core.url_to_fs(_place(study, _SENT))
-    if filesystem.exists(path):
-        filesystem.rm(path, recursive=True)
-    for name, content in files.items():
-        filesystem.makedirs(f"{path}/{name}".rpartition("/")[0], exist_ok=True)
-        filesystem.pipe_file(f"{path}/{name}", content)
-
-
-def _place(study: StudyRow, name: str) -> str:
-    return f"{study.artifacts}/{study.name}/{name}"

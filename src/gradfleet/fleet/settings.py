@@ -7,7 +7,8 @@ from dataclasses import asdict, dataclass, field
 from functools import partial
 from typing import Any
 
-from gradfleet.errors import SettingError, unknown_name
+from gradfleet.errors import Problems, SettingError, unknown_name
+from gradfleet.fleet.addresses import is_remote
 from gradfleet.goal import Aim, Goal
 from gradfleet.search.grid import Grid
 from gradfleet.search.samplers import (
@@ -20,7 +21,7 @@ from gradfleet.search.samplers import (
     sampler_name,
 )
 from gradfleet.search.space import SearchSpace
-from gradfleet.study.driving.budget import Budget
+from gradfleet.study.driving.budget import Budget, count_problems
 from gradfleet.study.driving.failures import GIVE_UP
 from gradfleet.study.schedulers.aimed_scheduler import AimedScheduler
 from gradfleet.study.schedulers.names import SCHEDULERS, SchedulerChoice, scheduler_options
@@ -56,19 +57,18 @@ class SweepSettings:
     keep_predictions: bool = True
 
     def __post_init__(self) -> None:
-        problems = [f"{name} is at least 1, got {value}." for name, value in self._counts() if value < 1]
+        problems = Problems(self._count_problems())
         for check in (self._check_sampler, self._check_scheduler):
-            try:
+            with problems:
                 check()
-            except SettingError as error:
-                problems.extend(error.problems)
         if self.cluster is not None and self.cluster not in CLUSTERS and not self.is_remote:
             known = unknown_name("cluster", self.cluster, CLUSTERS)
             problems.append(f"{known} None is this machine, http://head:8265 a remote one.")
-        if self.cluster == "inline" and self.resources.workers > 1:
+        if not isinstance(self.resources, Resources):
+            problems.append(f"What a trial takes is a value such as Resources(cpu=2), got {self.resources!r}.")
+        elif self.cluster == "inline" and self.resources.workers > 1:
             problems.append(f"cluster='inline' is one process, so workers is 1; got {self.resources.workers}.")
-        if problems:
-            raise SettingError(problems)
+        problems.refuse()
 
     def to_json(self) -> dict[str, Any]:
         """What the study's spec keeps of it."""
@@ -81,16 +81,22 @@ class SweepSettings:
             "portfolio": [dict(config) for config in self.portfolio],
             "budget": asdict(self.budget),
             "resources": asdict(self.resources),
+            "cluster": "remote" if self.is_remote else self.cluster,
         }
 
-    def _counts(self) -> tuple[tuple[str, int], ...]:
-        give_up = 1 if self.give_up is None else self.give_up
-        return ("epochs", self.epochs), ("keep", self.keep), ("give_up", give_up)
+    def _count_problems(self) -> list[str]:
+        counts = {
+            "epochs": self.epochs,
+            "keep": self.keep,
+            **({} if self.give_up is None else {"give_up": self.give_up}),
+        }
+        problems = [problem for name, value in counts.items() for problem in count_problems(name, value)]
+        return [*problems, *([] if _is_seed(self.seed) else [f"A seed is a whole number from 0, got {self.seed!r}."])]
 
     @property
     def is_remote(self) -> bool:
         """Whether the sweep is sent to a cluster, as a job, instead of being driven from here."""
-        return self.cluster is not None and self.cluster.startswith(("http://", "https://"))
+        return is_remote(self.cluster)
 
     @property
     def trial_epochs(self) -> int:
@@ -128,7 +134,8 @@ class SweepSettings:
 
     def _check_scheduler(self) -> None:
         options = scheduler_options(self.scheduler)
-        found = options.problems(epochs=self.trial_epochs, trials=self.budget.trials)
+        wrong = count_problems("epochs", self.epochs)  # is said already
+        found = [] if wrong else options.problems(epochs=self.trial_epochs, trials=self.budget.trials)
         if options.single and isinstance(self.objective, Goal):
             able = ", ".join(name for name, make in SCHEDULERS.items() if not make().single)
             found.append(
@@ -144,10 +151,10 @@ class SweepSettings:
         Raises:
             ClusterError: what is wrong with it; AccessError for its token.
         """
-        if self.cluster is not None and self.is_remote:
+        if is_remote(self.cluster):
             from gradfleet.fleet.jobs import RemoteCluster  # Ray takes a second to import
 
-            RemoteCluster(self.cluster).check()
+            RemoteCluster.at(self.cluster).check()
 
     def executor(self) -> Executor:
         """This process without Ray for "inline", else Ray, connected.
@@ -160,3 +167,8 @@ class SweepSettings:
         from gradfleet.fleet.ray_executor import RayExecutor  # Ray takes a second to import
 
         return RayExecutor(cluster=self.cluster, resources=self.resources)
+
+
+def _is_seed(value: object) -> bool:
+    """Whether NumPy can be seeded with it, and a database keep it."""
+    return isinstance(value, int) and not isinstance(value, bool) and 0 <= value < 2**63

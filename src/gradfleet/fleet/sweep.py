@@ -4,18 +4,18 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from contextlib import suppress
 
-from gradfleet.errors import NoUsableTrialError
+from gradfleet.errors import NoUsableTrialError, StoreError, in_words
 from gradfleet.fleet.order import Order
+from gradfleet.search.portfolio import Portfolio
 from gradfleet.study.driving.failures import causes, listed
-from gradfleet.study.driving.forecast import Forecaster, earlier_pace
+from gradfleet.study.driving.forecast import Forecaster, earlier_study
 from gradfleet.study.driving.interrupt import two_stage_interrupt
 from gradfleet.study.driving.ledger import StudyLedger
 from gradfleet.study.driving.progress import SweepProgress
 from gradfleet.study.driving.warm_start import configs_of, said
-from gradfleet.study.driving.watcher import Watcher
 from gradfleet.study.mirror.generation import Generation
-from gradfleet.study.schedulers.scheduler import Scheduler
 from gradfleet.study.storage.lease import Lease
 from gradfleet.study.storage.store import Store
 from gradfleet.study.study import Study
@@ -24,9 +24,6 @@ from gradfleet.trials.executor import Executor
 from gradfleet.trials.model_recipe import EPOCH_PART
 from gradfleet.trials.plan import Config, TrialPlan
 from gradfleet.trials.repeated import repeated
-
-TEARDOWN = 1.0
-"""Seconds of a time budget that are kept for ending: a last validation, the workers' end, the last writes."""
 
 
 def run_sweep(order: Order, executor: Executor, *, store: Store, view: SweepProgress) -> Study:
@@ -46,23 +43,19 @@ def run_sweep(order: Order, executor: Executor, *, store: Store, view: SweepProg
     view.say(f"Study {study.name!r} in {store.url}, until {budget}.{_first(order.settings.portfolio)}")
     if taken := study.spec.get("search", {}).get("warm_start"):
         view.say(said(taken))
-    scheduler = order.settings.new_scheduler(order.space)
-    watcher = Forecaster(
-        view,
-        budget,
-        say=view.say,
-        started=order.started,
-        earlier=earlier_pace(store, study),
-        usual_epochs=scheduler.usual_epochs,
-    )
     with Lease.acquire(store, study, say=view.say) as lease:
-        ledger = _open_ledger(order, store=store, lease=lease, scheduler=scheduler, watcher=watcher)
-        with two_stage_interrupt(ledger, view.say) as interrupts:
+        try:
+            ledger = _open_ledger(order, store=store, lease=lease, view=view)
+        except Exception as error:
+            with suppress(StoreError):  # the store may be what failed
+                store.set_state(lease, "failed", problem=in_words(error))
+            raise
+        with two_stage_interrupt(ledger, executor, view.say) as interrupts:
             try:
                 with view:
                     executor.run(repeated(order.recipe, study.spec), ledger)
-            except BaseException:
-                ledger.abandon()
+            except BaseException as error:
+                ledger.abandon(error)
                 raise
             ledger.close()
     finished = Study(store, store.study(study.name), recipe=order.recipe, interrupted=interrupts.count > 0)
@@ -100,16 +93,25 @@ def _found(study: Study, best: BestTrial) -> str:
     return found
 
 
-def _open_ledger(order: Order, *, store: Store, lease: Lease, scheduler: Scheduler, watcher: Watcher) -> StudyLedger:
+def _open_ledger(order: Order, *, store: Store, lease: Lease, view: SweepProgress) -> StudyLedger:
     settings, space = order.settings, order.space
-    seconds = settings.budget.seconds
+    scheduler = settings.new_scheduler(space)
+    watcher = Forecaster(
+        view,
+        settings.budget,
+        say=view.say,
+        started=order.started,
+        earlier=earlier_study(store, lease.study),
+        usual_epochs=scheduler.usual_epochs,
+    )
+    seconds = settings.budget.training_seconds
     plan = TrialPlan(
         number=-1,
         config={},
         objective=settings.objective,
         data=order.data,
         epochs=settings.trial_epochs,
-        deadline=None if seconds is None else order.started + max(seconds - TEARDOWN, 0.5 * seconds),
+        deadline=None if seconds is None else order.started + seconds,
         threads=settings.resources.threads,
         study=order.study,
         keep_predictions=settings.keep_predictions,
@@ -118,7 +120,7 @@ def _open_ledger(order: Order, *, store: Store, lease: Lease, scheduler: Schedul
         store,
         lease.study,
         settings.sampler_factory(space),
-        portfolio=[*settings.portfolio, *configs_of(lease.study.spec)],
+        portfolio=[*settings.portfolio, *Portfolio.fitting(space, configs_of(lease.study.spec)).configs],
         grid=settings.grid(space),
         lease=lease,
     )

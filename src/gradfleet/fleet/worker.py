@@ -58,6 +58,10 @@ class TrialWorker:
         # A thread a trial would leave a pool of OpenMP threads behind each time.
         threading.Thread(target=self._work, name="gradfleet-trial", daemon=True).start()
 
+    def is_placed(self) -> bool:
+        """Return as soon as the cluster has room for this one."""
+        return True
+
     def ready(self) -> None:
         """Return once everything is imported, so that a trial's time is its own."""
         self._ready.wait()
@@ -99,9 +103,13 @@ class TrialWorker:
         from gradfleet.trials.run import run_trial
 
         try:
-            return Ended(error=run_trial(recipe, plan, self._report))
+            return Ended(error=run_trial(recipe, self._own(plan), self._report))
         except NoSpaceError as error:
             return Ended(no_space=str(error))
+
+    def _own(self, plan: TrialPlan) -> TrialPlan:
+        """The plan as this process carries it out."""
+        return plan
 
     def _report(self, record: EpochRecord, checkpoint: str | None = None) -> None:
         from gradfleet.errors import TrialStopped

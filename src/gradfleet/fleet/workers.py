@@ -35,11 +35,13 @@ class Worker:
     """One process.
 
     Attributes:
+        placed: is there once the cluster has had room for it.
         place: what is reserved for it, where that is more than its actor takes.
         trial: the number of the trial that it runs, or ran last.
     """
 
     actor: Any
+    placed: Any
     place: PlacementGroup | None = None
     trial: int = -1
     begun: float = 0.0
@@ -91,6 +93,12 @@ class Workers:
     def idle(self) -> int:
         """How many wait for a trial."""
         return len(self._idle)
+
+    @property
+    def unplaced(self) -> bool:
+        """Whether there are workers that start, and the cluster has room for none of them."""
+        placed = [worker.placed for worker in self._starting.values()]
+        return bool(placed) and not ray.wait(placed, num_returns=1, timeout=0)[0]
 
     @property
     def free(self) -> int:
@@ -180,9 +188,10 @@ def _start(recipe: Any, resources: Resources) -> Worker:
     options: dict[str, Any] = {"max_restarts": 0, "scheduling_strategy": "SPREAD"}
     if resources.workers > 1:
         place, gang = reserve(resources), ray.remote(GangWorker).options(**options, num_cpus=0)
-        return Worker(gang.remote(recipe, resources, place), place)
+        return Worker(gang.remote(recipe, resources, place), place.ready(), place)
     alone = ray.remote(TrialWorker).options(**options, num_cpus=resources.cpu, num_gpus=resources.gpu or 0)
-    return Worker(alone.remote(recipe))
+    actor: Any = alone.remote(recipe)
+    return Worker(actor, actor.is_placed.remote())
 
 
 def _kill(worker: Worker) -> None:

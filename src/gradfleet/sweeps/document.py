@@ -32,12 +32,14 @@ class Document:
     Attributes:
         name: of the file, as errors show it.
         values: mappings, lists and scalars.
-        places: where each value was said: `sweep.yaml:7:3`, or an override as it was typed.
+        places: where each value was said: `sweep.yaml:7:3`.
+        typed: the same of values that go before the file: an override as it was typed.
     """
 
     name: str
     values: dict[str, Any]
     places: Mapping[Key, str] = field(default_factory=dict)
+    typed: Mapping[Key, str] = field(default_factory=dict)
 
     @classmethod
     def read(cls, path: str | Path) -> Document:
@@ -69,6 +71,8 @@ class Document:
             _refuse_traps(text, name)
             root = _yaml().compose(text)
             values = _yaml().load(text)
+        except SettingError:
+            raise
         except MarkedYAMLError as error:
             raise SettingError(f"{_place(name, error.problem_mark)}: {error.problem}.") from error
         except (YAMLError, ValueError, RecursionError) as error:
@@ -78,16 +82,21 @@ class Document:
         return cls(name, values, dict(_places(root, name, ())))
 
     def where(self, key: Key) -> str:
-        """Where the value is said or, when it is not, the nearest one around it."""
-        while key and key not in self.places:
+        """Where the value, or what goes before the file inside of it, is said; when not, the nearest one around it."""
+        while key:
+            typed = [place for one, place in self.typed.items() if _is_in(one, key)]
+            if typed or key in self.places:
+                return " ".join(typed) or self.places[key]
             key = key[:-1]
-        return self.places.get(key, self.name)
+        return self.name
 
     @contextmanager
     def blaming(self, key: Key) -> Iterator[None]:
-        """A SettingError of what is done inside says where `key` was said."""
+        """A SettingError or NotFoundError of what is done inside says where `key` was said."""
         try:
             yield
+        except NotFoundError as error:
+            raise NotFoundError(f"{self.where(key)}: {error}") from error
         except SettingError as error:
             raise type(error)([f"{self.where(key)}: {problem}" for problem in error.problems]) from error
 
@@ -106,7 +115,10 @@ class Document:
             inner[step] = dict(below)
             inner = inner[step]
         inner[str(key[-1])] = value
-        return Document(self.name, values, {**self.places, key: place})
+        places, typed = (
+            {one: said for one, said in known.items() if not _is_in(one, key)} for known in (self.places, self.typed)
+        )
+        return Document(self.name, values, places, {**typed, key: place})
 
 
 def scalar(text: str) -> Any:
@@ -117,6 +129,10 @@ def scalar(text: str) -> Any:
     """
     values: Any = Document.parse(f"value: {text}", name=text).values["value"]
     return values
+
+
+def _is_in(key: Key, outer: Key) -> bool:
+    return key[: len(outer)] == outer
 
 
 def _yaml() -> YAML:

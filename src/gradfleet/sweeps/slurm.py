@@ -15,8 +15,9 @@ _WORD = re.compile(r"[\w.:,@/+-]+")
 # The batch shell runs on the first node. The cluster lives in job steps, so it ends with the job and no Ray of another
 # job is touched; its port comes from the job's number, because two jobs may share a node.
 _BODY = """\
-set -euo pipefail
+set -eo pipefail
 {setup}
+set -u # after the setup: many an environment's script reads variables that are not set
 export RAY_AUTH_MODE=token
 RAY_AUTH_TOKEN=$(python -c 'import secrets; print(secrets.token_hex(32))')
 export RAY_AUTH_TOKEN

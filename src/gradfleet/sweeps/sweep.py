@@ -7,23 +7,27 @@ import sys
 import traceback
 from collections.abc import Iterable
 from dataclasses import dataclass
+from functools import partial
 from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
 from gradfleet.automodel import AutoModel
 from gradfleet.errors import ExecutionError, Problems, SettingError, unknown_name
+from gradfleet.fleet.addresses import is_service
+from gradfleet.fleet.settings import SweepSettings
 from gradfleet.goal import Goal, aim
 from gradfleet.objective import Objective
 from gradfleet.search.narrowing import narrowed
-from gradfleet.search.samplers import check_sampler
-from gradfleet.study.driving.budget import seconds
+from gradfleet.search.samplers import check_aim, check_sampler
+from gradfleet.study.driving.budget import Budget
 from gradfleet.study.schedulers.names import scheduler_options
+from gradfleet.study.storage.store import check_name
 from gradfleet.sweeps.document import Document
 from gradfleet.sweeps.overrides import overridden
 from gradfleet.sweeps.problems import checked
 from gradfleet.sweeps.spec import SweepSpec
-from gradfleet.tasks import autotask
+from gradfleet.tasks import autotask, available_tasks, task_model, task_options
 from gradfleet.trials.resources import Resources
 
 if TYPE_CHECKING:
@@ -58,9 +62,11 @@ class Sweep:
     def of(cls, document: Document) -> Self:
         """The sweep that a document asks for; errors as in `read`."""
         spec = checked(document)
-        _check_search(document, spec)
+        _check_settings(document, spec)
+        if spec.task is not None:
+            _check_options(document, spec, spec.task)
         with document.blaming(("recipe",) if spec.task is None else ("data",)):
-            made = cls._from_task(spec) if spec.recipe is None else cls(spec, _recipe(spec.recipe))
+            made = cls._from_task(spec) if spec.recipe is None else cls(spec, named_recipe(spec.recipe))
         _aim(made.model, spec, document)
         _narrow(made.model, spec, document)
         return made
@@ -82,6 +88,10 @@ class Sweep:
         wait: bool = True,
     ) -> Study:
         """Search; the arguments and errors are those of `AutoModel.fit`."""
+        if is_service(self.spec.cluster):
+            raise SettingError(
+                f"{self.spec.cluster} runs sweep files by itself: send it with `gradfleet sweep submit`."
+            )
         settings = self._settings() | {"resume": resume, "extend": extend, "retry_failed": retry_failed}
         settings |= {"progress": progress, "wait": wait}
         if self.task is not None:
@@ -98,28 +108,75 @@ class Sweep:
         return said | {"resources": Resources(**self.spec.resources.model_dump())}
 
 
-def _check_search(document: Document, spec: SweepSpec) -> None:
+def checked_words(document: Document) -> SweepSpec:
+    """The spec that a document is, as far as can be told without its data: keys, limits, objective and dimensions.
+
+    Raises:
+        SettingError: one sentence a problem, with its place; all of them at once.
+    """
+    spec, problems = checked(document), Problems()
+    with problems:
+        _check_settings(document, spec)
+    if spec.task is not None:
+        with problems, document.blaming(("task",)):
+            if spec.task not in available_tasks():
+                raise SettingError(unknown_name("task", spec.task, available_tasks()))
+            with problems:
+                _check_options(document, spec, spec.task)
+            model = task_model(spec.task, spec.options.get("backbones", ()))
+            for check in (_aim, _narrow):
+                with problems:
+                    check(model, spec, document)
+    problems.refuse()
+    return spec
+
+
+def _check_settings(document: Document, spec: SweepSpec) -> None:
     """Refuse here, with a line, what `fit` would refuse later."""
-    problems, search = Problems(), spec.search
-    if search.budget is not None:
-        with problems, document.blaming(("search", "budget")):
-            seconds(search.budget)
-    if search.sampler is not None:
-        with problems, document.blaming(("search", "sampler")):
-            check_sampler(search.sampler)
-    if search.scheduler is not None:
-        with problems, document.blaming(("search", "scheduler")):
-            scheduler_options(search.scheduler)
+    problems, search, resources = Problems(), spec.search, Resources()
+    settings = partial(SweepSettings, objective=Objective("loss", "min"), budget=Budget())
+    with problems, document.blaming(("name",)):
+        if spec.name:
+            check_name(spec.name)
+    for limit in ("trials", "budget", "target", "patience"):
+        with problems, document.blaming(("search", limit)):
+            Budget.of(**{limit: getattr(search, limit)}, endless=False)
+    for check, name in ((check_sampler, "sampler"), (scheduler_options, "scheduler")):
+        with problems, document.blaming(("search", name)):
+            if getattr(search, name) is not None:
+                check(getattr(search, name))
+    with problems, document.blaming(("search", "seed")):
+        settings(seed=search.seed)
+    with problems, document.blaming(("resources",)):
+        resources = Resources(**spec.resources.model_dump())
+    with problems, document.blaming(("cluster",)):
+        if not is_service(spec.cluster):
+            settings(cluster=spec.cluster, resources=resources)
+    problems.refuse()
+
+
+def _check_options(document: Document, spec: SweepSpec, task: str) -> None:
+    """Refuse options that the task does not have, each with its own line; its seed is that of the search."""
+    with document.blaming(("task",)):
+        known = task_options(task).keys() - {"seed"}
+    problems = Problems()
+    for name in spec.options:
+        with problems, document.blaming(("options", name)):
+            if name not in known:
+                raise SettingError(unknown_name("option", name, known))
     problems.refuse()
 
 
 def _aim(model: AutoModel, spec: SweepSpec, document: Document) -> None:
-    """The objectives of the file, with its constraints; where it says none, the recipe's own."""
+    """The objectives of the file, with its constraints, for its sampler; where it says none, the recipe's own."""
     own = model.objective.objectives if isinstance(model.objective, Goal) else (model.objective,)
     said = tuple(Objective(one.metric, one.mode) for one in spec.objectives)
     if said or spec.constraints:
         with document.blaming(("objective",) if said else ("constraints",)):
             model.objective = aim(said or own, spec.constraints)
+    if spec.search.sampler is not None:
+        with document.blaming(("search", "sampler")):
+            check_aim(spec.search.sampler, model.objective)
 
 
 def _narrow(model: AutoModel, spec: SweepSpec, document: Document) -> None:
@@ -138,7 +195,7 @@ def _located(data: str) -> str:
     return data if "://" in data else os.path.abspath(data)
 
 
-def _recipe(address: str) -> AutoModel:
+def named_recipe(address: str) -> AutoModel:
     """The AutoModel that `package.module:function` returns; modules of the working folder are found too."""
     module_name, _, name = address.partition(":")
     if os.getcwd() not in sys.path:

@@ -57,7 +57,7 @@ def template(*, space: SearchSpace, name: str, task: str | None, recipe: str | N
         *_section("search", SearchSpec, said="budget"),
         "",
         "# space:  # narrows a dimension, or fixes it: `batch_size: 64`",
-        *(f"#   {entry.name}: {_dimension(entry.dimension)}" for entry in space.entries),
+        *(f"#   {entry.name}: {dimension_words(entry.dimension)}" for entry in space.entries),
         "",
         *_section("resources", ResourcesSpec, said="cpu"),
         "",
@@ -88,7 +88,8 @@ def _line(model: type[BaseModel], key: str) -> str:
     return f"{key}: {_EXAMPLES[key]}  # {model.model_fields[key].description}"
 
 
-def _dimension(dimension: Dimension) -> str:
+def dimension_words(dimension: Dimension) -> str:
+    """A dimension as `space` of a sweep file would say it."""
     if isinstance(dimension, Choice):
         return json.dumps(list(dimension.choices))
     assert isinstance(dimension, Float | Int)

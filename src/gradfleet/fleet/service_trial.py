@@ -1,0 +1,130 @@
+"""A trial of a service's sweep, as it was told of, and its model brought here."""
+
+from __future__ import annotations
+
+import base64
+import json
+import os
+import tempfile
+import urllib.parse
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from gradfleet.errors import DataError
+from gradfleet.fleet.service_pictures import sweep_path
+
+if TYPE_CHECKING:
+    from gradfleet.export.bundle import Bundle
+    from gradfleet.export.formats import Exported
+    from gradfleet.fleet.service_sweep import ServiceSweep
+
+SCORE = "Gradfleet-Score"
+"""The header in which an export comes with its score."""
+
+
+@dataclass(frozen=True, slots=True)
+class ServiceTrial:
+    """A trial as the service told of it.
+
+    Attributes:
+        value: the objective in the best record; None while there is none.
+        epoch: of that record, and `metrics` all of its numbers.
+    """
+
+    sweep: ServiceSweep = field(repr=False)
+    number: int
+    state: str
+    value: float | None
+    epoch: int | None
+    config: Mapping[str, Any]
+    metrics: Mapping[str, float | None]
+    checkpoint: str | None
+    starred: bool
+    note: str | None
+
+    @classmethod
+    def of(cls, sweep: ServiceSweep, said: Mapping[str, Any]) -> ServiceTrial:
+        same = ("state", "value", "config", "metrics", "checkpoint", "starred", "note")
+        return cls(sweep, number=said["trial"], epoch=said["best_epoch"], **{name: said[name] for name in same})
+
+    def predictions(self, items: Sequence[str], *, proba: bool = False) -> list[dict[str, Any]]:
+        """What its model says there of files or texts; as `TrialView.predictions`.
+
+        Raises:
+            DataError: an item cannot be read.
+            NotFoundError: its checkpoint was not kept.
+        """
+        kind = self.sweep.facts()["items"]
+        sent = [_as_base64(item) for item in items] if kind == "images" else list(items)
+        found = self.sweep.predictions(sent, trial=self.number, proba=proba)
+        name, key = ("probabilities", "probabilities") if proba else ("label", "prediction")
+        return [{"item": item, name: one[key]} for item, one in zip(items, found, strict=True)]
+
+    def model(self) -> Bundle:
+        """Its model, brought here as a bundle.
+
+        Raises:
+            NotFoundError: its checkpoint was not kept.
+            AccessError: the token may only read.
+        """
+        from gradfleet.export.bundle import Bundle  # imports torch
+
+        with tempfile.TemporaryDirectory(prefix="gradfleet-bundle-") as name:
+            self.export(Path(name, "bundle"))
+            return Bundle.load(Path(name, "bundle"))
+
+    def export(
+        self, path: str | os.PathLike[str], *, format: str = "bundle", check: bool = True, max_loss: float = 0.01
+    ) -> Exported:
+        """Write its model to a folder, as the service has checked it; arguments and errors are those of `TrialView`'s.
+
+        Raises:
+            AccessError: the token may only read.
+        """
+        from gradfleet.data.archive import unpack
+        from gradfleet.export.formats import Exported, appearing  # imports torch
+        from gradfleet.export.score import Score
+
+        to = Path(path).absolute()
+        asked = urllib.parse.urlencode({"format": format, "check": str(check).lower(), "max_loss": max_loss})
+        with appearing(to) as folder, tempfile.TemporaryDirectory(prefix="gradfleet-export-") as name:
+            place = f"{trial_path(self.sweep.name, self.number)}/export?{asked}"
+            packed, headers = self.sweep.service.answer("POST", place)
+            file = Path(name, "model.zip")
+            file.write_bytes(packed)
+            unpack(file, folder)
+        said = headers.get(SCORE)
+        return Exported(to, format, None if said is None else Score(**json.loads(said)))
+
+
+@dataclass(frozen=True, slots=True)
+class ServiceReplay:
+    """A trial that a service has trained again; it keeps the value that came, and nothing else of it.
+
+    Attributes:
+        value, recorded: what came, and what the study has.
+        same: whether the recorded value came out again, exactly.
+    """
+
+    number: int
+    value: float
+    recorded: float
+    config: Mapping[str, Any]
+    same: bool
+    epoch: None = None
+    metrics: None = None
+    checkpoint: None = None
+
+
+def trial_path(sweep: str, number: int) -> str:
+    """Where the service answers for a trial."""
+    return f"{sweep_path(sweep)}/trials/{number}"
+
+
+def _as_base64(file: str) -> str:
+    try:
+        return base64.b64encode(Path(file).read_bytes()).decode()
+    except OSError as error:
+        raise DataError(f"{file} cannot be read as an image: {error.strerror}.") from error
