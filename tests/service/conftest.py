@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import threading
+import time
 from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
 
 import pytest
+import uvicorn
 from fastapi import FastAPI
 from fastapi.testclient import TestClient
 
@@ -20,6 +24,9 @@ from gradfleet.study.storage.lease import Lease
 from gradfleet.study.storage.rows import StudyRow, TrialState
 from gradfleet.study.storage.store import Store
 from gradfleet.training.history import EpochRecord
+from tests.cli.conftest import done as done
+from tests.cli.conftest import run as run
+from tests.service.html_page import HtmlPage
 from tests.study import written
 
 Client = Callable[..., TestClient]
@@ -87,6 +94,58 @@ def runner(client: Client) -> TestClient:
 @pytest.fixture
 def admin(client: Client) -> TestClient:
     return client("admin")
+
+
+def logged_in(app: FastAPI, scope: Scope) -> TestClient:
+    """A browser with a new token of that scope."""
+    browser = TestClient(app, base_url="http://127.0.0.1:8000", follow_redirects=False, raise_server_exceptions=False)
+    form = HtmlPage(browser.get("/ui/login").text).form("/ui/login")
+    text = tokens.create(app.state.service.store, f"browser-{scope}", scope=scope)
+    assert browser.post("/ui/login", data={**form.fields, "token": text}).status_code == 303
+    return browser
+
+
+@pytest.fixture(scope="module")
+def served(done: Path) -> Iterator[FastAPI]:
+    """A service over the store that has `tiny`, whose two trials have models."""
+    app = create_app(ServiceSettings(store=str(done / "gradfleet.db"), data=done / "data"))
+    yield app
+    app.state.service.close()
+
+
+@pytest.fixture(scope="module")
+def visitor(served: FastAPI) -> Iterator[TestClient]:
+    """A browser of it that may do all."""
+    with closing(logged_in(served, "admin")) as one:
+        yield one
+    tokens.revoke(served.state.service.store, "browser-admin")
+
+
+@contextmanager
+def listening(app: FastAPI) -> Iterator[str]:
+    """The address of a service, as clients take it; nothing that is asked for is begun."""
+    server = uvicorn.Server(uvicorn.Config(app, port=0, log_level="warning", lifespan="off"))
+    thread = threading.Thread(target=server.run)
+    thread.start()
+    while not server.started:
+        time.sleep(0.01)
+    yield f"service+http://127.0.0.1:{server.servers[0].sockets[0].getsockname()[1]}"
+    server.should_exit = True
+    thread.join()
+
+
+@pytest.fixture
+def address(app: FastAPI) -> Iterator[str]:
+    with listening(app) as found:
+        yield found
+
+
+@pytest.fixture
+def token(app: FastAPI, monkeypatch: pytest.MonkeyPatch) -> str:
+    """One that clients find, and that may do all."""
+    text = tokens.create(app.state.service.store, "alice", scope="admin")
+    monkeypatch.setenv("GRADFLEET_TOKEN", text)
+    return text
 
 
 def write_study(

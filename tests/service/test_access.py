@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 from fastapi import FastAPI
@@ -11,6 +12,7 @@ from fastapi.testclient import TestClient
 from gradfleet.errors import NotFoundError, SettingError
 from gradfleet.service import tokens
 from gradfleet.service.app import ROUTERS
+from gradfleet.service.dashboard import ICON, PLACES
 from gradfleet.service.tokens import SCOPES, Scope
 from gradfleet.study.storage.rows import StudyRow
 from gradfleet.study.storage.store import Store
@@ -29,6 +31,9 @@ ACCESS: dict[str, Scope | None] = {
     "GET /v1/sweeps/{name}/trials": "read",
     "GET /v1/sweeps/{name}/trials/{number}": "read",
     "GET /v1/sweeps/{name}/trials/{number}/records": "read",
+    "GET /v1/sweeps/{name}/trials/{number}/logs": "read",
+    "GET /v1/sweeps/{name}/trials/{number}/replay": "read",
+    "POST /v1/sweeps/{name}/trials/{number}/replay": "run",
     "PATCH /v1/sweeps/{name}/trials/{number}": "run",
     "POST /v1/sweeps/{name}/trials/{number}/export": "run",
     "POST /v1/sweeps": "run",
@@ -56,6 +61,9 @@ ACCESS: dict[str, Scope | None] = {
     "DELETE /v1/datasets/{file}": "admin",
     "GET /v1/metrics": "read",
     "GET /v1/audit": "admin",
+    "GET /v1/tokens": "admin",
+    "POST /v1/tokens": "admin",
+    "DELETE /v1/tokens/{token}": "admin",
     "DELETE /v1/sweeps/{name}": "admin",
 }
 """The scope that a route needs; None needs no token."""
@@ -66,7 +74,7 @@ def test_every_route_has_an_entry(app: FastAPI) -> None:
     found = {f"{method} /v1{route.path}" for route in routes for method in route.methods}  # type: ignore[attr-defined]
     assert found == set(ACCESS)
     others = [route for route in app.routes if type(route).__name__ != "_IncludedRouter"]
-    assert [route.path for route in others] == ["/openapi.json", "/", "/ui"]  # type: ignore[attr-defined]
+    assert [route.path for route in others] == ["/openapi.json", "/", "/ui", *PLACES, ICON]  # type: ignore[attr-defined]
     assert len(app.routes) == len(others) + len(ROUTERS)
 
 
@@ -82,7 +90,9 @@ def clients(client: Client, store: Store) -> dict[str, TestClient]:
 def test_every_route_lets_in_exactly_who_has_its_scope(clients: dict[str, TestClient], study: StudyRow) -> None:
     for route, scope in ACCESS.items():
         method, path = route.split()
-        path = path.format(name=study.name, number=0, id=1, kind="timeline", model="flowers", file="flowers.zip")
+        path = path.format(
+            name=study.name, number=0, id=1, kind="timeline", model="flowers", file="flowers.zip", token="nobody"
+        )
         for kind, one in clients.items():
             status = one.request(method, path).status_code
             if scope is None:
@@ -144,3 +154,34 @@ def test_a_name_has_one_valid_token(store: Store) -> None:
 def test_a_scope_that_nobody_knows_is_refused(store: Store) -> None:
     with pytest.raises(SettingError, match="No scope is called 'write'. Known: admin, read, run."):
         tokens.create(store, "alice", scope="write")  # type: ignore[arg-type]
+
+
+def test_tokens_are_managed_over_http(admin: TestClient, client: Client) -> None:
+    made = admin.post("/v1/tokens", json={"name": "alice", "scope": "run", "seconds": 60})
+    assert (made.status_code, made.headers["location"]) == (201, "/v1/tokens/alice")
+    alice = client(text=made.json()["token"])
+    assert alice.get("/v1/whoami").json()["scope"] == "run"
+    listed = {one["name"]: one for one in admin.get("/v1/tokens").json()}
+    assert listed["alice"] == {name: made.json()[name] for name in ("name", "scope", "state", "created", "expires")}
+    assert listed["alice"]["state"] == "valid"
+    assert admin.post("/v1/tokens", json={"name": "alice"}).status_code == 409
+    assert admin.delete("/v1/tokens/alice").status_code == 204
+    assert alice.get("/v1/whoami").status_code == 401
+    assert admin.delete("/v1/tokens/alice").status_code == 404
+    assert {one["state"] for one in admin.get("/v1/tokens").json() if one["name"] == "alice"} == {"revoked"}
+
+
+@pytest.mark.parametrize(
+    "body", [{"name": "../up"}, {"name": "a", "scope": "write"}, {"name": "a", "seconds": 0}, {"name": "a", "x": 1}, {}]
+)
+def test_a_token_that_cannot_be_is_not_made(admin: TestClient, store: Store, body: dict[str, object]) -> None:
+    before = len(tokens.listed(store))
+    assert admin.post("/v1/tokens", json=body).status_code == 422
+    assert len(tokens.listed(store)) == before
+
+
+def test_of_clients_that_ask_for_one_name_at_once_one_gets_it(admin: TestClient, store: Store) -> None:
+    with ThreadPoolExecutor(6) as threads:
+        asked = [threads.submit(admin.post, "/v1/tokens", json={"name": "alice"}) for _ in range(6)]
+        assert sorted(one.result().status_code for one in asked) == [201, 409, 409, 409, 409, 409]
+    assert [one.name for one in tokens.listed(store)].count("alice") == 1

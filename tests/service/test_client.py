@@ -2,42 +2,22 @@
 
 from __future__ import annotations
 
-import threading
-import time
-from collections.abc import Iterator
+import base64
+import json
 from pathlib import Path
 
 import pytest
-import uvicorn
 from fastapi import FastAPI
 
-from gradfleet.errors import AccessError, ClusterError, ConflictError, NotFoundError, SettingError
+from gradfleet import AutoModel, Objective, Resources, autotask
+from gradfleet.errors import AccessError, ClusterError, ConflictError, ExecutionError, NotFoundError, SettingError
 from gradfleet.fleet.service_client import ServiceClient
-from gradfleet.service import tokens
+from gradfleet.fleet.service_sweep import ServiceSweep
+from gradfleet.service import submissions
 from gradfleet.study.storage.rows import StudyRow
-from tests.cli.conftest import Run
-from tests.cli.conftest import run as run
-
-
-@pytest.fixture
-def address(app: FastAPI) -> Iterator[str]:
-    """Of the service, really listening; nothing that is asked for is begun."""
-    server = uvicorn.Server(uvicorn.Config(app, port=0, log_level="warning", lifespan="off"))
-    thread = threading.Thread(target=server.run)
-    thread.start()
-    while not server.started:
-        time.sleep(0.01)
-    port = server.servers[0].sockets[0].getsockname()[1]
-    yield f"service+http://127.0.0.1:{port}"
-    server.should_exit = True
-    thread.join()
-
-
-@pytest.fixture
-def token(app: FastAPI, monkeypatch: pytest.MonkeyPatch) -> str:
-    text = tokens.create(app.state.service.store, "alice", scope="admin")
-    monkeypatch.setenv("GRADFLEET_TOKEN", text)
-    return text
+from tests.cli.conftest import Begin, Run, write_images
+from tests.cli.conftest import begin as begin
+from tests.service.test_serve import started
 
 
 @pytest.mark.usefixtures("token")
@@ -45,14 +25,48 @@ def test_a_sweep_is_looked_at_as_a_study_is(address: str, study: StudyRow) -> No
     service = ServiceClient(address)
     assert [one["name"] for one in service.sweeps()] == ["digits"]
     sweep = service.sweep("digits")
-    assert (sweep.state, sweep.best["trial"], sweep.wait().facts()["trials"]) == ("completed", 2, 4)
+    assert (sweep.state, sweep.best.number, sweep.wait().facts()["trials"]) == ("completed", 2, 4)
     assert sweep.leaderboard()["trial"].tolist() == [2, 0, 1, 3]
     assert sweep.leaderboard(1, where="value < 0.9", sort="value")["trial"].tolist() == [1]
+    shown = sweep._repr_html_()
+    assert "<strong>digits</strong> is completed: best val_accuracy" in shown
+    assert f'<a href="{address.removeprefix("service+")}/ui/sweeps/digits"' in shown
     with pytest.raises(ConflictError, match="digits is completed: there is no sweep to pause"):
         sweep.pause()
     sweep.delete()
     with pytest.raises(NotFoundError, match="No study is called 'digits'"):
         service.sweep("digits")
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures("token")
+def test_a_replay_there_that_fails_says_why_here(address: str, study: StudyRow) -> None:
+    sweep = ServiceClient(address).sweep("digits")
+    with pytest.raises(ExecutionError, match=r"This study's recipe was written by value \(nowhere\)"):
+        sweep.replay(2)
+    with pytest.raises(ConflictError, match="Trial 3 of digits cannot be trained again"):
+        sweep.replay(3)
+
+
+@pytest.mark.usefixtures("token")
+def test_a_sweep_is_drawn_and_reported_as_a_study_is(address: str, study: StudyRow, tmp_path: Path) -> None:
+    sweep = ServiceClient(address).sweep("digits")
+    values = [tuple(one.y) for one in sweep.plot("history").data]
+    assert (0.6, 0.4, 0.9) in values
+    assert (
+        sweep.plot("curves", to=tmp_path / "curves.png", metrics=["val_loss"], theme="dark") == tmp_path / "curves.png"
+    )
+    assert (tmp_path / "curves.png").read_bytes().startswith(b"\x89PNG")
+    sweep.plot("slice", to=tmp_path / "slice.json", dimensions=["learning_rate"])
+    assert set(json.loads((tmp_path / "slice.json").read_text())) == {"data", "layout"}
+    page = sweep.plot("history", to=str(tmp_path / "history.html")).read_text(encoding="utf-8")
+    assert "plotly.js v" in page
+    assert "digits" in sweep.report(tmp_path / "report.html").read_text(encoding="utf-8")
+    assert sweep.report_facts()["best_trial"]["trial"] == 2
+    with pytest.raises(SettingError, match="No format of a service's plot is called 'svg'. Did you mean|Known: html"):
+        sweep.plot("history", to=tmp_path / "history.svg")
+    with pytest.raises(SettingError, match="kind"):
+        sweep.plot("histori")
 
 
 def test_errors_are_those_of_a_study(address: str, token: str, app: FastAPI) -> None:
@@ -83,3 +97,64 @@ def test_the_command_line_speaks_to_a_service(run: Run, address: str, token: str
     assert run("sweep", "retry", "flowers", "--store", address).exit_code == 0
     assert run("sweep", "delete", "flowers", "--yes", "--store", address).stdout == "flowers is gone.\n"
     assert run("sweep", "show", "flowers", "--store", address).exit_code == 5
+
+
+def images(folder: Path) -> Path:
+    write_images(folder / "tulips")
+    return folder / "tulips"
+
+
+@pytest.mark.usefixtures("token")
+def test_a_task_is_fitted_by_a_service_and_its_data_travels_once(address: str, app: FastAPI, tmp_path: Path) -> None:
+    classifier = autotask("image-classification", images(tmp_path), seed=3)
+    classifier.model.narrow({"batch_size": 64})
+    for name in ("one", "two"):
+        classifier.fit(trials=2, name=name, cluster=address, resources=Resources(cpu=2), wait=False)
+        assert classifier.study.state == "queued"
+    (first, second), service = submissions.listed(app.state.service.store), app.state.service
+    (kept,) = service.settings.data.iterdir()
+    assert kept.name.startswith("tulips-")
+    assert first.spec == {
+        "version": 1,
+        "task": "image-classification",
+        "data": str(kept),
+        "name": "one",
+        "options": {"on_bad_rows": "raise"},
+        "search": {
+            "trials": 2, "sampler": "auto", "scheduler": "asha", "keep": 5, "repeats": 1, "warm_start": True, "seed": 3
+        },
+        "space": {"batch_size": 64},
+        "resources": {"cpu": 2, "workers": 1},
+    }  # fmt: skip
+    assert second.spec["data"] == first.spec["data"]
+    assert "Ask again" not in classifier.study.stop()
+
+
+def test_what_a_service_cannot_run_says_what_to_do_instead(address: str, token: str, tmp_path: Path) -> None:
+    with pytest.raises(SettingError, match="takes no code: .*--allow-recipe package.module:function"):
+        AutoModel.from_function(lambda config, report: None, {}, Objective("loss", "min")).fit(cluster=address)
+    classifier = autotask("image-classification", images(tmp_path))
+    with pytest.raises(SettingError, match="store is for sweeps that run without a service"):
+        classifier.fit(cluster=address, store="here.db")
+    with pytest.raises(SettingError, match="leave cluster out"):
+        ServiceSweep(ServiceClient(address), "x").retry(cluster="http://head:8265")
+
+
+@pytest.mark.slow
+def test_a_fit_by_a_service_ends_with_a_model_here(begin: Begin, run: Run, tmp_path: Path) -> None:
+    data = images(tmp_path)
+    (tmp_path / "there").mkdir()
+    process = begin("serve", "--port", 0, "--cluster", "inline", cwd=tmp_path / "there")
+    here, token = started(process)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("GRADFLEET_TOKEN", token)
+        options = ("--trials", 2, "--epochs", 1, "--name", "tulips", "--cluster", f"service+{here}")
+        fitted = run("fit", "image-classification", data, *options)
+        assert fitted.exit_code == 0, fitted.output
+        assert "state   completed" in fitted.stdout
+        sweep = ServiceClient(f"service+{here}").sweep("tulips")
+        found, model = sorted(data.rglob("*.png")), sweep.best.model()
+        asked = sweep.predict([base64.b64encode(one.read_bytes()).decode() for one in found])
+        assert model.predict(found) == asked
+        missed = run("fit", "image-classification", data, *options, "--target", 1.1)
+        assert missed.exit_code == 2  # the same name with another spec

@@ -12,7 +12,7 @@ from fastapi import FastAPI
 from fastapi.testclient import TestClient
 
 from gradfleet.service import access, events, tokens
-from gradfleet.service.events import Feeds
+from gradfleet.service.events import Feeds, Told
 from gradfleet.service.service import Service
 from gradfleet.study.storage.lease import Lease
 from gradfleet.study.storage.news import Happening, key_of, latest, news
@@ -131,9 +131,12 @@ def test_every_listener_hears_everything_once_and_then_the_end(service: Service,
 
 
 @pytest.mark.usefixtures("quick")
-def test_a_token_that_is_revoked_ends_its_stream_with_the_reason(service: Service, store: Store) -> None:
+@pytest.mark.parametrize(("seconds", "why"), [(None, "was revoked"), (0.3, "has expired")])
+def test_a_token_that_counts_no_more_ends_its_stream_with_the_reason(
+    service: Service, store: Store, seconds: float | None, why: str
+) -> None:
     running(store)
-    token = tokens.find(store, tokens.create(store, "alice", scope="read"))
+    token = tokens.find(store, tokens.create(store, "alice", scope="read", seconds=seconds))
     assert token is not None
     feeds = Feeds(service)
 
@@ -144,14 +147,15 @@ def test_a_token_that_is_revoked_ends_its_stream_with_the_reason(service: Servic
     async def both() -> list[Event]:
         listening = asyncio.create_task(listen())
         await asyncio.sleep(0.3)
-        tokens.revoke(store, "alice")
+        if seconds is None:
+            tokens.revoke(store, "alice")
         return await asyncio.wait_for(listening, 30)
 
     kind, _, about = asyncio.run(both())[-1]
     assert (kind, about["status"], about["detail"]) == (
         "problem",
         401,
-        "The token 'alice' was revoked. Ask for another one.",
+        f"The token 'alice' {why}. Ask for another one.",
     )
 
 
@@ -162,7 +166,34 @@ def test_a_listener_that_reads_too_slowly_is_left_behind(service: Service, monke
     listener = events.Listener(asyncio.Queue(2))
     feed._listeners.add(listener)
     for epoch in range(3):
-        feed._tell(Happening(1.0, 0, epoch, "record", {}))
+        feed._tell(Told("text", (1.0, 0, epoch, 1)))
     assert listener.is_behind
     assert feed._listeners == set()
     assert replace(Happening(1.0, 0, 0, "record", {}), epoch=2).id == "1.0/0/2/1"
+
+
+@pytest.mark.usefixtures("quick")
+def test_who_comes_late_is_told_the_state_and_the_end_once(service: Service, store: Store) -> None:
+    study = running(store)
+    feeds = Feeds(service)
+
+    async def listen() -> list[Event]:
+        return parsed("".join([text async for text in feeds.stream("live", None, lambda: None)]))
+
+    async def both() -> list[list[Event]]:
+        first = asyncio.create_task(listen())
+        await asyncio.sleep(0.3)
+        second = asyncio.create_task(listen())
+        await asyncio.sleep(0.3)
+        with Lease.acquire(store, study) as lease:
+            store.set_state(lease, "stopped")
+        return await asyncio.wait_for(asyncio.gather(first, second), 30)
+
+    for heard in asyncio.run(both()):
+        assert [(kind, about["state"]) for kind, _, about in heard] == [
+            ("sweep", "queued"),
+            ("sweep", "queued"),
+            ("sweep", "stopped"),
+            ("end", "stopped"),
+        ]
+    assert feeds._feeds == {}

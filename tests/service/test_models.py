@@ -20,8 +20,6 @@ from gradfleet.service import tokens
 from gradfleet.service.app import create_app
 from gradfleet.service.settings import Limits, ServiceSettings
 from gradfleet.study.study import Study
-from tests.cli.conftest import done as done
-from tests.cli.conftest import run as run
 
 
 @pytest.fixture(scope="module")

@@ -15,7 +15,7 @@ from gradfleet.study.storage import requests
 from gradfleet.study.storage.rows import StudyRow, StudyState
 from gradfleet.study.storage.store import Store
 from gradfleet.study.study import Study
-from tests.service.conftest import SPACE, Client, write_study
+from tests.service.conftest import SPACE, Client, logged_in, write_study
 from tests.service.html_page import HtmlPage
 
 EVIL = "</td><script>alert(1)</script>\" onmouseover='x'"
@@ -25,17 +25,12 @@ PAGES = (
     "/ui/sweeps/digits",
     "/ui/sweeps/digits/trials/2",
     "/ui/sweeps/digits/trials/3",
+    "/ui/sweeps/digits/logs",
+    "/ui/models",
+    "/ui/data",
     "/ui/compare?sweep=digits",
     "/ui/nothing",
 )
-
-
-def logged_in(app: FastAPI, scope: Scope) -> TestClient:
-    browser = TestClient(app, base_url="http://127.0.0.1:8000", follow_redirects=False, raise_server_exceptions=False)
-    form = HtmlPage(browser.get("/ui/login").text).form("/ui/login")
-    text = tokens.create(app.state.service.store, f"browser-{scope}", scope=scope)
-    assert browser.post("/ui/login", data={**form.fields, "token": text}).status_code == 303
-    return browser
 
 
 @pytest.fixture
@@ -69,7 +64,7 @@ def test_the_cookie_is_kept_from_scripts_and_other_sites(app: FastAPI, stranger:
     form = HtmlPage(stranger.get("/ui/login").text).form("/ui/login")
     token = tokens.create(app.state.service.store, "alice", scope="read")
     cookie = stranger.post("/ui/login", data={**form.fields, "token": token}).headers["set-cookie"].lower()
-    assert {"httponly", "samesite=strict", "path=/ui"} <= {part.strip() for part in cookie.split(";")}
+    assert {"httponly", "samesite=strict", "path=/"} <= {part.strip() for part in cookie.split(";")}
 
 
 @pytest.mark.parametrize(
@@ -141,7 +136,7 @@ def test_a_page_asks_nobody_else_for_anything_and_guards_its_forms(
     )
 
 
-@pytest.mark.parametrize("file", ["style.css", "live.js"])
+@pytest.mark.parametrize("file", ["style.css", "live.js", "new.js", "drop.js"])
 def test_styles_and_scripts_are_here_and_ask_nobody_else(stranger: TestClient, file: str) -> None:
     found = stranger.get(f"/ui/static/{file}")
     assert found.status_code == 200
@@ -298,6 +293,7 @@ def begun(store: Store, state: StudyState) -> StudyRow:
     [
         ("read", "running", []),
         ("run", "running", ["pause", "stop"]),
+        ("run", "stopped", ["retry"]),
         ("run", "paused", ["resume", "stop"]),
         ("run", "queued", ["stop"]),
         ("admin", "completed", []),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import signal
+import socket
 import subprocess
 import urllib.request
 from pathlib import Path
@@ -11,11 +12,12 @@ from pathlib import Path
 import pytest
 
 from gradfleet.service import tokens
+from gradfleet.service.serve import _listen
+from gradfleet.service.settings import ServiceSettings
 from gradfleet.study.storage.store import Store
 from tests.cli.conftest import Begin, Run
 from tests.cli.conftest import begin as begin
 from tests.cli.conftest import here as here
-from tests.cli.conftest import run as run
 
 
 def started(process: subprocess.Popen[str]) -> tuple[str, str]:
@@ -73,6 +75,12 @@ def test_a_port_that_is_taken_is_refused(begin: Begin, run: Run, here: Path) -> 
     assert "Address already in use. Pass another --port." in refused.stderr
 
 
+def test_what_is_answered_in_pieces_is_not_held_up(here: Path) -> None:
+    """Asyncio switches Nagle's algorithm off for sockets that say that they are TCP."""
+    with _listen(ServiceSettings(port=0)) as listening:
+        assert listening.proto == socket.IPPROTO_TCP
+
+
 @pytest.mark.parametrize(
     ("options", "said"), [(("--port", "70000"), "port is from 0 to 65535"), (("--sweeps", "0"), "")]
 )
@@ -80,3 +88,18 @@ def test_settings_that_cannot_be_are_refused(run: Run, here: Path, options: tupl
     refused = run("serve", *options)
     assert refused.exit_code == 2
     assert said in refused.stderr
+
+
+def test_the_environment_says_where_sweeps_run_and_another_service_is_no_place(
+    run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("GRADFLEET_CLUSTER", "service+http://127.0.0.1:9")
+    refused = run("serve", "--port", 0)
+    assert refused.exit_code == 2
+    assert "cluster is where this service runs sweeps, not another service" in refused.stderr
+    refused = run("serve", "--port", 0, "--cluster", "ray://head:10001")
+    assert refused.exit_code == 2
+    assert "cluster is the address of Ray's dashboard, such as http://head:8265, got 'ray://head:10001'" in (
+        refused.stderr
+    )
+    assert "GRADFLEET_ARTIFACTS" in run("serve", "--help").stdout

@@ -66,7 +66,7 @@ def test_of_many_at_once_one_makes_it_and_one_claims_it(url: str) -> None:
 def at_once(url: str, work: Callable[[Store], object]) -> list[object]:
     """What four stores, as in four services, say when they are asked at the same moment."""
     found: list[object] = []
-    ready = threading.Barrier(4)
+    ready = threading.Barrier(4, timeout=60)
 
     def run() -> None:
         with Store.open(url) as store:

@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
+import sys
+from dataclasses import replace
+from pathlib import Path
+
 from fastapi.testclient import TestClient
 
+from gradfleet.fleet.jobs import Job
 from gradfleet.goal import aim
 from gradfleet.objective import Objective
-from gradfleet.service import views
+from gradfleet.service import steering, views
 from gradfleet.service.service import Service
 from gradfleet.study.storage.rows import StudyRow
 from gradfleet.study.storage.store import Store
 from gradfleet.study.study import Study
+from gradfleet.trials.output import kept_output
 from tests.service.conftest import Client, write_study
 
 
@@ -106,6 +112,26 @@ def test_a_trial_is_shown_with_its_records(reader: TestClient, study: StudyRow) 
     assert [one["metrics"]["val_accuracy"] for one in records] == [0.7, 0.9]
     failed = reader.get("/v1/sweeps/digits/trials/3").json()
     assert failed["traceback"] == "ZeroDivisionError: division by zero"
+
+
+def test_what_a_trial_has_printed_is_shown(reader: TestClient, store: Store, study: StudyRow) -> None:
+    address = Study(store, study).artifacts.log("digits", 2)
+    with kept_output(address, lambda record, checkpoint=None: None):
+        sys.stdout.write("<b>loss</b> is 0.5\n")
+    shown = reader.get("/v1/sweeps/digits/trials/2/logs")
+    assert (shown.text, shown.headers["content-type"]) == ("<b>loss</b> is 0.5\n", "text/plain; charset=utf-8")
+    assert reader.get("/v1/sweeps/digits/trials/2/logs", params={"most": 4}).text == "0.5\n"
+    assert reader.get("/v1/sweeps/digits/trials/1/logs").text == ""
+    assert reader.get("/v1/sweeps/digits/trials/9/logs").status_code == 404
+
+
+def test_while_a_cluster_is_away_the_log_is_what_the_sender_has_said(service: Service, study: StudyRow) -> None:
+    folder = Path(study.artifacts, "digits")
+    folder.mkdir(parents=True)
+    (folder / "driver.log").write_text("It was sent.")
+    (folder / "job.json").write_bytes(Job("http://127.0.0.1:9", "gradfleet-digits-0").to_json())
+    away = replace(service, settings=replace(service.settings, cluster="http://127.0.0.1:9"))
+    assert steering.logs(away, "digits", most=100) == "It was sent."
 
 
 def test_what_is_not_there_is_not_found(reader: TestClient, study: StudyRow) -> None:

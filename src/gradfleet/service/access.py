@@ -62,7 +62,7 @@ def still_admitted(service: Service, token: Token) -> None:
     Raises:
         RefusedError: it is not valid any more.
     """
-    now = next((one for one in tokens.listed(service.store) if one.id == token.id), None)
+    now = tokens.get(service.store, token.id)
     if now is None or not now.is_valid():
         why = "is gone" if now is None else now.why_not()
         raise RefusedError(401, f"The token {token.name!r} {why}. Ask for another one.", _HEADERS)

@@ -10,14 +10,16 @@ from fastapi import APIRouter, FastAPI
 from starlette.concurrency import run_in_threadpool
 
 import gradfleet
-from gradfleet.service import problems
+from gradfleet.service import dashboard, problems
+from gradfleet.service.cluster_state import ClusterState
+from gradfleet.service.deaths import DeathWatch
 from gradfleet.service.documents import Items
 from gradfleet.service.events import Feeds
 from gradfleet.service.guards import BodyLimit, HostCheck, SecurityHeaders
 from gradfleet.service.observation import Metrics, Observation
 from gradfleet.service.pages.routes import ROUTES as PAGES
 from gradfleet.service.problems import Problem
-from gradfleet.service.routes import datasets, events, models, pictures, sweeps, system, trials
+from gradfleet.service.routes import datasets, events, models, pictures, sweeps, system, tokens, trials
 from gradfleet.service.service import Service
 from gradfleet.service.settings import ServiceSettings
 from gradfleet.service.supervisor import Supervisor
@@ -31,6 +33,7 @@ ROUTERS: tuple[APIRouter, ...] = (
     pictures.router,
     trials.router,
     models.router,
+    tokens.router,
 )
 
 
@@ -45,10 +48,13 @@ def create_app(settings: ServiceSettings) -> FastAPI:
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
-        supervisor = Supervisor(service)
-        supervisor.start()
+        threads: list[Supervisor | DeathWatch] = [Supervisor(service)]
+        threads += [] if settings.remote_cluster is None else [DeathWatch(service)]
+        for thread in threads:
+            thread.start()
         yield
-        await run_in_threadpool(supervisor.stop)
+        for thread in threads:
+            await run_in_threadpool(thread.stop)
         service.close()
 
     app = FastAPI(
@@ -63,9 +69,11 @@ def create_app(settings: ServiceSettings) -> FastAPI:
     app.state.service = service
     app.state.feeds = Feeds(service)
     app.state.metrics = Metrics()
+    app.state.cluster = ClusterState(service)
     for router in ROUTERS:
         app.include_router(router, prefix="/v1")
     app.router.routes.extend(PAGES)
+    app.router.routes.extend(dashboard.routes())
     problems.install(app)
     app.add_middleware(BodyLimit, limits=settings.limits)
     app.add_middleware(HostCheck, allowed=settings.allowed_hosts)

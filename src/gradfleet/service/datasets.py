@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import secrets
 import zipfile
 from collections.abc import Iterator
@@ -16,8 +15,7 @@ from gradfleet.errors import ConflictError, DataError, NotFoundError, SettingErr
 from gradfleet.service import documents
 from gradfleet.service.service import Service
 from gradfleet.service.settings import MEGABYTE
-
-_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
+from gradfleet.study.storage.store import SAFE_NAME
 
 
 def listed(service: Service) -> list[documents.Dataset]:
@@ -60,7 +58,7 @@ def delete(service: Service, name: str) -> None:
         NotFoundError: there is no such file.
     """
     path = service.settings.data / name
-    if not _NAME.fullmatch(name) or not path.is_file():
+    if not SAFE_NAME.fullmatch(name) or not path.is_file():
         raise NotFoundError(unknown_name("uploaded data set", name, [one.name for one in listed(service)]))
     path.unlink()
 
@@ -72,7 +70,7 @@ def show(service: Service, name: str) -> documents.Dataset:
 
 def _target(service: Service, name: str) -> Path:
     path = service.settings.data / name
-    if not _NAME.fullmatch(name) or not (is_archive(path) or is_table_file(path)):
+    if not SAFE_NAME.fullmatch(name) or not (is_archive(path) or is_table_file(path)):
         raise SettingError(
             "A data set is a file with a plain name that says what it is, such as flowers.zip, reviews.csv or "
             f"rows.parquet; got {name[:100]!r}."

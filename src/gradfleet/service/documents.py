@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import math
-from typing import Annotated, Any, Generic, TypeVar
+from typing import Annotated, Any, Generic, Literal, TypeVar
 
 from pydantic import BaseModel, BeforeValidator, Field
 
+from gradfleet.service.tokens import Scope
 from gradfleet.study.storage.rows import StudyState, TrialState
 
 T = TypeVar("T")
@@ -28,6 +29,7 @@ def plain(value: Any) -> Any:
 
 Number = Annotated[float | None, BeforeValidator(_finite)]
 Metrics = dict[str, Number]
+ItemKind = Literal["images", "texts", "rows"]
 
 
 class Page(BaseModel, Generic[T]):
@@ -44,6 +46,14 @@ class Objective(BaseModel):
 
     metric: str
     mode: str
+
+
+class Goal(BaseModel):
+    """All that decides which trial is better, the first objective before the others."""
+
+    objectives: list[Objective]
+    constraints: list[str] = Field(description="Such as `latency_ms <= 20`.")
+    num_runs: int = Field(description="How many runs a trial has, one a fold and repeat.")
 
 
 class SweepSummary(BaseModel):
@@ -81,6 +91,7 @@ class SweepDetail(SweepSummary):
     scheduler: str | None = None
     epochs: int | None = Field(None, description="Of one trial at most.")
     space: dict[str, str] = Field({}, description="Each dimension in words.")
+    items: ItemKind | None = Field(None, description="What its models predict; null while it is being prepared.")
     store: str
     artifacts: str | None = None
 
@@ -123,6 +134,20 @@ class Record(BaseModel):
     time: float
 
 
+class Replay(BaseModel):
+    """A trial that is trained again, or was."""
+
+    trial: int
+    state: Literal["running", "done", "failed"]
+    recorded: Number = Field(description="The value that the study has.")
+    value: Number = Field(description="The value that came; null before the end, and where none came.")
+    same: bool | None = Field(description="Whether the recorded value came out again, exactly; null without a value.")
+    created: float = Field(description="Unix time at which it was asked for.")
+    created_by: str = Field(description="By whose token.")
+    ended: Number
+    problem: str | None = Field(description="Why no value came.")
+
+
 class LeaderboardRow(TrialSummary):
     """A trial among the others."""
 
@@ -137,6 +162,7 @@ class Leaderboard(Page[LeaderboardRow]):
     sweep: str
     state: StudyState
     objective: Objective
+    goal: Goal
     best: int | None = Field(description="The number of the best trial.")
 
 
@@ -174,6 +200,32 @@ class Whoami(BaseModel):
     name: str
     scope: str
     expires: Number
+
+
+class TokenSummary(BaseModel):
+    """A token, without its text."""
+
+    name: str
+    scope: Scope
+    state: Literal["valid", "revoked", "expired"]
+    created: float
+    expires: Number = Field(description="null where it never does.")
+
+
+class NewToken(BaseModel):
+    """A token that is to be made."""
+
+    model_config = {"extra": "forbid"}
+
+    name: str = Field(max_length=100)
+    scope: Scope = "read"
+    seconds: float | None = Field(None, gt=0, le=1e10, description="From now until it expires; never when not given.")
+
+
+class MadeToken(TokenSummary):
+    """A token that was just made."""
+
+    token: str = Field(description="Its text, which is shown this once and kept nowhere.")
 
 
 class Request(BaseModel):

@@ -13,6 +13,7 @@ from typing import Any
 from starlette.concurrency import run_in_threadpool
 
 from gradfleet.errors import GradfleetError, NotFoundError
+from gradfleet.fleet.service_errors import type_of
 from gradfleet.service import views
 from gradfleet.service.documents import SweepSummary, plain
 from gradfleet.service.problems import document, status_of
@@ -42,6 +43,25 @@ def line_of(one: Happening) -> str:
     return line("trial", {"trial": one.trial, **about, "time": one.time}, one.id)
 
 
+@dataclass(frozen=True, slots=True)
+class Told:
+    """What listeners are told, as text that is made once for all of them.
+
+    Attributes:
+        key: of what happened; None for a state of the sweep.
+        end: what a stream ends with when this is the last that there is to tell.
+    """
+
+    text: str
+    key: Key | None = None
+    end: str | None = None
+
+
+def told_state(now: SweepSummary) -> Told:
+    end = line("end", now.model_dump()) if now.state in ENDED else None
+    return Told(line("sweep", now.model_dump()), end=end)
+
+
 @dataclass(eq=False)
 class Listener:
     """Somebody who is told what happens from now on.
@@ -50,7 +70,7 @@ class Listener:
         is_behind: it reads too slowly, and is told nothing any more.
     """
 
-    queue: asyncio.Queue[Happening | SweepSummary] = field(default_factory=lambda: asyncio.Queue(_BEHIND))
+    queue: asyncio.Queue[Told] = field(default_factory=lambda: asyncio.Queue(_BEHIND))
     is_behind: bool = False
 
 
@@ -65,17 +85,21 @@ class Feed:
         self._told: set[Key] = set()
         self._order: deque[Key] = deque()
         self._latest = 0.0
+        self._state: Told | None = None
         self._task: asyncio.Task[None] | None = None
 
     @contextlib.asynccontextmanager
     async def listening(self) -> AsyncIterator[Listener]:
-        """A listener that misses nothing of what happens from now on."""
+        """A listener that is told the state of now, and misses nothing of what happens from now on."""
         listener = Listener()
         if self._task is None:
             await run_in_threadpool(self._begin)
         self._listeners.add(listener)
         if self._task is None:
+            self._state = None
             self._task = asyncio.create_task(self._run())
+        elif self._state is not None:
+            listener.queue.put_nowait(self._state)
         try:
             yield listener
         finally:
@@ -83,6 +107,11 @@ class Feed:
             if not self._listeners and self._task is not None:
                 self._task.cancel()
                 self._task = None
+
+    @property
+    def is_idle(self) -> bool:
+        """Whether nobody listens."""
+        return not self._listeners
 
     def _begin(self) -> None:
         """What has happened before is not told."""
@@ -97,10 +126,10 @@ class Feed:
                 now, found = await run_in_threadpool(self._look)
                 for one in found:
                     self._remember(one.key)
-                    self._tell(one)
+                    self._tell(Told(line_of(one), one.key))
                 if now.state != state:
-                    self._tell(now)
-                    state = now.state
+                    state, self._state = now.state, told_state(now)
+                    self._tell(self._state)
             await asyncio.sleep(_LOOK_EVERY)
 
     def _look(self) -> tuple[SweepSummary, list[Happening]]:
@@ -117,7 +146,7 @@ class Feed:
         if len(self._order) > _REMEMBERED:
             self._told.discard(self._order.popleft())
 
-    def _tell(self, one: Happening | SweepSummary) -> None:
+    def _tell(self, one: Told) -> None:
         for listener in tuple(self._listeners):
             try:
                 listener.queue.put_nowait(one)
@@ -150,7 +179,7 @@ class Feeds:
             async for text in self._lines(name, last, admit):
                 yield text
         except GradfleetError as error:
-            yield line("problem", document(status_of(error) or 500, str(error)).model_dump())
+            yield line("problem", document(status_of(error) or 500, str(error), type=type_of(error)).model_dump())
         finally:
             self.open -= 1
 
@@ -166,14 +195,18 @@ class Feeds:
             await asyncio.sleep(_ADMITTED_EVERY)
             await run_in_threadpool(admit)
         feed = self._feeds.setdefault(study_id, Feed(self._service, name, study_id))
-        async with feed.listening() as listener:
-            sent: set[Key] = set()
-            cursor = None if last is None else key_of(last)
-            if cursor is not None:
-                async for text in self._caught_up(study_id, cursor, sent):
+        try:
+            async with feed.listening() as listener:
+                sent: set[Key] = set()
+                cursor = None if last is None else key_of(last)
+                if cursor is not None:
+                    async for text in self._caught_up(study_id, cursor, sent):
+                        yield text
+                async for text in self._live(listener, sent, admit):
                     yield text
-            async for text in self._live(name, listener, sent, admit):
-                yield text
+        finally:
+            if feed.is_idle:
+                self._feeds.pop(study_id, None)
 
     async def _caught_up(self, study_id: int, cursor: Key, sent: set[Key]) -> AsyncIterator[str]:
         """What happened after the cursor and before the listener came."""
@@ -187,30 +220,25 @@ class Feeds:
                 return
             cursor = fresh[-1].key
 
-    async def _live(
-        self, name: str, listener: Listener, sent: set[Key], admit: Callable[[], object]
-    ) -> AsyncIterator[str]:
+    async def _live(self, listener: Listener, sent: set[Key], admit: Callable[[], object]) -> AsyncIterator[str]:
         """What happens from now on, until the sweep has ended or the listener may not listen any more."""
         clock = asyncio.get_running_loop()
-        looked = spoken = clock.time()
+        admitted = spoken = clock.time()
+        end: str | None = None
         while not listener.is_behind:
             with contextlib.suppress(TimeoutError):
                 one = await asyncio.wait_for(listener.queue.get(), _ADMITTED_EVERY)
-                if isinstance(one, SweepSummary):
-                    yield line("sweep", one.model_dump())
-                elif one.key not in sent:
-                    yield line_of(one)
-                spoken = clock.time()
-                if isinstance(one, SweepSummary) and one.state in ENDED and listener.queue.empty():
-                    yield line("end", one.model_dump())
-                    return
-            if clock.time() - looked >= _ADMITTED_EVERY:
-                looked = clock.time()
+                if one.key is None:
+                    end = one.end
+                if one.key not in sent:
+                    yield one.text
+                    spoken = clock.time()
+            if end is not None and listener.queue.empty():
+                yield end
+                return
+            if clock.time() - admitted >= _ADMITTED_EVERY:
+                admitted = clock.time()
                 await run_in_threadpool(admit)
-                shown = await run_in_threadpool(views.summary, self._service, name)
-                if shown.state in ENDED and listener.queue.empty():
-                    yield line("end", shown.model_dump())
-                    return
             if clock.time() - spoken >= _QUIET:
                 spoken = clock.time()
                 yield ": alive\n\n"

@@ -58,7 +58,8 @@ class BodyLimit:
         await self._app(scope, _counted(receive, limit), send)
 
     def _limit(self, path: str) -> int:
-        return self._limits.upload if path.startswith("/v1/datasets/") else self._limits.body
+        is_upload = path.startswith("/v1/datasets/") or path == "/ui/data"
+        return self._limits.upload if is_upload else self._limits.body
 
 
 def _counted(receive: Receive, limit: int) -> Receive:

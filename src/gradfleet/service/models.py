@@ -6,14 +6,16 @@ import secrets
 import shutil
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from sqlalchemy import Connection, Row, delete, insert, select
 
 from gradfleet.errors import NotFoundError, unknown_name
+from gradfleet.export.score import Score
 from gradfleet.service import documents
 from gradfleet.service.documents import plain
 from gradfleet.service.predictions import Loaded, predicted
@@ -108,20 +110,44 @@ def predict(service: Service, name: str, items: list[Any], *, proba: bool) -> do
     return documents.Predictions(model=name, predictions=predicted(loaded, items, proba=proba))
 
 
+def facts(service: Service, name: str) -> Mapping[str, Any] | None:
+    """What is known of the data that a model learned from; None where the search brought its own.
+
+    Raises:
+        NotFoundError: there is none of that name.
+    """
+    found: Mapping[str, Any] | None = _row(service, name).about.get("facts")
+    return found
+
+
+@dataclass(frozen=True, slots=True)
+class Packed:
+    """A model as one zip file.
+
+    Attributes:
+        score: what it gave in a new process, where it was run in one for this.
+    """
+
+    file: Path
+    score: Score | None = None
+
+
 @contextmanager
-def bundle_file(service: Service, name: str) -> Iterator[Path]:
+def bundle_file(service: Service, name: str) -> Iterator[Packed]:
     """A model as one zip file, which is gone afterwards.
 
     Raises:
         NotFoundError: there is none of that name.
     """
     with _packed(checkpoints.fetch(_row(service, name).place)) as file:
-        yield file
+        yield Packed(file)
 
 
 @contextmanager
-def export_file(service: Service, name: str, number: int, *, format: str) -> Iterator[Path]:
-    """A trial's model in a format, as one zip file, which is gone afterwards.
+def export_file(
+    service: Service, name: str, number: int, *, format: str, check: bool = True, max_loss: float = 0.01
+) -> Iterator[Packed]:
+    """A trial's model as one zip file, which is gone afterwards; arguments are those of `TrialView.export`.
 
     Raises:
         SettingError: there is no such format.
@@ -129,9 +155,9 @@ def export_file(service: Service, name: str, number: int, *, format: str) -> Ite
     """
     trial = service.study(name).trial(number)
     with tempfile.TemporaryDirectory(prefix="gradfleet-export-") as folder:
-        done = trial.export(Path(folder, "export"), format=format)
+        done = trial.export(Path(folder, "export"), format=format, check=check, max_loss=max_loss)
         with _packed(done.path) as file:
-            yield file
+            yield Packed(file, done.score)
 
 
 @contextmanager

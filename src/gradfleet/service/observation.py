@@ -14,7 +14,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from gradfleet.errors import GradfleetError
 from gradfleet.service import documents, views
 from gradfleet.service.service import Service
-from gradfleet.study.storage.overview import tallies
+from gradfleet.study.storage.overview import trial_states
 from gradfleet.study.storage.tables import audit
 
 _LOOKS = ("GET", "HEAD", "OPTIONS")
@@ -48,9 +48,8 @@ class Metrics:
         for state, count in views.states(service).items():
             self._sweeps.labels(state).set(count)
         self._trials.clear()
-        for tally in tallies(service.store).values():
-            for name, number in tally.states.items():
-                self._trials.labels(name).inc(number)
+        for name, number in trial_states(service.store).items():
+            self._trials.labels(name).set(number)
         return generate_latest(self.registry)
 
 

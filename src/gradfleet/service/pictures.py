@@ -1,21 +1,39 @@
-"""Plots and reports of sweeps, as JSON, PNG and HTML."""
+"""Plots and reports of sweeps, as JSON, PNG and HTML; each is kept until there is something new to show."""
 
 from __future__ import annotations
 
-import json
 import tempfile
-import threading
-from collections.abc import Sequence
+import time
+from collections.abc import Callable, Hashable, Sequence
 from pathlib import Path
 from typing import Any
 
 from gradfleet.service.documents import plain
+from gradfleet.service.recent import Drawn
 from gradfleet.service.service import Service
+from gradfleet.study.storage.rows import ENDED
+from gradfleet.study.study import Study
 
-_drawing = threading.Lock()  # matplotlib's styles are of the whole process
+
+def kept(service: Service, name: str, what: tuple[Hashable, ...], draw: Callable[[Study], bytes]) -> bytes:
+    """What `draw` makes of a sweep as it is now, or was within the last second.
+
+    Args:
+        what: says what is drawn and how.
+
+    Raises:
+        NotFoundError: there is no such sweep; and what `draw` raises.
+    """
+    row = service.store.study(name)
+    # Bars of trials that run grow with time alone.
+    moment = None if row.state in ENDED else int(time.time())
+    drawn = service.drawings.get((row.id, row.created, *what), Drawn)
+    return drawn.get(
+        (row.revision, row.state, moment if "timeline" in what else None), lambda: draw(service.study_of(row))
+    )
 
 
-def plotly(service: Service, name: str, kind: str, *, metrics: Sequence[str], dimensions: Sequence[str]) -> Any:
+def plotly(service: Service, name: str, kind: str, *, metrics: Sequence[str], dimensions: Sequence[str]) -> bytes:
     """A plot as plotly's own JSON: `data` and `layout`.
 
     Raises:
@@ -25,35 +43,46 @@ def plotly(service: Service, name: str, kind: str, *, metrics: Sequence[str], di
     """
     from gradfleet.study.plots.interactive import interactive  # imports plotly
 
-    facts = service.study(name).plot_facts()
-    return json.loads(interactive(kind, facts, metrics=metrics, of=dimensions).to_json())
+    def draw(study: Study) -> bytes:
+        text: str = interactive(kind, study.plot_facts(), metrics=metrics, of=dimensions).to_json()
+        return text.encode()
+
+    return kept(service, name, ("plotly", kind, *metrics, None, *dimensions), draw)
 
 
 def png(
     service: Service, name: str, kind: str, *, metrics: Sequence[str], dimensions: Sequence[str], theme: str
 ) -> bytes:
     """A plot as a picture; errors as of `plotly`."""
-    with _drawing, tempfile.TemporaryDirectory() as folder:
-        file = Path(folder, "plot.png")
-        service.study(name).plot(kind, to=file, metrics=metrics, dimensions=dimensions, theme=theme)
-        return file.read_bytes()
+
+    def draw(study: Study) -> bytes:
+        with tempfile.TemporaryDirectory() as folder:
+            file = Path(folder, "plot.png")
+            study.plot(kind, to=file, metrics=metrics, dimensions=dimensions, theme=theme)
+            return file.read_bytes()
+
+    return kept(service, name, ("png", theme, kind, *metrics, None, *dimensions), draw)
 
 
-def report(service: Service, name: str) -> str:
+def report(service: Service, name: str, *, top: int = 20) -> bytes:
     """A sweep as one HTML page that asks the network for nothing.
 
     Raises:
         NotFoundError: there is no such sweep.
     """
-    with _drawing, tempfile.TemporaryDirectory() as folder:
-        return service.study(name).report(Path(folder, "report.html")).read_text(encoding="utf-8")
+
+    def draw(study: Study) -> bytes:
+        with tempfile.TemporaryDirectory() as folder:
+            return study.report(Path(folder, "report.html"), top=top).read_bytes()
+
+    return kept(service, name, ("report", top), draw)
 
 
-def report_facts(service: Service, name: str) -> dict[str, Any]:
+def report_facts(service: Service, name: str, *, top: int = 20) -> dict[str, Any]:
     """What the report says, as JSON values.
 
     Raises:
         NotFoundError: there is no such sweep.
     """
-    facts: dict[str, Any] = plain(service.study(name).report_facts())
+    facts: dict[str, Any] = plain(service.study(name).report_facts(top=top))
     return facts

@@ -5,8 +5,7 @@ from __future__ import annotations
 import base64
 import binascii
 import threading
-from collections import OrderedDict
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -16,8 +15,6 @@ from gradfleet.service.documents import plain
 
 if TYPE_CHECKING:
     from gradfleet.service.service import Service
-
-_KEPT = 4  # models in memory; the one that was asked longest ago goes first
 
 
 @dataclass(frozen=True)
@@ -32,24 +29,6 @@ class Loaded:
     predictor: Any
     facts: Mapping[str, Any] | None
     lock: threading.Lock = field(default_factory=threading.Lock)
-
-
-class Predictors:
-    """The models that were asked for last."""
-
-    def __init__(self) -> None:
-        self._loaded: OrderedDict[tuple[object, ...], Loaded] = OrderedDict()
-        self._lock = threading.Lock()
-
-    def get(self, key: tuple[object, ...], load: Callable[[], Loaded]) -> Loaded:
-        """The model of that key; loaded by one request while others wait."""
-        with self._lock:
-            if key not in self._loaded:
-                self._loaded[key] = load()
-                while len(self._loaded) > _KEPT:
-                    self._loaded.popitem(last=False)
-            self._loaded.move_to_end(key)
-            return self._loaded[key]
 
 
 def of_sweep(
@@ -95,7 +74,7 @@ def read_items(items: Sequence[Any], facts: Mapping[str, Any] | None) -> list[An
     """
     if not items:
         raise DataError("At least one item is needed, got none.")
-    kind = _kind(facts)
+    kind = kind_of(facts)
     if kind == "images":
         return [one if isinstance(one, bytes) else _image(one, place) for place, one in enumerate(items)]
     wrong = [place for place, one in enumerate(items) if not isinstance(one, _TYPES[kind])]
@@ -111,16 +90,13 @@ _TYPES: Mapping[str, tuple[type, ...]] = {"texts": (str,), "rows": (dict, list)}
 _WORDS = {"texts": "a text", "rows": "an object from column to value, or a list of numbers"}
 
 
-def _kind(facts: Mapping[str, Any] | None) -> str:
-    from gradfleet.data.language import TextPreparation  # these import torch
-    from gradfleet.data.preparation import preparation_from_json
-    from gradfleet.data.vision import ImagePreparation
+_KINDS: Mapping[str | None, documents.ItemKind] = {"image": "images", "text": "texts"}
 
+
+def kind_of(facts: Mapping[str, Any] | None) -> documents.ItemKind:
+    """What a model predicts that learned from data of these facts."""
     said = None if facts is None else facts.get("preparation")
-    preparation = None if said is None else preparation_from_json(said)
-    if isinstance(preparation, TextPreparation):
-        return "texts"
-    return "images" if isinstance(preparation, ImagePreparation) else "rows"
+    return _KINDS.get(None if said is None else said.get("preparation"), "rows")
 
 
 def _image(text: Any, place: int) -> bytes:

@@ -12,6 +12,7 @@ from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from pydantic import BaseModel, Field
 from starlette.exceptions import HTTPException
+from starlette.requests import ClientDisconnect
 from starlette.responses import JSONResponse, Response
 
 from gradfleet.errors import (
@@ -29,6 +30,7 @@ from gradfleet.errors import (
     StoreError,
     StudyMismatchError,
 )
+from gradfleet.fleet.service_errors import UNKNOWN, type_of
 
 MEDIA_TYPE = "application/problem+json"
 
@@ -53,7 +55,7 @@ _STATUS: tuple[tuple[type[Exception], int], ...] = (
 class Problem(BaseModel):
     """What went wrong, and what to change."""
 
-    type: str = Field("about:blank", description="A URI that says what kind of problem it is.")
+    type: str = Field(UNKNOWN, description="A URI that names the error that a client raises again.")
     title: str = Field(description="The kind of problem, in a few words.")
     status: int = Field(description="The HTTP status.")
     detail: str = Field(description="What is needed, what came and the next step.")
@@ -80,21 +82,28 @@ def status_of(error: Exception) -> int | None:
     return next((status for kind, status in _STATUS if isinstance(error, kind)), None)
 
 
-def document(status: int, detail: str, problems: Sequence[str] = ()) -> Problem:
+def document(status: int, detail: str, problems: Sequence[str] = (), *, type: str = UNKNOWN) -> Problem:
     several = list(problems) if len(problems) > 1 else []
-    return Problem(title=HTTPStatus(status).phrase, status=status, detail=detail, problems=several)
+    return Problem(type=type, title=HTTPStatus(status).phrase, status=status, detail=detail, problems=several)
 
 
 def answer(
-    status: int, detail: str, problems: Sequence[str] = (), headers: Mapping[str, str] | None = None
+    status: int,
+    detail: str,
+    problems: Sequence[str] = (),
+    headers: Mapping[str, str] | None = None,
+    *,
+    type: str = UNKNOWN,
 ) -> Response:
     """A problem document as a response."""
-    content = document(status, detail, problems).model_dump()
+    content = document(status, detail, problems, type=type).model_dump()
     return JSONResponse(content, status_code=status, media_type=MEDIA_TYPE, headers=dict(headers or {}))
 
 
 def of_error(error: Exception) -> Response:
     """The answer to an error, whoever raised it; of one that nobody foresaw it tells only where to look."""
+    if isinstance(error, ClientDisconnect):
+        return answer(400, "The connection ended before the whole body had come, and nothing was done. Send it again.")
     status = status_of(error)
     if status is None:
         mark = secrets.token_hex(4)
@@ -102,7 +111,7 @@ def of_error(error: Exception) -> Response:
         return answer(500, f"Something failed that should not; the service's log has it under {mark}.")
     problems = error.problems if isinstance(error, SettingError) else ()
     headers = error.headers if isinstance(error, RefusedError) else None
-    return answer(status, str(error), problems, headers)
+    return answer(status, str(error), problems, headers, type=type_of(error))
 
 
 def responses(*statuses: int) -> dict[int | str, dict[str, Any]]:
@@ -128,6 +137,7 @@ def install(app: FastAPI) -> None:
 
     app.add_exception_handler(HTTPException, of_http)
     app.add_exception_handler(RequestValidationError, of_validation)
+    app.add_exception_handler(ClientDisconnect, lambda _, error: of_error(error))
     app.add_exception_handler(GradfleetError, lambda _, error: of_error(error))
     app.add_exception_handler(Exception, lambda _, error: of_error(error))
 

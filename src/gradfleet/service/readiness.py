@@ -5,7 +5,7 @@ from __future__ import annotations
 from sqlalchemy import text
 from sqlalchemy.exc import SQLAlchemyError
 
-from gradfleet.errors import ClusterError
+from gradfleet.errors import AccessError, ClusterError
 from gradfleet.service.documents import Readiness
 from gradfleet.service.service import Service
 
@@ -17,17 +17,35 @@ def look(service: Service) -> Readiness:
 
 
 def cluster(service: Service) -> str:
-    """ "ok", "local" where sweeps run on this machine, or why it does not answer."""
-    address = service.settings.cluster
-    if address is None or not address.startswith(("http://", "https://")):
+    """ "ok", "local" where sweeps run on this machine, or why nothing is sent there."""
+    address = service.settings.remote_cluster
+    if address is None:
         return "local"
     from gradfleet.fleet.jobs import RemoteCluster  # Ray takes a second to import
 
     try:
         RemoteCluster(address).check()
+        if not service.settings.open_cluster:
+            refuse_open(address)
     except ClusterError as error:
         return str(error)
     return "ok"
+
+
+def refuse_open(address: str) -> None:
+    """Refuse a cluster in which anybody who reaches it may run code.
+
+    Raises:
+        AccessError: it asks nobody for a token.
+        ClusterError: nothing answers there.
+    """
+    from gradfleet.fleet.jobs import RemoteCluster
+
+    if RemoteCluster(address).is_open():
+        raise AccessError(
+            f"The cluster at {address} asks nobody for a token, so whoever reaches it can run code there. Start it "
+            "with RAY_AUTH_MODE=token, or the service with --allow-open-cluster."
+        )
 
 
 def _store(service: Service) -> str:

@@ -9,8 +9,8 @@ from contextlib import suppress
 
 import uvicorn
 
-from gradfleet.errors import SettingError
-from gradfleet.service import tokens
+from gradfleet.errors import AccessError, ClusterError, SettingError
+from gradfleet.service import readiness, tokens
 from gradfleet.service.app import create_app
 from gradfleet.service.service import Service
 from gradfleet.service.settings import ServiceSettings
@@ -27,12 +27,14 @@ def serve(settings: ServiceSettings, *, say: Callable[[str], None]) -> None:
 
     Raises:
         SettingError: the port is taken, or others could reach the service and there is no token for them.
+        AccessError: the cluster asks nobody for a token.
         StoreError: no store can be there.
     """
     app = create_app(settings)
     service: Service = app.state.service
     try:
         _refuse_open_door(service)
+        _refuse_open_cluster(service)
         listening = _listen(settings)
     except BaseException:
         service.close()
@@ -57,12 +59,28 @@ def _refuse_open_door(service: Service) -> None:
     )
 
 
+def _refuse_open_cluster(service: Service) -> None:
+    """One that is away is looked at again before a sweep is sent."""
+    address = service.settings.remote_cluster
+    if address is None or service.settings.open_cluster:
+        return
+    try:
+        readiness.refuse_open(address)
+    except AccessError:
+        raise
+    except ClusterError:
+        return
+
+
 def _listen(settings: ServiceSettings) -> socket.socket:
     try:
-        (family, kind, *_, place), *_ = socket.getaddrinfo(settings.host, settings.port, type=socket.SOCK_STREAM)
+        (family, kind, protocol, _, place), *_ = socket.getaddrinfo(
+            settings.host, settings.port, type=socket.SOCK_STREAM
+        )
     except OSError as error:
         raise SettingError(f"host is a name or an address of this machine, got {settings.host!r} ({error}).") from error
-    listening = socket.socket(family, kind)
+    # With its protocol said, asyncio sends what is written at once; else Nagle's algorithm holds it up for 40 ms.
+    listening = socket.socket(family, kind, protocol)
     listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
         listening.bind(place)

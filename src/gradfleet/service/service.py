@@ -9,12 +9,19 @@ from typing import Annotated, Self
 
 from fastapi import Depends, Request
 
-from gradfleet.service.predictions import Predictors
+from gradfleet.service.predictions import Loaded
 from gradfleet.service.rates import Rates
+from gradfleet.service.recent import Drawn, Recent
 from gradfleet.service.settings import ServiceSettings
+from gradfleet.study.board import Board
 from gradfleet.study.places import artifacts_of
+from gradfleet.study.storage.rows import StudyRow
 from gradfleet.study.storage.store import Store
 from gradfleet.study.study import Study
+
+_BOARDS = 16  # 10,000 trials take about 30 MB
+_DRAWINGS = 200
+_MODELS = 4
 
 
 @dataclass(frozen=True)
@@ -24,7 +31,9 @@ class Service:
     Attributes:
         artifacts: the URL of the folder for checkpoints and models.
         started: Unix time.
+        boards: of the studies that were asked for last.
         predictors: the models that were asked for last.
+        drawings: the plots and reports that were asked for last.
         asked: set when there is something for the supervisor.
     """
 
@@ -33,7 +42,9 @@ class Service:
     artifacts: str
     rates: Rates
     started: float = field(default_factory=time.time)
-    predictors: Predictors = field(default_factory=Predictors)
+    boards: Recent[Board] = field(default_factory=lambda: Recent(_BOARDS))
+    predictors: Recent[Loaded] = field(default_factory=lambda: Recent(_MODELS))
+    drawings: Recent[Drawn] = field(default_factory=lambda: Recent(_DRAWINGS))
     asked: threading.Event = field(default_factory=threading.Event)
 
     @classmethod
@@ -50,12 +61,15 @@ class Service:
         return cls(settings, store, artifacts, Rates(settings.limits.requests, settings.limits.burst))
 
     def study(self, name: str) -> Study:
-        """The study of that name.
+        """The study of that name, with a board that is kept from request to request.
 
         Raises:
             NotFoundError: there is none.
         """
-        return Study(self.store, self.store.study(name))
+        return self.study_of(self.store.study(name))
+
+    def study_of(self, row: StudyRow) -> Study:
+        return Study(self.store, row, board=self.boards.get((row.id, row.created), lambda: Board(self.store, row)))
 
     def close(self) -> None:
         self.store.close()

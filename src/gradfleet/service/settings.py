@@ -8,6 +8,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 from gradfleet.errors import SettingError
+from gradfleet.fleet.addresses import is_dashboard, is_remote, is_service
 
 LOOPBACK = ("127.0.0.1", "localhost", "::1")
 MEGABYTE = 2**20
@@ -50,6 +51,7 @@ class ServiceSettings:
         store: a SQLite path or a database URL; `gradfleet.db` in the working folder when None.
         artifacts: an fsspec URL for checkpoints and models; beside a SQLite store when None.
         cluster: where sweeps run, as for `fit`; None is this machine.
+        open_cluster: a cluster that asks nobody for a token will do.
         data: the folder below which specs may name data, and where uploads go.
         urls: beginnings of URLs that specs may name as data, such as "s3://bucket/".
         recipes: what specs may name as `recipe`: "package.module:function", or "package.*" for all of a package.
@@ -64,6 +66,7 @@ class ServiceSettings:
     store: str | None = None
     artifacts: str | None = None
     cluster: str | None = None
+    open_cluster: bool = False
     data: Path = Path("gradfleet-data")
     urls: tuple[str, ...] = ()
     recipes: tuple[str, ...] = ()
@@ -77,11 +80,22 @@ class ServiceSettings:
         problems = [f"sweeps is at least 1, got {self.sweeps}."] if self.sweeps < 1 else []
         if not 0 <= self.port <= 65535:
             problems.append(f"port is from 0 to 65535, got {self.port}.")
+        if is_service(self.cluster):
+            problems.append(f"cluster is where this service runs sweeps, not another service, got {self.cluster!r}.")
+        elif is_remote(self.cluster) and not is_dashboard(self.cluster):
+            problems.append(
+                f"cluster is the address of Ray's dashboard, such as http://head:8265, got {self.cluster!r}."
+            )
         problems += [
             f"A URL prefix has a scheme, such as s3://bucket/, got {url!r}." for url in self.urls if "://" not in url
         ]
         if problems:
             raise SettingError(problems)
+
+    @property
+    def remote_cluster(self) -> str | None:
+        """The address of the Jobs API that sweeps are sent to; None where they run on this machine."""
+        return self.cluster if is_dashboard(self.cluster) else None
 
     @property
     def is_loopback(self) -> bool:

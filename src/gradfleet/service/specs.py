@@ -13,9 +13,8 @@ from urllib.parse import urlsplit
 from gradfleet.errors import Problems, SettingError
 from gradfleet.service.service import Service
 from gradfleet.study.driving.opening import new_name
-from gradfleet.study.storage.store import check_name
 from gradfleet.sweeps.document import MAX_DEPTH, Document
-from gradfleet.sweeps.problems import checked
+from gradfleet.sweeps.sweep import checked_words
 
 _OURS = ("store", "artifacts", "cluster")
 
@@ -49,19 +48,17 @@ def settled(service: Service, document: Document) -> tuple[str, dict[str, Any]]:
     Raises:
         SettingError: it cannot be, or asks for what the service does not allow; every problem.
     """
-    spec, problems = checked(document), Problems()
+    spec, problems = checked_words(document), Problems()
     said: dict[str, Any] = dict(document.values)
     name = spec.name or new_name(spec.task or "sweep")
-    with problems:
-        check_name(name)
     problems += [f"{key} is the service's to say; leave it out." for key in _OURS if said.get(key) is not None]
     if spec.recipe is not None:
         with problems:
             _check_recipe(service, spec.recipe)
     if spec.data is not None:
-        with problems:
+        with problems, document.blaming(("data",)):
             said["data"] = located(service, spec.data)
-    with problems:
+    with problems, document.blaming(("options",)):
         _check_options(service, spec.options)
     problems.refuse()
     return name, {**said, "name": name}

@@ -3,24 +3,24 @@
 from __future__ import annotations
 
 import json
-import os
-import subprocess
 import sys
-import threading
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
 from dataclasses import asdict, dataclass
+from functools import partial
 
 from gradfleet.errors import (
     ClusterError,
-    GradfleetError,
     LeaseHeldError,
     NotFoundError,
     NoUsableTrialError,
     StoreError,
+    in_words,
 )
+from gradfleet.fleet import detached
+from gradfleet.fleet.addresses import is_remote
 from gradfleet.fleet.driver import exit_code
 from gradfleet.service import submissions
+from gradfleet.service.readiness import refuse_open
+from gradfleet.service.renewal import signs_of_life
 from gradfleet.service.service import Service
 from gradfleet.service.submissions import Submission
 from gradfleet.study.places import driver_log
@@ -29,7 +29,6 @@ from gradfleet.study.storage.store import Store
 from gradfleet.sweeps.document import Document
 from gradfleet.sweeps.sweep import Sweep
 
-_SIGN_OF_LIFE = 5.0  # seconds
 _CLUSTER_AGAIN = 15.0  # seconds
 
 
@@ -39,7 +38,7 @@ class Call:
 
     Attributes:
         number: of the claim that it takes over.
-        artifacts, cluster: the service's own.
+        artifacts, cluster, open_cluster: the service's own.
     """
 
     store: str
@@ -47,6 +46,7 @@ class Call:
     number: int
     artifacts: str
     cluster: str | None
+    open_cluster: bool
 
     @property
     def settings(self) -> dict[str, str]:
@@ -58,33 +58,23 @@ class Call:
 def begin(service: Service, submission: Submission, number: int) -> None:
     """Start the process over a claimed submission, in a session of its own; its end is noted by whoever is alive."""
     store, log = service.store, driver_log(service.artifacts, submission.name)
-    log.parent.mkdir(parents=True, exist_ok=True)
     url = store.database.url.render_as_string(hide_password=False)
-    call = Call(url, submission.name, number, service.artifacts, service.settings.cluster)
-    # What is imported by path here must be found there too.
-    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(path or os.getcwd() for path in sys.path)}
-    with log.open("ab") as out:
-        process = subprocess.Popen(
-            [sys.executable, "-m", "gradfleet.service.starter"],
-            stdin=subprocess.PIPE,
-            stdout=out,
-            stderr=out,
-            env=environment,
-            start_new_session=True,
-        )
-    assert process.stdin is not None
-    with process.stdin:
-        process.stdin.write(json.dumps(asdict(call)).encode())
-    threading.Thread(target=_reap, args=(process, store, submission.name, number), daemon=True).start()
+    settings = service.settings
+    call = Call(url, submission.name, number, service.artifacts, settings.cluster, settings.open_cluster)
+    detached.start(
+        "gradfleet.service.starter",
+        json.dumps(asdict(call)).encode(),
+        log=log,
+        ended=partial(_settle, store, submission.name, number),
+    )
 
 
-def _reap(process: subprocess.Popen[bytes], store: Store, name: str, number: int) -> None:
-    """Wait, so that no zombie is left; a process that died before it took the claim over leaves it to another one."""
-    code = process.wait()
+def _settle(store: Store, name: str, number: int, status: int) -> None:
+    """A process that died before it took the claim over leaves the submission to another one."""
     submission = submissions.get(store, name)
     ours = submission is not None and submission.claim == number and submission.state == "claimed"
     if ours:
-        submissions.settle(store, name, number, "queued", problem=f"Its process has ended with {code}.")
+        submissions.settle(store, name, number, "queued", problem=f"Its process has ended with {status}.")
 
 
 def run(call: Call) -> None:
@@ -93,9 +83,9 @@ def run(call: Call) -> None:
         submission = submissions.get(store, call.name)
         if submission is None or not submissions.take_over(store, call.name, call.number):
             return
-        with _signs_of_life(store, call):
+        with signs_of_life(partial(submissions.renew, store, call.name, call.number)):
             try:
-                _see_to(store, submission, call.settings)
+                _see_to(store, submission, call)
             except ClusterError as error:  # it may come back
                 submissions.settle(store, call.name, call.number, "queued", problem=str(error), pause=_CLUSTER_AGAIN)
                 raise
@@ -104,22 +94,19 @@ def run(call: Call) -> None:
                 raise
             except StoreError:
                 raise
-            except GradfleetError as error:
-                submissions.settle(store, call.name, call.number, "failed", problem=str(error))
-                raise
             except Exception as error:
-                submissions.settle(store, call.name, call.number, "failed", problem=f"{type(error).__name__}: {error}")
+                submissions.settle(store, call.name, call.number, "failed", problem=in_words(error))
                 raise
             submissions.settle(store, call.name, call.number, "done")
 
 
-def _see_to(store: Store, submission: Submission, settings: Mapping[str, str]) -> None:
+def _see_to(store: Store, submission: Submission, call: Call) -> None:
     if submission.attempts > 1 and _has_ended(store, submission.name):
         return  # an earlier process died between the sweep's last write and its own
-    sweep = Sweep.of(Document("spec", {**submission.spec, **settings}))
-    address = sweep.spec.cluster or ""
-    here = not address.startswith(("http://", "https://"))
-    sweep.fit(resume=True, retry_failed=submission.retry_failed, progress=True, wait=here)
+    if is_remote(call.cluster) and not call.open_cluster:
+        refuse_open(call.cluster)
+    sweep = Sweep.of(Document("spec", {**submission.spec, **call.settings}))
+    sweep.fit(resume=True, retry_failed=submission.retry_failed, progress=True, wait=not is_remote(call.cluster))
 
 
 def _has_ended(store: Store, name: str) -> bool:
@@ -127,26 +114,6 @@ def _has_ended(store: Store, name: str) -> bool:
         return store.study(name).state in ENDED
     except NotFoundError:
         return False
-
-
-@contextmanager
-def _signs_of_life(store: Store, call: Call) -> Iterator[None]:
-    ended = threading.Event()
-
-    def renew() -> None:
-        while not ended.wait(_SIGN_OF_LIFE):
-            try:
-                submissions.renew(store, call.name, call.number)
-            except StoreError:  # the sweep's own writes say so
-                continue
-
-    thread = threading.Thread(target=renew, name=f"claim of {call.name}", daemon=True)
-    thread.start()
-    try:
-        yield
-    finally:
-        ended.set()
-        thread.join()
 
 
 if __name__ == "__main__":

@@ -5,8 +5,9 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Sequence
 
-from gradfleet.errors import ConflictError, NotFoundError
-from gradfleet.service import documents, specs, submissions
+from gradfleet.errors import ClusterError, ConflictError, NotFoundError
+from gradfleet.fleet.sent_driver import job_of
+from gradfleet.service import documents, replays, specs, submissions
 from gradfleet.service.service import Service
 from gradfleet.study.storage import requests
 from gradfleet.study.storage.rows import ENDED
@@ -97,6 +98,10 @@ def delete(service: Service, name: str) -> None:
     submission = submissions.get(service.store, name)
     if submission is not None and submission.is_held:
         raise ConflictError(f"{name} is being seen to. Stop it, wait for its end, then delete it.")
+    if study is not None and (busy := replays.running(service.store, study.row.id)):
+        raise ConflictError(
+            f"Trial {busy[0]} of {name} is being trained again. Wait for its end, then delete the sweep."
+        )
     submissions.take_out(service.store, name)
     if study is not None:
         study.delete()
@@ -129,8 +134,20 @@ def logs(service: Service, name: str, *, most: int) -> str:
     study = _begun(service, name)
     places: list[Callable[[], str]] = [lambda: _beside(service, name)]
     if study is not None:
-        places = [study.logs, lambda: _of_job(study), *places]
+        here, there = study.logs, lambda: _of_job(study)
+        # Of a sweep that was sent away, what lies here is only what its sender has said.
+        sent = service.settings.remote_cluster is not None
+        places = [there, here, *places] if sent else [here, there, *places]
     return _first_found(places)[-most:]
+
+
+def trial_logs(service: Service, name: str, number: int, *, most: int) -> str:
+    """The end of what a trial has printed; empty where that is nothing.
+
+    Raises:
+        NotFoundError: there is no such sweep or trial.
+    """
+    return service.study(name).logs(number)[-most:]
 
 
 def _begun(service: Service, name: str) -> Study | None:
@@ -155,8 +172,6 @@ def _answered(service: Service, study: Study, number: int) -> documents.Request:
 
 
 def _of_job(study: Study) -> str:
-    from gradfleet.fleet.remote import job_of  # Ray takes a second to import
-
     job = job_of(study.row)
     if job is None:
         raise NotFoundError(f"{study.name} was never sent to a cluster.")
@@ -176,6 +191,6 @@ def _first_found(places: Sequence[Callable[[], str]]) -> str:
         try:
             if said := place():
                 return said
-        except NotFoundError:
+        except (NotFoundError, ClusterError):
             continue
     return ""

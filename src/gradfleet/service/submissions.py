@@ -9,21 +9,18 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import Any, Literal
 
 from sqlalchemy import ColumnElement, Connection, Row, Select, delete, insert, select, update
 
 from gradfleet.errors import ConflictError
 from gradfleet.study.storage.database import one_at_a_time
-from gradfleet.study.storage.holder import Holder
+from gradfleet.study.storage.holder import Holder, held_here
 from gradfleet.study.storage.store import Store
 from gradfleet.study.storage.tables import studies, submissions
 
 State = Literal["queued", "claimed", "done", "failed", "stopped"]
-
-SILENCE = 30.0
-"""Seconds without a sign of life after which the process that holds a submission, on another host, counts as dead."""
 
 MOST_ATTEMPTS = 5
 """So many processes may die over one submission."""
@@ -60,9 +57,7 @@ class Submission:
     @property
     def is_held(self) -> bool:
         """Whether a living process sees to it, as far as can be told from here."""
-        if self.state != "claimed" or self.holder is None or self.holder.provably_dead():
-            return False
-        return self.holder.is_here() or time.time() - self.heartbeat < SILENCE
+        return self.state == "claimed" and self.holder is not None and self.holder.is_alive(self.heartbeat)
 
     @property
     def is_due(self) -> bool:
@@ -115,13 +110,13 @@ def unsettled(store: Store) -> list[Submission]:
 def claim(store: Store, submission: Submission) -> int | None:
     """Hold it from now on; the number of the claim, or None when another process was faster."""
     number = submission.claim + 1
-    values = {"state": "claimed", "claim": number, "attempts": submission.attempts + 1, **_held_here()}
+    values = {"state": "claimed", "claim": number, "attempts": submission.attempts + 1, **held_here()}
     return number if _change(store, submission.name, submission.claim, submission.state, values) else None
 
 
 def take_over(store: Store, name: str, number: int) -> bool:
     """Hold, in this process, what another one has claimed for it; False when that claim has ended."""
-    return _change(store, name, number, "claimed", _held_here())
+    return _change(store, name, number, "claimed", held_here())
 
 
 def renew(store: Store, name: str, number: int) -> bool:
@@ -176,18 +171,12 @@ def _change(store: Store, name: str, number: int, state: str, values: Mapping[st
     return store.database.write(lambda connection: connection.execute(changed).rowcount == 1)
 
 
-def _held_here() -> dict[str, Any]:
-    return {**asdict(Holder.current()), "heartbeat": time.time()}
-
-
 def _read(store: Store, query: Select[Any]) -> list[Submission]:
     return [_submission(row) for row in store.database.read(lambda connection: connection.execute(query).all())]
 
 
 def _submission(row: Row[Any]) -> Submission:
-    holder = None
-    if row.pid is not None:
-        holder = Holder(row.host, row.process_space, row.boot, row.pid, row.process_started)
+    holder = None if row.pid is None else Holder.of_row(row)
     about = (row.name, row.spec, row.created, row.created_by, row.state, row.problem)
     return Submission(
         *about, row.attempts, row.not_before, row.retry_failed, row.claim, holder, row.heartbeat or row.created

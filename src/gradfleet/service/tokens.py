@@ -9,9 +9,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal, get_args
 
-from sqlalchemy import Row, insert, select, update
+from sqlalchemy import Connection, Row, insert, select, update
 
-from gradfleet.errors import NotFoundError, SettingError, unknown_name
+from gradfleet.errors import ConflictError, NotFoundError, SettingError, unknown_name
+from gradfleet.study.storage.database import one_at_a_time
 from gradfleet.study.storage.store import Store, check_name
 from gradfleet.study.storage.tables import tokens
 
@@ -45,9 +46,15 @@ class Token:
     def may(self, scope: Scope) -> bool:
         return SCOPES.index(self.scope) >= SCOPES.index(scope)
 
+    @property
+    def state(self) -> Literal["valid", "revoked", "expired"]:
+        if self.revoked is not None:
+            return "revoked"
+        return "valid" if self.is_valid() else "expired"
+
     def why_not(self) -> str:
         """Why it is not valid."""
-        return "was revoked" if self.revoked is not None else "has expired"
+        return "was revoked" if self.state == "revoked" else "has expired"
 
 
 def create(store: Store, name: str, *, scope: Scope, seconds: float | None = None) -> str:
@@ -57,18 +64,25 @@ def create(store: Store, name: str, *, scope: Scope, seconds: float | None = Non
         seconds: from now until it expires; None is never.
 
     Raises:
-        SettingError: no scope is called that, the name cannot be one, or a valid token has it.
+        SettingError: no scope is called that, or the name cannot be one.
+        ConflictError: a valid token has the name.
     """
     check_name(name)
     if scope not in SCOPES:
         raise SettingError(unknown_name("scope", scope, SCOPES))
-    if any(token.name == name and token.is_valid() for token in listed(store)):
-        raise SettingError(f"A token called {name!r} is there already. Revoke it first, or choose another name.")
     text = _PREFIX + secrets.token_urlsafe(32)
     now = time.time()
     values = {"name": name, "hash": _hash(text), "scope": scope, "created": now}
     values["expires"] = None if seconds is None else now + seconds
-    store.database.write(lambda connection: connection.execute(insert(tokens).values(values)))
+
+    def work(connection: Connection) -> None:
+        one_at_a_time(connection)  # else two of one name could both find it free
+        named = connection.execute(select(tokens).where(tokens.c.name == name)).all()
+        if any(token.is_valid() for token in _tokens(named)):
+            raise ConflictError(f"A token called {name!r} is there already. Revoke it first, or choose another name.")
+        connection.execute(insert(tokens).values(values))
+
+    store.database.write(work)
     return text
 
 
@@ -93,6 +107,13 @@ def revoke(store: Store, name: str) -> None:
 def find(store: Store, text: str) -> Token | None:
     """The token with that text, valid or not; None when there is none."""
     query = select(tokens).where(tokens.c.hash == _hash(text))
+    found = _tokens(store.database.read(lambda connection: connection.execute(query).all()))
+    return found[0] if found else None
+
+
+def get(store: Store, id: int) -> Token | None:
+    """The token of that id, valid or not; None when there is none."""
+    query = select(tokens).where(tokens.c.id == id)
     found = _tokens(store.database.read(lambda connection: connection.execute(query).all()))
     return found[0] if found else None
 

@@ -8,13 +8,16 @@ from __future__ import annotations
 import time
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any, TypeVar
 
 from gradfleet.errors import NotFoundError, NoUsableTrialError
 from gradfleet.goal import Aim, Goal
 from gradfleet.search.space import SearchSpace
-from gradfleet.service import documents, submissions
+from gradfleet.service import documents, replays, submissions
 from gradfleet.service.documents import plain
+from gradfleet.service.predictions import kind_of
+from gradfleet.service.replays import TrialReplay
 from gradfleet.service.service import Service
 from gradfleet.service.submissions import Submission
 from gradfleet.study.storage import overview
@@ -40,19 +43,10 @@ def sweeps(
         state: only these.
         name: only those whose name has this in it.
     """
-    asked = {one.name: one for one in submissions.listed(service.store)}
-    studies = {study.name: study for study in service.store.studies()}
-    both: list[StudyRow | Submission] = [*studies.values(), *(one for one in asked.values() if one.name not in studies)]
-    found = [
-        one
-        for one in sorted(both, key=lambda one: one.created, reverse=True)
-        if name.lower() in one.name.lower() and state in (None, _state(studies.get(one.name), asked.get(one.name)))
-    ]
-    tallies = overview.tallies(service.store)
-    shown = [
-        _summary(service, studies.get(one.name), asked.get(one.name), tallies) for one in found[offset : offset + limit]
-    ]
-    return page(shown, total=len(found), offset=offset)
+    found = [one for one in _pairs(service) if name.lower() in one.name.lower() and state in (None, one.state)]
+    shown = found[offset : offset + limit]
+    tallies = overview.tallies(service.store, [one.study.id for one in shown if one.study is not None])
+    return page([_summary(service, one, tallies) for one in shown], total=len(found), offset=offset)
 
 
 def sweep(service: Service, name: str) -> documents.SweepDetail:
@@ -61,15 +55,16 @@ def sweep(service: Service, name: str) -> documents.SweepDetail:
     Raises:
         NotFoundError: there is none of that name.
     """
-    short = summary(service, name)
-    if short.objective is None:
-        return documents.SweepDetail(**short.model_dump(), store=service.store.url)
-    study = service.store.study(name)
-    tally = overview.tallies(service.store, study=study).get(study.id, EMPTY)
+    found = _pair(service, name)
+    if found.study is None:
+        return documents.SweepDetail(**_summary(service, found, {}).model_dump(), store=service.store.url)
+    study = found.study
+    tallies = overview.tallies(service.store, [study.id])
+    tally = tallies.get(study.id, EMPTY)
     search = study.spec.get("search", {})
     space = SearchSpace.from_json(service.store.generations(study.id)[-1].space)
     return documents.SweepDetail(
-        **short.model_dump(),
+        **_summary(service, found, tallies).model_dump(),
         states=dict(tally.states),
         budget=_budget(search.get("budget")),
         started=tally.started,
@@ -79,6 +74,7 @@ def sweep(service: Service, name: str) -> documents.SweepDetail:
         scheduler=_name_of(search.get("scheduler")),
         epochs=search.get("epochs"),
         space={entry.name: str(entry) for entry in space.entries},
+        items=kind_of(study.spec.get("facts")),
         store=service.store.url,
         artifacts=study.artifacts,
     )
@@ -90,21 +86,14 @@ def summary(service: Service, name: str) -> documents.SweepSummary:
     Raises:
         NotFoundError: there is none of that name.
     """
-    asked = submissions.get(service.store, name)
-    try:
-        study = service.store.study(name)
-    except NotFoundError:
-        if asked is None:
-            raise
-        study = None
-    return _summary(service, study, asked, overview.tallies(service.store, study=study))
+    found = _pair(service, name)
+    known = [] if found.study is None else [found.study.id]
+    return _summary(service, found, overview.tallies(service.store, known))
 
 
 def states(service: Service) -> Counter[StudyState]:
     """How many sweeps there are of each state."""
-    asked = {one.name: one for one in submissions.listed(service.store)}
-    studies = {study.name: study for study in service.store.studies()}
-    return Counter(_state(studies.get(name), asked.get(name)) for name in {*asked, *studies})
+    return Counter(one.state for one in _pairs(service))
 
 
 def trials(
@@ -154,6 +143,32 @@ def records(service: Service, name: str, number: int) -> list[documents.Record]:
     ]
 
 
+def replay(service: Service, name: str, number: int) -> documents.Replay:
+    """How the last replay of a trial stands.
+
+    Raises:
+        NotFoundError: there is no such sweep or trial, or nobody has asked for one.
+    """
+    study = service.store.study(name)
+    service.store.trial(study.id, number)
+    return replay_of(replays.get(service.store, study.id, number))
+
+
+def replay_of(one: TrialReplay) -> documents.Replay:
+    """A replay as a document."""
+    return documents.Replay(
+        trial=one.number,
+        state=one.state,
+        recorded=one.recorded,
+        value=one.value,
+        same=None if one.value is None else one.value == one.recorded,
+        created=one.created,
+        created_by=one.created_by,
+        ended=one.ended,
+        problem=one.problem,
+    )
+
+
 def leaderboard(
     service: Service,
     name: str,
@@ -175,10 +190,12 @@ def leaderboard(
         documents.LeaderboardRow(**one, mark=standings.mark(one["trial"])) for one in plain(found.to_json()["trials"])
     ]
     return documents.Leaderboard(
-        **page(rows, total=len(standings), offset=offset).model_dump(),
+        items=rows,
+        **page(rows, total=len(standings), offset=offset).model_dump(exclude={"items"}),
         sweep=name,
         state=standings.state,
         objective=_objective(standings.objective),
+        goal=_goal(standings.objective),
         best=standings.best,
     )
 
@@ -194,35 +211,79 @@ def best(service: Service, name: str) -> documents.Best:
     return documents.Best(**_detail(service, study, study.best.number), sweep=name)
 
 
-def _state(study: StudyRow | None, asked: Submission | None) -> StudyState:
-    """What a sweep is: its study says so, unless it waits for its turn, or never got as far as a study."""
-    if asked is not None and asked.state == "queued":
-        return "queued"
-    if study is not None:
-        return study.state
-    assert asked is not None, "a sweep was asked for, or is in the store"
-    states: dict[str, StudyState] = {"failed": "failed", "stopped": "stopped", "done": "failed"}
-    return states.get(asked.state, "queued")
+@dataclass(frozen=True, slots=True)
+class _Pair:
+    """A sweep: its study, once it has got so far, and what was asked of this service, if it was."""
+
+    study: StudyRow | None
+    asked: Submission | None
+
+    @property
+    def _known(self) -> StudyRow | Submission:
+        one = self.study or self.asked
+        assert one is not None, "a sweep was asked for, or is in the store"
+        return one
+
+    @property
+    def name(self) -> str:
+        return self._known.name
+
+    @property
+    def created(self) -> float:
+        return self._known.created
+
+    @property
+    def state(self) -> StudyState:
+        """Its study says so, unless it waits for its turn, or never got as far as a study."""
+        if self.asked is not None and (self.study is None or self.asked.state == "queued"):
+            states: dict[str, StudyState] = {"failed": "failed", "stopped": "stopped", "done": "failed"}
+            return states.get(self.asked.state, "queued")
+        assert self.study is not None, "a sweep was asked for, or is in the store"
+        return self.study.state
+
+    @property
+    def problem(self) -> str | None:
+        """Why it has failed, or what it waits for: what was noted of what was asked, else what its study says."""
+        if self.asked is not None and (self.asked.problem is not None or self.asked.state != "done"):
+            return self.asked.problem
+        return None if self.study is None else self.study.problem
 
 
-def _summary(
-    service: Service, study: StudyRow | None, asked: Submission | None, tallies: Mapping[int, Tally]
-) -> documents.SweepSummary:
-    state, problem = _state(study, asked), None if asked is None else asked.problem
-    if study is None:
-        assert asked is not None, "a sweep was asked for, or is in the store"
-        return documents.SweepSummary(name=asked.name, state=state, created=asked.created, problem=problem)
-    tally = tallies.get(study.id, EMPTY)
-    return documents.SweepSummary(
-        name=study.name,
-        state=state,
-        created=study.created,
-        objective=_objective(study.objective),
-        trials=tally.total,
-        running=tally.states.get("RUNNING", 0),
-        failed=tally.states.get("FAIL", 0),
-        best=_best_value(service, study, tally),
-        problem=problem,
+def _pairs(service: Service) -> list[_Pair]:
+    """All sweeps of the store, the newest first."""
+    asked = {one.name: one for one in submissions.listed(service.store)}
+    studies = {study.name: study for study in service.store.studies()}
+    found = [_Pair(studies.get(name), asked.get(name)) for name in {**studies, **asked}]
+    return sorted(found, key=lambda one: one.created, reverse=True)
+
+
+def _pair(service: Service, name: str) -> _Pair:
+    """
+    Raises:
+        NotFoundError: there is none of that name.
+    """
+    asked = submissions.get(service.store, name)
+    try:
+        return _Pair(service.store.study(name), asked)
+    except NotFoundError:
+        if asked is None:
+            raise
+        return _Pair(None, asked)
+
+
+def _summary(service: Service, one: _Pair, tallies: Mapping[int, Tally]) -> documents.SweepSummary:
+    short = documents.SweepSummary(name=one.name, state=one.state, created=one.created, problem=one.problem)
+    if one.study is None:
+        return short
+    tally = tallies.get(one.study.id, EMPTY)
+    return short.model_copy(
+        update={
+            "objective": _objective(one.study.objective),
+            "trials": tally.total,
+            "running": tally.states.get("RUNNING", 0),
+            "failed": tally.states.get("FAIL", 0),
+            "best": _best_value(service, one.study, tally),
+        }
     )
 
 
@@ -231,13 +292,21 @@ def _best_value(service: Service, study: StudyRow, tally: Tally) -> float | None
     if not isinstance(study.objective, Goal):
         return tally.highest if study.objective.mode == "max" else tally.lowest
     try:
-        return Study(service.store, study).best.value
+        return service.study_of(study).best.value
     except NoUsableTrialError:
         return None
 
 
 def _objective(aim: Aim) -> documents.Objective:
     return documents.Objective(metric=aim.metric, mode=aim.mode)
+
+
+def _goal(aim: Aim) -> documents.Goal:
+    return documents.Goal(
+        objectives=[documents.Objective(metric=one.metric, mode=one.mode) for one in aim.objectives],
+        constraints=[str(one) for one in aim.constraints],
+        num_runs=aim.num_runs,
+    )
 
 
 def _budget(said: dict[str, Any] | None) -> documents.Budget | None:

@@ -58,7 +58,10 @@ def draw(visit: Visit) -> Response:
         for (name, points), colour in zip(lines.items(), _COLOURS, strict=False):
             if points:
                 short = name if len(name) <= 24 else f"{name[:22]}.."
-                axes.step(*zip(*points, strict=True), where="post", color=getattr(look, colour), label=short)
+                marker = "o" if points[0][0] == points[-1][0] else None  # a single trial makes no line
+                axes.step(
+                    *zip(*points, strict=True), where="post", color=getattr(look, colour), label=short, marker=marker
+                )
         axes.set(xlabel="trial", ylabel="best so far")
         whole_numbers(axes.xaxis)
         legend(axes, columns=3 if size == drawings.SIZES["wide"] else 2)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from starlette.responses import Response
 
 from gradfleet.errors import SettingError, unknown_name
+from gradfleet.service import pictures
 from gradfleet.service.pages.visit import Visit
 from gradfleet.study.plots.draw import draw
 from gradfleet.study.plots.theme import Theme, styled, theme
@@ -22,10 +23,14 @@ SIZES = {"wide": (8.8, 3.7), "narrow": (4.3, 3.6)}
 def of_sweep(visit: Visit) -> Response:
     """One of a sweep's plots."""
     look, size = asked(visit)
-    kind = visit.request.path_params["kind"]
-    facts = visit.service.study(visit.name).plot_facts()
-    figure = draw(kind, facts, look=visit.request.query_params.get("theme", "light"), size=size)
-    return svg(figure, look)
+    kind, theme_name = visit.request.path_params["kind"], visit.request.query_params.get("theme", "light")
+    drawn = pictures.kept(
+        visit.service,
+        visit.name,
+        ("svg", kind, theme_name, size),
+        lambda study: _svg(draw(kind, study.plot_facts(), look=theme_name, size=size), look),
+    )
+    return Response(drawn, media_type="image/svg+xml")
 
 
 def asked(visit: Visit) -> tuple[Theme, tuple[float, float]]:
@@ -41,9 +46,13 @@ def asked(visit: Visit) -> tuple[Theme, tuple[float, float]]:
 
 
 def svg(figure: Figure, look: Theme) -> Response:
+    return Response(_svg(figure, look), media_type="image/svg+xml")
+
+
+def _svg(figure: Figure, look: Theme) -> bytes:
     file = io.BytesIO()
     with styled(look):
         figure.savefig(
             file, format="svg", bbox_inches="tight", pad_inches=0.06, metadata={"Date": None, "Creator": None}
         )
-    return Response(file.getvalue(), media_type="image/svg+xml")
+    return file.getvalue()

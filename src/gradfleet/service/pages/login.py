@@ -11,7 +11,7 @@ from starlette.responses import Response
 from gradfleet.service.access import address_of, admitted
 from gradfleet.service.pages import session
 from gradfleet.service.pages.rendering import render
-from gradfleet.service.pages.visit import Visit, failed, form_of, to
+from gradfleet.service.pages.visit import Visit, failed, posted, to
 from gradfleet.service.problems import RefusedError
 from gradfleet.service.service import Service
 
@@ -28,7 +28,8 @@ def show(request: Request) -> Response:
 
 
 async def enter(request: Request) -> Response:
-    form = await form_of(request)
+    async with posted(request) as (form, _):
+        pass
     return await run_in_threadpool(_enter, request, form)
 
 
@@ -48,7 +49,7 @@ def _enter(request: Request, form: Mapping[str, str]) -> Response:
         if error.status == 401:
             return _form(request, next_page=next_page, problem=str(error), status=401)
         return failed(error)
-    answer = to(next_page if next_page.startswith("/ui/") else "/ui/")  # nowhere but here
+    answer = to(next_page if next_page.startswith(("/ui/", "/dashboard")) else "/ui/")  # nowhere but here
     session.set_cookie(answer, request, session.TOKEN, text)
     return answer
 

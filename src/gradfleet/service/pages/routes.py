@@ -10,7 +10,8 @@ from starlette.routing import BaseRoute, Mount, Route
 from starlette.staticfiles import StaticFiles
 
 from gradfleet.errors import NotFoundError
-from gradfleet.service.pages import compare, drawings, login, sweep, sweeps, trial
+from gradfleet.service.pages import compare, data, drawings, held_out, login, models, new_sweep, sweep, sweeps, trial
+from gradfleet.service.pages.confirm import before
 from gradfleet.service.pages.visit import Visit, page
 
 
@@ -22,16 +23,48 @@ def _missing(visit: Visit) -> Response:
     raise NotFoundError(f"There is no page {visit.request.url.path[:200]}.")
 
 
+def _sweep(visit: Visit) -> str:
+    return f"/ui/sweeps/{visit.name}"
+
+
+def _name_of_data(visit: Visit) -> str:
+    return f"Delete the data set {visit.request.path_params['file']}? Sweeps that began with it keep what they have."
+
+
 PAGES: tuple[BaseRoute, ...] = (
     Route("/", page(sweeps.show)),
     Route("/login", login.show),
     Route("/login", login.enter, methods=["POST"]),
     Route("/logout", page(login.leave), methods=["POST"]),
+    Route("/new", page(new_sweep.show, scope="run")),
+    Route("/new", page(new_sweep.ask, scope="run"), methods=["POST"]),
+    Route("/new/look", page(new_sweep.look, scope="run"), methods=["POST"]),
+    Route("/data", page(data.show)),
+    Route("/data", page(data.upload, scope="run"), methods=["POST"]),
+    Route("/data/{file}/delete", page(before(_name_of_data, back=lambda _: "/ui/data"), scope="admin")),
+    Route("/data/{file}/delete", page(data.delete, scope="admin"), methods=["POST"]),
+    Route("/models", page(models.show_all)),
+    Route("/models/{model}", page(models.show)),
+    Route("/models/{model}/predict", page(models.ask), methods=["POST"]),
+    Route("/models/{model}/download", page(models.download)),
+    Route("/models/{model}/delete", page(before(models.question, back=models.address), scope="admin")),
+    Route("/models/{model}/delete", page(models.forget, scope="admin"), methods=["POST"]),
     Route("/sweeps/{name}", page(sweep.show)),
+    Route("/sweeps/{name}/logs", page(sweep.logs)),
+    Route("/sweeps/{name}/dashboard", page(sweep.dashboard)),
+    Route("/sweeps/{name}/cancel", page(before(sweep.question_of_cancel, back=_sweep), scope="run")),
+    Route("/sweeps/{name}/delete", page(before(sweep.question_of_delete, back=_sweep), scope="admin")),
+    Route("/sweeps/{name}/delete", page(sweep.delete, scope="admin"), methods=["POST"]),
     Route("/sweeps/{name}/{verb}", page(sweep.steer, scope="run"), methods=["POST"]),
     Route("/sweeps/{name}/plots/{kind}.svg", page(drawings.of_sweep)),
     Route("/sweeps/{name}/trials/{number:int}", page(trial.show)),
     Route("/sweeps/{name}/trials/{number:int}/curves.svg", page(trial.draw)),
+    Route("/sweeps/{name}/trials/{number:int}/validation", page(held_out.show)),
+    Route("/sweeps/{name}/trials/{number:int}/marks", page(trial.mark, scope="run"), methods=["POST"]),
+    Route("/sweeps/{name}/trials/{number:int}/replay", page(trial.replay, scope="run"), methods=["POST"]),
+    Route("/sweeps/{name}/trials/{number:int}/predict", page(trial.ask), methods=["POST"]),
+    Route("/sweeps/{name}/trials/{number:int}/promote", page(trial.promote, scope="run"), methods=["POST"]),
+    Route("/sweeps/{name}/trials/{number:int}/export", page(trial.export, scope="run"), methods=["POST"]),
     Route("/compare", page(compare.show)),
     Route("/compare.svg", page(compare.draw)),
     Mount("/static", StaticFiles(directory=Path(__file__).parent / "static")),

@@ -55,8 +55,8 @@ def check_form(form: Mapping[str, str], secret: str | None) -> None:
 def set_cookie(response: Response, request: Request, name: str, value: str) -> None:
     """Until the browser is closed; over TLS alone where the page came so."""
     secure = request.url.scheme == "https"
-    response.set_cookie(name, value, path="/ui", httponly=True, samesite="strict", secure=secure)
+    response.set_cookie(name, value, path="/", httponly=True, samesite="strict", secure=secure)
 
 
 def drop_cookie(response: Response, name: str) -> None:
-    response.delete_cookie(name, path="/ui", httponly=True, samesite="strict")
+    response.delete_cookie(name, path="/", httponly=True, samesite="strict")

@@ -10,6 +10,7 @@ from starlette.responses import Response
 
 from gradfleet.errors import NotFoundError, unknown_name
 from gradfleet.service import documents, steering, views
+from gradfleet.service.dashboard import address
 from gradfleet.service.documents import SweepDetail
 from gradfleet.service.pages.visit import Visit, to
 from gradfleet.study.storage.rows import ENDED, StudyState
@@ -21,12 +22,18 @@ PLOTS = {
 
 VERBS: dict[StudyState, tuple[str, ...]] = {
     "queued": ("stop",),
-    "running": ("pause", "stop"),
-    "paused": ("resume", "stop"),
+    "running": ("pause", "stop", "cancel"),
+    "paused": ("resume", "stop", "cancel"),
+    "failed": ("retry",),
+    "stopped": ("retry",),
 }
 """What can be asked of a sweep in that state."""
 
+CONFIRMED = ("cancel",)
+"""What is asked for on a page of its own first."""
+
 _FAILURES = 10
+_MOST_LOG = 100_000  # characters
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +44,10 @@ class Limit:
     asked: float
     used: float | None
     is_time: bool = False
+
+    @property
+    def left(self) -> float:
+        return max(self.asked - (self.used or 0.0), 0.0)
 
     @property
     def percent(self) -> float:
@@ -68,13 +79,68 @@ def steer(visit: Visit) -> Response:
     known = sorted({verb for verbs in VERBS.values() for verb in verbs})
     if verb not in known:
         raise NotFoundError(unknown_name("verb for a sweep", verb[:40], known))
+    if verb == "retry":
+        steering.retry(visit.service, visit.name, retry_failed="retry_failed" in visit.form)
+        return to(_address(visit))
     asked = steering.steer(visit.service, visit.name, verb)
-    return to(f"/ui/sweeps/{visit.name}" + (f"?asked={asked.id}" if asked.id is not None else ""))
+    return to(_address(visit) + (f"?asked={asked.id}" if asked.id is not None else ""))
+
+
+def delete(visit: Visit) -> Response:
+    """Drop it; the list comes next."""
+    steering.delete(visit.service, visit.name)
+    return to("/ui/")
+
+
+def logs(visit: Visit) -> Response:
+    """The end of what its driver has said."""
+    state = views.summary(visit.service, visit.name).state
+    said = steering.logs(visit.service, visit.name, most=_MOST_LOG)
+    return visit.render("logs.html", name=visit.name, state=state, said=said)
+
+
+def dashboard(visit: Visit) -> Response:
+    """Its plots in optuna-dashboard."""
+    return to(address(visit.service, visit.name))
+
+
+def question_of_cancel(visit: Visit) -> str:
+    return (
+        f"Cancel {views.summary(visit.service, visit.name).name}? Its running trials end now and keep what they have."
+    )
+
+
+def question_of_delete(visit: Visit) -> str:
+    found = views.summary(visit.service, visit.name)
+    return f"Delete {found.name} with its {found.trials} trials and their checkpoints, for good?"
+
+
+def _address(visit: Visit) -> str:
+    return f"/ui/sweeps/{visit.name}"
 
 
 def _rendered(visit: Visit, sweep: SweepDetail, **context: Any) -> Response:
     verbs = VERBS.get(sweep.state, ()) if visit.token.may("run") else ()
-    return visit.render("sweep.html", sweep=sweep, verbs=verbs, asked=_asked(visit), **context)
+    return visit.render(
+        "sweep.html",
+        sweep=sweep,
+        verbs=verbs,
+        confirmed=CONFIRMED,
+        asked=_asked(visit),
+        resources=_resources(visit),
+        cluster=visit.request.app.state.cluster,
+        **context,
+    )
+
+
+def _resources(visit: Visit) -> dict[str, Any]:
+    """What one trial takes; empty while it is still being prepared."""
+    try:
+        spec = visit.service.store.study(visit.name).spec
+    except NotFoundError:
+        return {}
+    found: dict[str, Any] = spec.get("search", {}).get("resources", {})
+    return {name: value for name, value in found.items() if value is not None and (name, value) != ("workers", 1)}
 
 
 def _asked(visit: Visit) -> documents.Request | None:

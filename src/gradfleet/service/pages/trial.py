@@ -4,25 +4,102 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 from starlette.responses import Response
 
-from gradfleet.errors import NoUsableTrialError
-from gradfleet.service import views
+from gradfleet.errors import NotFoundError, NoUsableTrialError
+from gradfleet.export.formats import FORMATS
+from gradfleet.service import documents, models, replaying, steering, views
 from gradfleet.service.documents import Record
-from gradfleet.service.pages import drawings
-from gradfleet.service.pages.visit import Visit
+from gradfleet.service.pages import drawings, predict
+from gradfleet.service.pages.predict import Trying
+from gradfleet.service.pages.visit import Visit, to
+from gradfleet.service.routes.models import as_file
 from gradfleet.study.plots.theme import Theme, legend, new_figure, styled, whole_numbers
 
 _PANELS = {"wide": 3, "narrow": 1}
+_MOST_LOG = 20_000  # characters
 _PARTS = ("train_", "val_")
 
 
 def show(visit: Visit) -> Response:
+    facts = _facts(visit)
+    return _rendered(visit, facts, predict.of(_try(visit), facts))
+
+
+def ask(visit: Visit) -> Response:
+    """What its model says of what was posted."""
+    facts = _facts(visit)
+    trying, status = predict.asked(visit, _try(visit), facts, predict.of_trial(visit))
+    return _rendered(visit, facts, trying, status=status)
+
+
+def mark(visit: Visit) -> Response:
+    """Star it, take the star away, or write about it."""
+    starred, note = visit.form.get("starred"), visit.form.get("note")
+    marks = documents.Marks(starred=None if starred is None else starred == "true", note=note)
+    steering.mark(visit.service, visit.name, visit.number, marks)
+    return to(_address(visit))
+
+
+def replay(visit: Visit) -> Response:
+    """Have it trained again; the page says how that stands."""
+    replaying.begin(visit.service, visit.name, visit.number, by=visit.token.name)
+    return to(_address(visit))
+
+
+def promote(visit: Visit) -> Response:
+    """Give its model a name."""
+    wanted = documents.Promotion(name=visit.form.get("name", ""), sweep=visit.name, trial=visit.number)
+    made = models.promote(visit.service, wanted, by=visit.token.name)
+    return to(f"/ui/models/{made.name}")
+
+
+def export(visit: Visit) -> Response:
+    """Its model in a format, as a zip file."""
+    format = visit.form.get("format", "bundle")
+    making = models.export_file(visit.service, visit.name, visit.number, format=format)
+    return as_file(making, f"{visit.name}-{visit.number}-{format}.zip")
+
+
+def _rendered(visit: Visit, facts: Mapping[str, Any] | None, trying: Trying, *, status: int = 200) -> Response:
     found = views.trial(visit.service, visit.name, visit.number)
     records = views.records(visit.service, visit.name, visit.number)
     names = list(dict.fromkeys(name for record in records for name in record.metrics))
-    return visit.render("trial.html", name=visit.name, trial=found, records=records, names=names)
+    return visit.render(
+        "trial.html",
+        name=visit.name,
+        trial=found,
+        records=records,
+        names=names,
+        trying=trying if found.checkpoint else None,
+        tells_classes=(facts or {}).get("kind") in ("binary", "multiclass"),
+        formats=FORMATS,
+        replay=_replay(visit),
+        said=steering.trial_logs(visit.service, visit.name, visit.number, most=_MOST_LOG),
+        status=status,
+    )
+
+
+def _replay(visit: Visit) -> documents.Replay | None:
+    try:
+        return views.replay(visit.service, visit.name, visit.number)
+    except NotFoundError:
+        return None
+
+
+def _address(visit: Visit) -> str:
+    return f"/ui/sweeps/{visit.name}/trials/{visit.number}"
+
+
+def _try(visit: Visit) -> str:
+    return f"{_address(visit)}/predict"
+
+
+def _facts(visit: Visit) -> Mapping[str, Any] | None:
+    facts: Mapping[str, Any] | None = visit.service.store.study(visit.name).spec.get("facts")
+    return facts
 
 
 def draw(visit: Visit) -> Response:
@@ -43,11 +120,15 @@ Line = list[tuple[int, float]]
 
 
 def panels(records: Sequence[Record], *, first: str) -> dict[str, dict[str, Line]]:
-    """For each metric without its part's name the lines of its parts, points of epoch and value."""
+    """For each metric without its part's name the lines of its parts, points of epoch and value.
+
+    What is of no part, such as a latency, is no curve, unless it is the objective.
+    """
     found: dict[str, dict[str, Line]] = {_bare(first): {}}
     for record in records:
         for name, value in record.metrics.items():
-            if value is not None and math.isfinite(value):
+            is_curve = name == first or (name.startswith(_PARTS) and name != "train_seconds")
+            if is_curve and value is not None and math.isfinite(value):
                 found.setdefault(_bare(name), {}).setdefault(name, []).append((record.epoch, value))
     return {name: lines for name, lines in found.items() if lines}
 

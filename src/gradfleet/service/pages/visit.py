@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field, replace
 from typing import Any
-from urllib.parse import parse_qsl, urlencode
+from urllib.parse import urlencode
 
 from starlette.concurrency import run_in_threadpool
+from starlette.datastructures import UploadFile
+from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
@@ -21,7 +24,7 @@ from gradfleet.service.service import Service
 from gradfleet.service.tokens import Scope, Token
 
 _LARGEST = 2**31 - 1
-_FIELDS = 50
+_FIELDS = 200
 
 
 @dataclass(frozen=True)
@@ -30,12 +33,14 @@ class Visit:
 
     Attributes:
         form: the fields that were posted; empty for a page that is looked at.
+        files: those that were posted with them.
     """
 
     service: Service
     request: Request
     token: Token
-    form: Mapping[str, str]
+    form: Mapping[str, str] = field(default_factory=dict)
+    files: Mapping[str, UploadFile] = field(default_factory=dict)
 
     @property
     def name(self) -> str:
@@ -82,45 +87,45 @@ def page(handler: Handler, *, scope: Scope = "read") -> Endpoint:
     """A handler behind the login: it is called, in a thread, for tokens that have the scope."""
 
     async def endpoint(request: Request) -> Response:
-        form = await form_of(request)
-        return await run_in_threadpool(_answer, handler, scope, request, form)
+        service: Service = request.app.state.service
+        visit = None
+        try:
+            token = await run_in_threadpool(session.token_of, service, request)  # before a body is read
+            request.state.token = token  # for the audit log
+            visit = Visit(service, request, token)
+            _check_scope(token, scope)
+            async with posted(request) as (form, files):
+                visit = replace(visit, form=form, files=files)
+                if request.method == "POST":
+                    session.check_form(form, request.cookies[session.TOKEN])
+                return await run_in_threadpool(handler, visit)
+        except RefusedError as error:
+            if error.status == 401:
+                return to(f"/ui/login?{urlencode({'next': _asked_for(request)})}")
+            return failed(error, visit=visit)
+        except HTTPException as error:  # a body that is too large, or no form
+            return failed(RefusedError(error.status_code, str(error.detail), error.headers), visit=visit)
+        except Exception as error:
+            return failed(error, visit=visit)
 
     return endpoint
 
 
-async def form_of(request: Request) -> dict[str, str]:
-    """The fields that were posted, the last of each name; how large they may be is checked before."""
+@asynccontextmanager
+async def posted(request: Request) -> AsyncIterator[tuple[dict[str, str], dict[str, UploadFile]]]:
+    """The fields and files that were posted, the last of each name; how large they may be is checked before."""
     if request.method != "POST":
-        return {}
-    text = (await request.body()).decode("utf-8", "replace")
-    try:
-        return dict(parse_qsl(text, keep_blank_values=True, max_num_fields=_FIELDS))
-    except ValueError:
-        return {}
+        yield {}, {}
+        return
+    async with request.form(max_files=1, max_fields=_FIELDS) as form:
+        fields = {name: one for name, one in form.multi_items() if isinstance(one, str)}
+        files = {name: one for name, one in form.multi_items() if isinstance(one, UploadFile) and one.filename}
+        yield fields, files
 
 
 def to(address: str) -> Response:
     """Goes on elsewhere, with GET."""
     return RedirectResponse(address, status_code=303)
-
-
-def _answer(handler: Handler, scope: Scope, request: Request, form: Mapping[str, str]) -> Response:
-    service: Service = request.app.state.service
-    visit = None
-    try:
-        token = session.token_of(service, request)
-        request.state.token = token  # for the audit log
-        visit = Visit(service, request, token, form)
-        if request.method == "POST":
-            session.check_form(form, request.cookies[session.TOKEN])
-        _check_scope(visit.token, scope)
-        return handler(visit)
-    except RefusedError as error:
-        if error.status == 401:
-            return to(f"/ui/login?{urlencode({'next': _asked_for(request)})}")
-        return failed(error, visit=visit)
-    except Exception as error:
-        return failed(error, visit=visit)
 
 
 def failed(error: Exception, *, visit: Visit | None = None) -> Response:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from contextlib import AbstractContextManager
-from pathlib import Path
+from dataclasses import asdict
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Query, Request
@@ -13,9 +14,12 @@ from pydantic import ValidationError
 from starlette.concurrency import run_in_threadpool
 
 from gradfleet.errors import SettingError
+from gradfleet.export.formats import FORMATS
+from gradfleet.fleet.service_trial import SCORE
 from gradfleet.service import models, predictions
 from gradfleet.service.access import ADMIN, READ, RUN, Runner
 from gradfleet.service.documents import Items, Model, Predictions, Promotion
+from gradfleet.service.models import Packed
 from gradfleet.service.problems import RefusedError, responses
 from gradfleet.service.routes.parameters import ModelName, Name, Number
 from gradfleet.service.service import Current, Service
@@ -25,9 +29,8 @@ router = APIRouter(tags=["models"], responses=responses(401, 403, 404, 422, 429,
 _ITEMS = {"schema": {"$ref": "#/components/schemas/Items"}}
 _ONE = {"schema": {"type": "string", "format": "binary"}}
 _BODY = {"requestBody": {"required": True, "content": {"application/json": _ITEMS, "image/*": _ONE}}}
-_ZIP: dict[int | str, dict[str, Any]] = {
-    200: {"content": {"application/zip": {"schema": {"type": "string", "format": "binary"}}}}
-}
+_ZIP_FILE = {"content": {"application/zip": {"schema": {"type": "string", "format": "binary"}}}}
+_SCORED = {"description": "What the model gave in a new process, as JSON.", "schema": {"type": "string"}}
 _CHUNK = 2**20
 
 Proba = Annotated[bool, Query(description="Probabilities too, where the model classifies.")]
@@ -57,28 +60,33 @@ def forget_model(service: Current, model: ModelName) -> None:
     models.forget(service, model)
 
 
-@router.get("/models/{model}/download", dependencies=[READ], response_class=StreamingResponse, responses=_ZIP)
+@router.get(
+    "/models/{model}/download", dependencies=[READ], response_class=StreamingResponse, responses={200: _ZIP_FILE}
+)
 def download(service: Current, model: ModelName) -> StreamingResponse:
     """A model's bundle as a zip file, for `gradfleet.Bundle.load` after unpacking."""
     models.get(service, model)
-    return _file(models.bundle_file(service, model), f"{model}.zip")
+    return as_file(models.bundle_file(service, model), f"{model}.zip")
 
 
 @router.post(
     "/sweeps/{name}/trials/{number}/export",
     dependencies=[RUN],
     response_class=StreamingResponse,
-    responses={**_ZIP, **responses(409)},
+    responses={200: {**_ZIP_FILE, "headers": {SCORE: _SCORED}}, **responses(409)},
 )
 def export(
     service: Current,
     name: Name,
     number: Number,
     *,
-    format: Annotated[str, Query(description="bundle, onnx, onnx-int8 or torch.", max_length=20)] = "bundle",
+    format: Annotated[str, Query(description=f"{', '.join(FORMATS[:-1])} or {FORMATS[-1]}.", max_length=20)] = "bundle",
+    check: Annotated[bool, Query(description="Run it in a new process, where it has to give its score.")] = True,
+    max_loss: Annotated[float, Query(description="How much of the score onnx-int8 may lose.", ge=0, le=1e9)] = 0.01,
 ) -> StreamingResponse:
-    """A trial's model in a format, checked against its score, as a zip file."""
-    return _file(models.export_file(service, name, number, format=format), f"{name}-{number}-{format}.zip")
+    """A trial's model in a format, as a zip file, with its score in the header Gradfleet-Score."""
+    making = models.export_file(service, name, number, format=format, check=check, max_loss=max_loss)
+    return as_file(making, f"{name}-{number}-{format}.zip")
 
 
 @router.post(
@@ -127,16 +135,18 @@ async def _items(service: Service, request: Request) -> list[Any]:
     return list(items)
 
 
-def _file(making: AbstractContextManager[Path], name: str) -> StreamingResponse:
+def as_file(making: AbstractContextManager[Packed], name: str) -> StreamingResponse:
     """A file that is gone when it was sent; it is made now, so that what goes wrong is a problem document."""
-    path = making.__enter__()
+    packed = making.__enter__()
 
     def chunks() -> Iterator[bytes]:
         try:
-            with path.open("rb") as file:
+            with packed.file.open("rb") as file:
                 yield from iter(lambda: file.read(_CHUNK), b"")
         finally:
             making.__exit__(None, None, None)
 
-    headers = {"Content-Disposition": f'attachment; filename="{name}"', "Content-Length": str(path.stat().st_size)}
+    headers = {"Content-Disposition": f'attachment; filename="{name}"'}
+    headers |= {"Content-Length": str(packed.file.stat().st_size)}
+    headers |= {} if packed.score is None else {SCORE: json.dumps(asdict(packed.score))}
     return StreamingResponse(chunks(), media_type="application/zip", headers=headers)

@@ -19,12 +19,13 @@ Kind = Literal["history", "curves", "importance", "parallel", "slice", "contour"
 Theme = Annotated[Literal["light", "dark"], Query(description="Colours of the drawing.")]
 MetricNames = Annotated[list[str], Query(description="What curves shows, or the two of pareto.")]
 Dimensions = Annotated[list[str], Query(description="Of parallel, slice and contour; the most important if not said.")]
+Top = Annotated[int, Query(description="How many trials of the leaderboard.", ge=1, le=10_000)]
 
 # The report has styles and pictures of its own, and nothing else may run or be fetched in it.
 _CAREFUL = {"Content-Security-Policy": "default-src 'none'; style-src 'unsafe-inline'; img-src data:; sandbox"}
 
 
-@router.get("/plots/{kind}", dependencies=[READ])
+@router.get("/plots/{kind}", dependencies=[READ], response_model=dict[str, Any])
 def plot(
     service: Current,
     name: Name,
@@ -32,10 +33,10 @@ def plot(
     *,
     metric: MetricNames = [],  # noqa: B006  # FastAPI copies it
     dimension: Dimensions = [],  # noqa: B006
-) -> dict[str, Any]:
+) -> Response:
     """A plot as plotly's JSON."""
-    figure: dict[str, Any] = pictures.plotly(service, name, kind, metrics=metric, dimensions=dimension)
-    return figure
+    drawn = pictures.plotly(service, name, kind, metrics=metric, dimensions=dimension)
+    return Response(drawn, media_type="application/json")
 
 
 @router.get(
@@ -59,12 +60,12 @@ def plot_png(
 
 
 @router.get("/report", dependencies=[READ])
-def report(service: Current, name: Name) -> dict[str, Any]:
+def report(service: Current, name: Name, *, top: Top = 20) -> dict[str, Any]:
     """What the report of a sweep says."""
-    return pictures.report_facts(service, name)
+    return pictures.report_facts(service, name, top=top)
 
 
 @router.get("/report/html", dependencies=[READ], response_class=HTMLResponse)
-def report_html(service: Current, name: Name) -> HTMLResponse:
+def report_html(service: Current, name: Name, *, top: Top = 20) -> HTMLResponse:
     """The report of a sweep as one page."""
-    return HTMLResponse(pictures.report(service, name), headers=_CAREFUL)
+    return HTMLResponse(pictures.report(service, name, top=top), headers=_CAREFUL)

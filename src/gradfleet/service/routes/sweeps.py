@@ -12,7 +12,7 @@ from gradfleet.service import documents, specs, steering, views
 from gradfleet.service.access import ADMIN, READ, RUN, Runner
 from gradfleet.service.documents import Best, Leaderboard, Page, SweepDetail, SweepSummary
 from gradfleet.service.problems import RefusedError, responses
-from gradfleet.service.routes.parameters import Limit, Name, Number, Offset
+from gradfleet.service.routes.parameters import Limit, Most, Name, Number, Offset
 from gradfleet.service.service import Current
 from gradfleet.study.storage.rows import StudyState
 
@@ -149,11 +149,6 @@ def delete(service: Current, name: Name) -> None:
 
 
 @router.get("/{name}/logs", dependencies=[READ], response_class=PlainTextResponse, responses=FOUND)
-def logs(
-    service: Current,
-    name: Name,
-    *,
-    most: Annotated[int, Query(description="So many characters of its end.", ge=1, le=1_000_000)] = 100_000,
-) -> PlainTextResponse:
+def logs(service: Current, name: Name, *, most: Most = 100_000) -> PlainTextResponse:
     """What the driver of a sweep has said."""
     return PlainTextResponse(steering.logs(service, name, most=most))

@@ -5,12 +5,13 @@ from __future__ import annotations
 from typing import Annotated
 
 from fastapi import APIRouter, Query
+from fastapi.responses import PlainTextResponse
 
-from gradfleet.service import steering, views
-from gradfleet.service.access import READ, RUN
-from gradfleet.service.documents import Marks, Page, Record, TrialDetail, TrialSummary
+from gradfleet.service import replaying, steering, views
+from gradfleet.service.access import READ, RUN, Runner
+from gradfleet.service.documents import Marks, Page, Record, Replay, TrialDetail, TrialSummary
 from gradfleet.service.problems import responses
-from gradfleet.service.routes.parameters import Limit, Name, Number, Offset
+from gradfleet.service.routes.parameters import Limit, Most, Name, Number, Offset
 from gradfleet.service.service import Current
 from gradfleet.study.storage.rows import TrialState
 
@@ -44,6 +45,24 @@ def show_trial(service: Current, name: Name, number: Number) -> TrialDetail:
 def records(service: Current, name: Name, number: Number) -> list[Record]:
     """Every epoch of one trial."""
     return views.records(service, name, number)
+
+
+@router.get("/{number}/logs", dependencies=[READ], response_class=PlainTextResponse)
+def trial_logs(service: Current, name: Name, number: Number, *, most: Most = 100_000) -> PlainTextResponse:
+    """What a trial has printed and logged."""
+    return PlainTextResponse(steering.trial_logs(service, name, number, most=most))
+
+
+@router.post("/{number}/replay", status_code=202, responses=responses(409))
+def begin_replay(service: Current, token: Runner, name: Name, number: Number) -> Replay:
+    """Train a trial again, in a process that outlives the service; while that runs, the same is what is asked for."""
+    return views.replay_of(replaying.begin(service, name, number, by=token.name))
+
+
+@router.get("/{number}/replay", dependencies=[READ])
+def show_replay(service: Current, name: Name, number: Number) -> Replay:
+    """How the last replay of a trial stands: the value that the study has, and the one that came."""
+    return views.replay(service, name, number)
 
 
 @router.patch("/{number}", dependencies=[RUN])

@@ -9,11 +9,14 @@ async function look() {
   if (answer.type === "opaqueredirect") { location.reload(); return false; } // logged out
   if (!answer.ok) return true; // it may be back the next time
   const page = new DOMParser().parseFromString(await answer.text(), "text/html");
+  const goesOn = page.querySelector('script[src$="live.js"]') !== null;
+  const main = document.querySelector("main"), whole = page.querySelector("main");
+  if (main.children.length !== whole.children.length) main.replaceChildren(...whole.children); // such as the first trial
   for (const old of document.querySelectorAll("[data-live]")) {
     const fresh = page.querySelector(`[data-live="${CSS.escape(old.dataset.live)}"]`);
-    if (fresh && fresh.innerHTML !== old.innerHTML && !old.contains(document.activeElement)) old.replaceWith(fresh);
+    const inUse = goesOn && old.contains(document.activeElement); // the last look leaves nothing old behind
+    if (fresh && fresh.innerHTML !== old.innerHTML && !inUse) old.replaceWith(fresh);
   }
-  const goesOn = page.querySelector('script[src$="live.js"]') !== null;
   if (++round % 3 === 0 || !goesOn) draw();
   return goesOn;
 }

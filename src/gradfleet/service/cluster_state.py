@@ -1,0 +1,39 @@
+"""How the cluster is, as pages show it: a cluster that is away takes seconds to say so, and no page waits for that."""
+
+from __future__ import annotations
+
+import threading
+import time
+
+from gradfleet.service import readiness
+from gradfleet.service.service import Service
+
+_AGAIN_AFTER = 10.0  # seconds
+
+
+class ClusterState:
+    """What was found last; looked at anew in a thread of its own while somebody asks."""
+
+    def __init__(self, service: Service) -> None:
+        self._service = service
+        self._said = "not looked at yet"
+        self._looked = -_AGAIN_AFTER
+        self._looking = threading.Lock()
+
+    @property
+    def address(self) -> str | None:
+        """Of a remote cluster; None where sweeps run on this machine."""
+        return self._service.settings.cluster
+
+    def get(self) -> str:
+        """ "ok", "local", why it does not answer, or that nobody has looked yet."""
+        if time.monotonic() - self._looked > _AGAIN_AFTER and self._looking.acquire(blocking=False):
+            threading.Thread(target=self._look, name="cluster state", daemon=True).start()
+        return self._said
+
+    def _look(self) -> None:
+        try:
+            self._said = readiness.cluster(self._service)
+            self._looked = time.monotonic()
+        finally:
+            self._looking.release()

@@ -1,0 +1,119 @@
+"""A sweep that has failed on a cluster says why, also where its job could not."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from fastapi.testclient import TestClient
+
+from gradfleet.errors import ClusterError
+from gradfleet.fleet.driver import mark
+from gradfleet.fleet.jobs import Job
+from gradfleet.service import submissions
+from gradfleet.service.deaths import DeathWatch
+from gradfleet.service.service import Service
+from gradfleet.study.storage.lease import Lease
+from gradfleet.study.storage.rows import StudyRow
+from gradfleet.study.storage.store import Store
+from tests.fleet.jobs_api import JobsApi, answering
+from tests.service.conftest import SPACE, logged_in
+
+JOB = "gradfleet-asked-0"
+
+
+@pytest.fixture
+def jobs() -> Iterator[JobsApi]:
+    with answering() as api:
+        yield api
+
+
+@pytest.fixture
+def sent(store: Store, jobs: JobsApi, tmp_path: Path) -> StudyRow:
+    """A sweep that was asked for and sent to the cluster, where its job has not begun."""
+    submissions.add(store, "asked", {"version": 1, "name": "asked"}, by="alice")
+    (waiting,) = submissions.unsettled(store)
+    number = submissions.claim(store, waiting)
+    assert number is not None
+    values = {"objective": {"metric": "val_accuracy", "mode": "max"}, "space": SPACE.to_json()}
+    study = store.create_study("asked", values, artifacts=str(tmp_path / "artifacts"))
+    (tmp_path / "artifacts" / "asked").mkdir(parents=True)
+    (tmp_path / "artifacts" / "asked" / "job.json").write_bytes(Job(jobs.address, JOB).to_json())
+    submissions.settle(store, "asked", number, "done")
+    return study
+
+
+def told(reader: TestClient) -> tuple[str, str | None]:
+    """State and problem, which are the same in the list."""
+    found = reader.get("/v1/sweeps/asked").json()
+    (listed,) = reader.get("/v1/sweeps").json()["items"]
+    assert (listed["state"], listed["problem"]) == (found["state"], found["problem"])
+    return found["state"], found["problem"]
+
+
+@pytest.mark.usefixtures("sent")
+def test_what_the_driver_has_written_of_its_failure_is_told(service: Service, reader: TestClient) -> None:
+    assert told(reader) == ("queued", None)
+    mark(service.store, "asked", "failed", problem="The recipe does not import on the cluster (head).")
+    assert told(reader) == ("failed", "The recipe does not import on the cluster (head).")
+    assert "does not import on the cluster (head)" in logged_in_page(service, reader)
+    assert submissions.again(service.store, "asked", retry_failed=False)
+    assert told(reader) == ("queued", None)
+
+
+def logged_in_page(service: Service, reader: TestClient) -> str:
+    app = reader.app
+    return logged_in(app, "read").get("/ui/sweeps/asked").text  # type: ignore[arg-type]
+
+
+@pytest.mark.usefixtures("sent")
+@pytest.mark.parametrize(
+    ("message", "logs", "why"),
+    [
+        ("runtime_env setup failed: no space", "", "runtime_env setup failed: no space"),
+        ("exit code 1", "Study 'asked'\nError: This is Python 3.8.\nTake 3.11.\n", "This is Python 3.8.\nTake 3.11."),
+    ],
+)
+def test_a_job_that_ended_before_it_could_say_so_fails_its_sweep_with_its_last_words(
+    service: Service, reader: TestClient, jobs: JobsApi, message: str, logs: str, why: str
+) -> None:
+    jobs.statuses[JOB], jobs.message, jobs.logs = "FAILED", message, logs
+    DeathWatch(service).look()
+    assert told(reader) == ("failed", f"Its job on the cluster has ended: {why}")
+
+
+@pytest.mark.usefixtures("sent")
+def test_a_job_that_nobody_knows_any_more_fails_its_sweep(service: Service, reader: TestClient, jobs: JobsApi) -> None:
+    DeathWatch(service).look()
+    state, problem = told(reader)
+    assert (state, "does not know job gradfleet-asked-0 any more" in str(problem)) == ("failed", True)
+
+
+@pytest.mark.parametrize("status", ["PENDING", "RUNNING", "SUCCEEDED"])
+def test_a_sweep_whose_job_lives_is_left_alone(
+    service: Service, reader: TestClient, jobs: JobsApi, sent: StudyRow, status: str
+) -> None:
+    jobs.statuses[JOB], jobs.message = status, "all is well"
+    DeathWatch(service).look()
+    assert told(reader) == ("queued", None)
+
+
+def test_a_sweep_that_is_driven_or_has_ended_is_not_asked_for(service: Service, jobs: JobsApi, sent: StudyRow) -> None:
+    with Lease.acquire(service.store, sent):
+        DeathWatch(service).look()
+    mark(service.store, "asked", "stopped")
+    DeathWatch(service).look()
+    assert jobs.asked == []
+
+
+def test_a_cluster_that_is_away_fails_nothing(
+    service: Service, reader: TestClient, jobs: JobsApi, sent: StudyRow
+) -> None:
+    jobs.statuses[JOB] = "RUNNING"
+    DeathWatch(service).look()
+    jobs.server.shutdown()
+    jobs.server.server_close()
+    with pytest.raises(ClusterError, match="does not say how job gradfleet-asked-0 is"):
+        DeathWatch(service).look()
+    assert told(reader) == ("queued", None)
