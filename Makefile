@@ -5,10 +5,10 @@ STAMP := .venv/.installed
 PIP := $(BIN)/python -m pip --quiet --disable-pip-version-check
 
 .DEFAULT_GOAL := help
-.PHONY: help env system lint test demo soak rows peers autokeras bench clean
+.PHONY: help env system lint test demo soak rows peers autokeras bench docker-check clean
 
 help:  ## this list
-	@sed -n 's/^\([a-z]*\):.*## /  make \1	/p' $(MAKEFILE_LIST)
+	@sed -n 's/^\([a-z-]*\):.*## /  make \1	/p' $(MAKEFILE_LIST)
 
 env: $(STAMP)  ## .venv with the package, all its extras and the development tools
 
@@ -21,15 +21,21 @@ $(STAMP): pyproject.toml constraints.txt
 	@touch $@
 
 # The one thing that tests use beside Python packages; without it those that need it are skipped.
-DEBIAN := postgresql slurmctld slurmd slurm-client munge iproute2
+DEBIAN := chromium postgresql slurmctld slurmd slurm-client munge iproute2
+CONTAINERS := buildah debootstrap iproute2
 
-system:  ## what tests use from Debian (PostgreSQL, Slurm, iproute2), where it can be installed
-	@if command -v apt-get >/dev/null && [ "$$(id -u)" = 0 ] && ! dpkg --status $(DEBIAN) >/dev/null 2>&1; then \
-		echo "Installing $(DEBIAN) for the tests" >&2; \
+# $(call install,packages,what follows when they cannot be installed)
+define install
+	@if command -v apt-get >/dev/null && [ "$$(id -u)" = 0 ] && ! dpkg --status $(1) >/dev/null 2>&1; then \
+		echo "Installing $(1)" >&2; \
 		export DEBIAN_FRONTEND=noninteractive; \
-		{ apt-get update -qq && apt-get install -qq --no-install-recommends $(DEBIAN); } >/dev/null 2>&1 \
-			|| echo "They could not be installed: their tests are skipped." >&2; \
+		{ apt-get update -qq && apt-get install -qq --no-install-recommends $(1); } >/dev/null 2>&1 \
+			|| echo "They could not be installed: $(2)" >&2; \
 	fi
+endef
+
+system:  ## what tests use from Debian (Chromium, PostgreSQL, Slurm, iproute2), where it can be installed
+	$(call install,$(DEBIAN),their tests are skipped.)
 
 lint: env  ## style, types and layers
 	@$(BIN)/ruff check .
@@ -68,6 +74,10 @@ build/autokeras/.installed: benchmarks/peers/autokeras.txt
 
 bench: env  ## every benchmark
 	@for file in benchmarks/[a-z]*.py; do echo "== $$file"; $(BIN)/python "$$file" || exit 1; done
+
+docker-check: env  ## the CPU image is built with buildah, and runs: commands, a sweep, a head with a worker; needs root
+	$(call install,$(CONTAINERS),docker-check says what is missing.)
+	@$(BIN)/python docker/check.py
 
 clean:  ## away with everything that was made
 	@rm -rf .venv build dist .mypy_cache .ruff_cache .pytest_cache .import_linter_cache

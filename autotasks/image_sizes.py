@@ -10,7 +10,7 @@ from typing import Any
 from torch import nn
 
 from autotasks.image_encoders import EncoderShape
-from autotasks.pace import seconds_a_row
+from autotasks.speed import seconds_a_row
 from autotasks.vision_networks import cnn, resnet, vit
 from gradfleet.tasks import Config, DataFacts, Narrowing, Situation, Tailoring
 

@@ -22,8 +22,12 @@ from gradfleet.tasks import (
     ModelPredictor,
     Recipe,
     Results,
+    ServiceClient,
+    ServiceSweep,
     Tailor,
     TaskReference,
+    is_service,
+    order,
 )
 
 if TYPE_CHECKING:
@@ -71,11 +75,13 @@ class AutoTask(ABC):
         self._backbones = tuple(str(Path(one).absolute()) if Path(one).exists() else str(one) for one in backbones)
         check_backbones(self._backbones, kind=self.backbone_kind)
         names_of(self._backbones)
+        self._source = data
+        self._told = {"on_bad_rows": on_bad_rows, "inputs": inputs, "target": target}
         told = {"seed": seed, "on_bad_rows": on_bad_rows, "inputs": inputs, "target": target}
         self.data = self.taken(data) if isinstance(data, AutoDataset) else self.read(data, told)
         self._seed = seed
         self.model = self.automodel(self._backbones)  # here, because the time budget of fit counts from its call
-        self._study: Study | None = None
+        self._study: Study | ServiceSweep | None = None
 
     # -- what a preset says --------------------------------------------------------------------------------------------
 
@@ -163,8 +169,23 @@ class AutoTask(ABC):
     ) -> Self:
         """Search for the best model; every argument is that of `AutoModel.fit`, and none is needed.
 
+        With `cluster="service+http://host:8000"` a service runs the search, with the token of GRADFLEET_TOKEN; data
+        that lies here is sent there once, and store and artifacts are the service's own.
+
         A short budget leaves out what is known to take longer; a study that is resumed keeps what it began with.
         """
+        if is_service(cluster):
+            said: dict[str, Any] = {
+                "trials": trials,
+                "budget": budget,
+                "target": target,
+                "patience": patience,
+                "epochs": epochs,
+            }
+            said |= {"sampler": sampler, "scheduler": scheduler, "keep": keep, "repeats": repeats, "folds": folds}
+            said |= {"store": store, "artifacts": artifacts, "resume": resume, "retry_failed": retry_failed}
+            said |= {"extend": extend, "warm_start": warm_start, "seed": self._seed}
+            return self._fit_elsewhere(ServiceClient(cluster), said, name=name, resources=resources, wait=wait)
         limit = self._seconds(trials, budget)
         if resume and name is not None:
             limit = self._seconds_before(name, store, limit)
@@ -197,6 +218,32 @@ class AutoTask(ABC):
         )
         return self
 
+    def _fit_elsewhere(
+        self,
+        client: ServiceClient,
+        said: Mapping[str, Any],
+        *,
+        name: str | None,
+        resources: Resources | None,
+        wait: bool,
+    ) -> Self:
+        if not isinstance(self._source, str | Path):
+            raise SettingError(
+                f"A service takes the path of data, a file or a folder; got {type(self._source).__name__}."
+            )
+        own = self.automodel(self._backbones).objective
+        if self.model.objective != own:
+            raise SettingError("A service is told another objective in a sweep file: `gradfleet sweep submit`.")
+        options = {key: value for key, value in self._told.items() if value is not None}
+        options |= {"backbones": list(self._backbones)} if self._backbones else {}
+        space = self.model.narrowing
+        self._study = order(
+            client, self.task, self._source, options=options, space=space, name=name, resources=resources, **said
+        )
+        if wait:
+            self._study.wait()
+        return self
+
     @staticmethod
     def _seconds(trials: int | None, budget: str | float | None) -> float | None:
         try:
@@ -224,8 +271,8 @@ class AutoTask(ABC):
         return found
 
     @property
-    def study(self) -> Study:
-        """The study of the last fit.
+    def study(self) -> Study | ServiceSweep:
+        """The study of the last fit; of one that a service runs, the sweep there.
 
         Raises:
             NotFoundError: nothing was fitted yet.
@@ -281,8 +328,14 @@ class AutoTask(ABC):
             check: whether it is run there; without, nothing is promised.
             max_loss: how much of the score "onnx-int8" may lose.
         """
-        return self.study.best.export(path, format=format, check=check, max_loss=max_loss)
+        study = self.study
+        if isinstance(study, ServiceSweep):  # which has checked it
+            return study.best.export(path, format=format)
+        return study.best.export(path, format=format, check=check, max_loss=max_loss)
 
     def ensemble(self, *, size: int = 25) -> Ensemble:
         """The mean of the kept models that is best on the validation rows; see `Study.ensemble`."""
-        return self.study.ensemble(size=size)
+        study = self.study
+        if isinstance(study, ServiceSweep):
+            raise SettingError(f"{study.name} is a sweep of a service; an ensemble is made where its store is opened.")
+        return study.ensemble(size=size)

@@ -7,7 +7,7 @@ accuracy, macro-F1 for tweeteval_emotion, ROUGE-1 for summaries. A finished cell
 run may be interrupted and goes on where it was. AutoKeras needs `make autokeras`.
 
     ours          the preset's best model after `budget` seconds
-    default       its trial 0, a single model with default settings
+    default       its trial 0, a single model with default settings, as far as the scheduler let it train
     svc, lr       TF-IDF of words and pairs of words with scikit-learn's LinearSVC, and with LogisticRegression; of
                   images their pixels, with SVC
     optuna        plain Optuna driving a hand-written loop over the same architectures, `budget` seconds

@@ -11,8 +11,7 @@ from sklearn.datasets import load_digits
 from sklearn.model_selection import cross_val_score
 from sklearn.svm import SVC
 
-from gradfleet import AutoModel, Choice, Float, Int, Objective
-from gradfleet.search.space import Entry, SearchSpace, When
+from gradfleet import AutoModel, Choice, Entry, Float, Int, Objective, SearchSpace, When
 
 CURVED = When("kernel", ("rbf", "poly"))
 SPACE = SearchSpace(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-pytest_plugins = ["postgresql", "pytester", "rows"]
+pytest_plugins = ["postgresql", "pytester", "rows", "s3"]
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

@@ -15,11 +15,13 @@ from typing import Any
 import numpy as np
 from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import accuracy_score
+from sklearn.model_selection import train_test_split
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from sklearn.svm import SVC
 
 from autotasks import AutoImageClassifier
+from benchmarks.cells.autokeras import searched_by_autokeras
 from benchmarks.cells.images_by_hand import Pair, searched_by_hand
 from benchmarks.cells.kept import Measure, Scores
 from gradfleet.tasks import ImagePreparation
@@ -65,7 +67,19 @@ def optuna(name: str, budget: float, backbones: Sequence[str]) -> Scores:
     return {"optuna": float(accuracy_score(y_test, searched_by_hand(train, x_test, budget)))}
 
 
-MEASURED: dict[str, Measure] = {"linear": linear, "ours": ours, "optuna": optuna}
+def autokeras(name: str, budget: float, backbones: Sequence[str]) -> Scores:
+    """AutoKeras; nothing where it is not installed."""
+    del backbones
+    with _parts(name) as parts:
+        (x, y), (x_test, y_test) = (_images(part, _BY_HAND) for part in parts)
+    train, held, labels, held_labels = train_test_split(x, y, test_size=0.2, stratify=y, random_state=0)
+    rows = {"train": (train, labels), "validation": (held, held_labels), "test": (x_test, y_test)}
+    last = {part: (np.moveaxis(images, 1, -1), names) for part, (images, names) in rows.items()}
+    found = searched_by_autokeras("images", last, budget)
+    return {} if found is None else {"autokeras": float(accuracy_score(y_test, found))}
+
+
+MEASURED: dict[str, Measure] = {"linear": linear, "ours": ours, "optuna": optuna, "autokeras": autokeras}
 
 
 @contextmanager

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import json
 import os
-import subprocess
 import sys
 import tempfile
 import time
@@ -20,12 +18,12 @@ from sklearn.pipeline import make_pipeline
 from sklearn.svm import LinearSVC
 
 from autotasks import AutoTextClassifier
+from benchmarks.cells.autokeras import searched_by_autokeras
 from benchmarks.cells.kept import Measure, Scores
 from benchmarks.cells.texts_by_hand import searched_by_hand
 
 DATA = ("trec6", "sst2", "ag_news_7600", "banking77", "tweeteval_emotion")
 _MACRO_F1 = ("tweeteval_emotion",)
-_ROOT = Path(__file__).parents[2]
 
 Parts = dict[str, pandas.DataFrame]
 
@@ -66,22 +64,14 @@ def optuna(name: str, budget: float, backbones: Sequence[str]) -> Scores:
 
 
 def autokeras(name: str, budget: float, backbones: Sequence[str]) -> Scores:
-    """AutoKeras 3 on torch, from its own folder (`make autokeras`); nothing where that is not there."""
+    """AutoKeras; nothing where it is not installed."""
     del backbones
-    folder = _ROOT / "build" / "autokeras"
-    if not folder.exists():
-        return {}
     parts = read(name)
     train, held = chosen_by(parts)
     given = {"train": train, "validation": held, "test": parts["test"]}
-    rows = {part: {column: table[column].astype(str).tolist() for column in table} for part, table in given.items()}
-    script = Path(__file__).with_name("autokeras_texts.py")
-    environment = {**os.environ, "PYTHONPATH": str(folder), "KERAS_BACKEND": "torch"}
-    with tempfile.TemporaryDirectory() as place:
-        Path(place, "data.json").write_text(json.dumps(rows), encoding="utf-8")
-        subprocess.run([sys.executable, script, place, str(budget)], env=environment, check=True, stdout=sys.stderr)
-        found = json.loads(Path(place, "found.json").read_text(encoding="utf-8"))
-    return {"autokeras": score(name, parts["test"]["label"], found)}
+    rows = {part: (table["text"].to_numpy(str), table["label"].to_numpy(str)) for part, table in given.items()}
+    found = searched_by_autokeras("texts", rows, budget)
+    return {} if found is None else {"autokeras": score(name, parts["test"]["label"], found)}
 
 
 MEASURED: dict[str, Measure] = {"linear": linear, "ours": ours, "optuna": optuna, "autokeras": autokeras}

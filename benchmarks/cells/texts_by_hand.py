@@ -1,4 +1,4 @@
-"""A search as somebody writes it by hand: plain Optuna, a plain loop, the networks that the preset has too."""
+"""A search over texts as somebody writes it by hand, with the networks that the preset has too."""
 
 from __future__ import annotations
 
@@ -12,8 +12,12 @@ from torch import nn
 from torch.nn import functional
 
 from autotasks.text_networks import BagOfTokens, TextCnn
+from benchmarks.cells.by_hand import searched
 
-_TOKENS, _LONGEST, _EPOCHS = 8_000, 256, 15
+_TOKENS, _LONGEST = 8_000, 256
+
+Encoded = tuple[list[list[int]], torch.Tensor]
+"""Numbers of tokens of each text, and the numbers of their labels."""
 
 
 def searched_by_hand(
@@ -23,31 +27,37 @@ def searched_by_hand(
     ends = time.perf_counter() + budget
     tokenizer = _tokenizer(train["text"].tolist())
     labels = sorted(train["label"].unique())
-    data = [(_encoded(tokenizer, part), _numbers(part, labels)) for part in (train, held)]
-    best: tuple[float, nn.Module] | None = None
+    parts = [(_encoded(tokenizer, part), _numbers(part, labels)) for part in (train, held)]
+    network = searched(_Texts(*parts, len(labels)), ends)
+    return [labels[number] for number in _outputs(network, _encoded(tokenizer, test)).argmax(1).tolist()]
 
-    def objective(trial: optuna.Trial) -> float:
-        nonlocal best
-        network = _network(trial, len(labels))
-        rate = trial.suggest_float("rate", 3e-4, 1e-2, log=True)
-        optimizer = torch.optim.AdamW(network.parameters(), lr=rate)
-        found = 0.0
-        for epoch in range(_EPOCHS):
-            _train(network, optimizer, *data[0], ends=ends)
-            found = max(found, accuracy := _accuracy(network, *data[1]))
-            if best is None or accuracy > best[0]:
-                best = accuracy, _copy(network)
-            trial.report(accuracy, epoch)
-            if time.perf_counter() > ends or trial.should_prune():
-                break
-        return found
 
-    optuna.logging.set_verbosity(optuna.logging.WARNING)
-    study = optuna.create_study(direction="maximize", sampler=optuna.samplers.TPESampler(seed=0))
-    study.optimize(objective, timeout=max(1.0, ends - time.perf_counter()))
-    assert best is not None
-    tokens = _encoded(tokenizer, test)
-    return [labels[number] for number in _outputs(best[1], tokens).argmax(1).tolist()]
+class _Texts:
+    def __init__(self, train: Encoded, held: Encoded, num_outputs: int) -> None:
+        self._train, self._held, self._num_outputs = train, held, num_outputs
+
+    def network(self, trial: optuna.Trial) -> nn.Module:
+        width = trial.suggest_int("width", 32, 256, log=True)
+        dropout = trial.suggest_float("dropout", 0.0, 0.6)
+        if trial.suggest_categorical("network", ["bag", "cnn"]) == "bag":
+            return BagOfTokens(_TOKENS, 0, self._num_outputs, width=width, dropout=dropout)
+        channels = trial.suggest_int("channels", 32, 256, log=True)
+        return TextCnn(_TOKENS, 0, self._num_outputs, width=width, channels=channels, dropout=dropout)
+
+    def train(self, network: nn.Module, optimizer: torch.optim.Optimizer, *, ends: float) -> None:
+        tokens, targets = self._train
+        network.train()
+        for rows in torch.randperm(len(tokens)).split(32):
+            if time.perf_counter() > ends:
+                return
+            loss = functional.cross_entropy(network(*_batch([tokens[row] for row in rows.tolist()])), targets[rows])
+            optimizer.zero_grad()
+            loss.backward()
+            optimizer.step()
+
+    def accuracy(self, network: nn.Module) -> float:
+        tokens, targets = self._held
+        return float((_outputs(network, tokens).argmax(1) == targets).float().mean())
 
 
 def _tokenizer(texts: list[str]) -> Tokenizer:
@@ -69,15 +79,6 @@ def _numbers(part: pandas.DataFrame, labels: list[str]) -> torch.Tensor:
     return torch.tensor([labels.index(label) for label in part["label"]])
 
 
-def _network(trial: optuna.Trial, num_outputs: int) -> nn.Module:
-    width = trial.suggest_int("width", 32, 256, log=True)
-    dropout = trial.suggest_float("dropout", 0.0, 0.6)
-    if trial.suggest_categorical("network", ["bag", "cnn"]) == "bag":
-        return BagOfTokens(_TOKENS, 0, num_outputs, width=width, dropout=dropout)
-    channels = trial.suggest_int("channels", 32, 256, log=True)
-    return TextCnn(_TOKENS, 0, num_outputs, width=width, channels=channels, dropout=dropout)
-
-
 def _batch(tokens: list[list[int]]) -> tuple[torch.Tensor, torch.Tensor]:
     longest = max(5, *map(len, tokens))
     numbers = torch.tensor([row + [0] * (longest - len(row)) for row in tokens])
@@ -85,30 +86,7 @@ def _batch(tokens: list[list[int]]) -> tuple[torch.Tensor, torch.Tensor]:
     return numbers, there
 
 
-def _train(
-    network: nn.Module, optimizer: torch.optim.Optimizer, tokens: list[list[int]], targets: torch.Tensor, *, ends: float
-) -> None:
-    network.train()
-    for rows in torch.randperm(len(tokens)).split(32):
-        if time.perf_counter() > ends:
-            return
-        loss = functional.cross_entropy(network(*_batch([tokens[row] for row in rows.tolist()])), targets[rows])
-        optimizer.zero_grad()
-        loss.backward()
-        optimizer.step()
-
-
 def _outputs(network: nn.Module, tokens: list[list[int]]) -> torch.Tensor:
     network.eval()
     with torch.no_grad():
         return torch.cat([network(*_batch(tokens[first : first + 64])) for first in range(0, len(tokens), 64)])
-
-
-def _accuracy(network: nn.Module, tokens: list[list[int]], targets: torch.Tensor) -> float:
-    return float((_outputs(network, tokens).argmax(1) == targets).float().mean())
-
-
-def _copy(network: nn.Module) -> nn.Module:
-    import copy
-
-    return copy.deepcopy(network)

@@ -1,4 +1,4 @@
-"""What the four examples beside this file share: handwritten digits, and a small network for them."""
+"""What the examples beside this file share: handwritten digits, and a small network for them."""
 
 from __future__ import annotations
 

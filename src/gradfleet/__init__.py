@@ -15,8 +15,11 @@ if TYPE_CHECKING:
     from gradfleet.export.bundle import Bundle as Bundle
     from gradfleet.objective import Objective as Objective
     from gradfleet.search.space import Choice as Choice
+    from gradfleet.search.space import Entry as Entry
     from gradfleet.search.space import Float as Float
     from gradfleet.search.space import Int as Int
+    from gradfleet.search.space import SearchSpace as SearchSpace
+    from gradfleet.search.space import When as When
     from gradfleet.search.tuner import Tuner as Tuner
     from gradfleet.study.study import Study as Study
     from gradfleet.tasks import autotask as autotask
@@ -34,13 +37,16 @@ __all__ = [
     "Choice",
     "Constraint",
     "EarlyStopping",
+    "Entry",
     "Float",
     "Int",
     "Model",
     "Objective",
     "Resources",
+    "SearchSpace",
     "Study",
     "Tuner",
+    "When",
     "autotask",
     "available_tasks",
 ]
@@ -52,13 +58,16 @@ _MODULES = {
     "Choice": "gradfleet.search.space",
     "Constraint": "gradfleet.constraint",
     "EarlyStopping": "gradfleet.training.callbacks.early_stopping",
+    "Entry": "gradfleet.search.space",
     "Float": "gradfleet.search.space",
     "Int": "gradfleet.search.space",
     "Model": "gradfleet.training.model",
     "Objective": "gradfleet.objective",
     "Resources": "gradfleet.trials.resources",
+    "SearchSpace": "gradfleet.search.space",
     "Study": "gradfleet.study.study",
     "Tuner": "gradfleet.search.tuner",
+    "When": "gradfleet.search.space",
     "autotask": "gradfleet.tasks",
     "available_tasks": "gradfleet.tasks",
 }

@@ -31,7 +31,7 @@ class Constraint:
     limit: float
 
     def __post_init__(self) -> None:
-        if not self.metric or self.relation not in get_args(Relation) or not math.isfinite(self.limit):
+        if not self.metric or self.relation not in get_args(Relation) or not _is_limit(self.limit):
             raise SettingError(_wrong((self.metric, self.relation, self.limit)))
 
     @classmethod
@@ -43,7 +43,7 @@ class Constraint:
         """
         if isinstance(given, Constraint):
             return given
-        found = _TEXT.fullmatch(given)
+        found = _TEXT.fullmatch(str(given))
         try:
             limit = float(found[3]) if found else math.nan
         except ValueError:
@@ -65,6 +65,10 @@ class Constraint:
             return math.inf
         beyond = value - self.limit if self.relation == "<=" else self.limit - value
         return beyond / (abs(self.limit) or 1.0)
+
+
+def _is_limit(value: object) -> bool:
+    return isinstance(value, int | float) and math.isfinite(value)
 
 
 def _wrong(given: object) -> str:

@@ -11,6 +11,7 @@ GradfleetError
 ├── TooLargeError                  a network that memory does not hold, not even with one row at a time
 ├── ExportError                    a model cannot be exported so, or the export does not give its score
 ├── ExecutionError                 a recipe cannot cross to a worker, or cannot be loaded back
+│   └── DriverFailedError          the job of a sweep has ended on its cluster before its time
 ├── NoUsableTrialError             the search ended and no trial has a result
 ├── NotFoundError (LookupError)    no study, trial or task of that name
 ├── StoreError                     the store does not answer or refuses
@@ -85,6 +86,10 @@ class ExecutionError(GradfleetError):
     """A recipe that cannot be sent to a worker, or be loaded back in this process."""
 
 
+class DriverFailedError(ExecutionError):
+    """The job that drives a sweep has ended on its cluster before its time; its last words are in the message."""
+
+
 class ExportError(GradfleetError):
     """A model that a format cannot hold, or an export that does not give the score that was recorded."""
 
@@ -149,6 +154,13 @@ class Problems(list[str]):
         """Raise a SettingError when there is any problem."""
         if self:
             raise SettingError(self)
+
+
+def in_words(error: BaseException) -> str:
+    """An error for who was not there: one of gradfleet's own as it is, any other one with its class."""
+    if isinstance(error, GradfleetError):
+        return str(error)
+    return f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
 
 
 def unknown_name(kind: str, name: object, known: Iterable[str]) -> str:

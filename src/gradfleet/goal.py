@@ -135,20 +135,28 @@ Aim: TypeAlias = Objective | Goal
 
 
 def aim(
-    objective: Objective | Sequence[Objective], constraints: Iterable[Constraint | str] = (), *, num_runs: int = 1
+    objective: Objective | Sequence[Objective],
+    constraints: Constraint | str | Iterable[Constraint | str] = (),
+    *,
+    num_runs: int = 1,
 ) -> Aim:
     """The objective itself where it is all there is, else a `Goal`.
 
     Raises:
         SettingError: these cannot go together.
     """
-    objectives = (objective,) if isinstance(objective, Objective) else tuple(objective)
+    objectives: tuple[Objective, ...] = _in_tuple(objective)
     if not all(isinstance(one, Objective) for one in objectives):
         raise SettingError(f"An objective is Objective(metric, mode) or several of them in a list, got {objective!r}.")
-    limits = tuple(Constraint.of(constraint) for constraint in constraints)
+    limits = tuple(Constraint.of(constraint) for constraint in _in_tuple(constraints))
     if len(objectives) == 1 and not limits and num_runs == 1:
         return objectives[0]
     return Goal(objectives, limits, num_runs)
+
+
+def _in_tuple(given: object) -> tuple[Any, ...]:
+    """Several as they are, one alone as the only one; a text is one."""
+    return tuple(given) if isinstance(given, Iterable) and not isinstance(given, str) else (given,)
 
 
 def aim_from_json(fields: Mapping[str, Any]) -> Aim:

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import inspect
+from collections.abc import Sequence
 from importlib.metadata import entry_points
 from typing import Any
 
+from gradfleet.automodel import AutoModel
 from gradfleet.data.examples import ArrayExamples as ArrayExamples
 from gradfleet.data.examples import Inputs as Inputs
 from gradfleet.data.examples import NamedInputs as NamedInputs
@@ -23,6 +25,10 @@ from gradfleet.data.rows_by_name import RowsByName as RowsByName
 from gradfleet.data.tables import is_table as is_table
 from gradfleet.data.vision import ImagePreparation as ImagePreparation
 from gradfleet.export.formats import Exported as Exported
+from gradfleet.fleet.addresses import is_service as is_service
+from gradfleet.fleet.service_client import ServiceClient as ServiceClient
+from gradfleet.fleet.service_order import order as order
+from gradfleet.fleet.service_sweep import ServiceSweep as ServiceSweep
 from gradfleet.search.narrowing import Narrowing as Narrowing
 from gradfleet.search.space import When as When
 from gradfleet.search.suggester import Value as Value
@@ -64,6 +70,27 @@ def autotask(name: str, data: Any, **options: Any) -> Any:
         NotFoundError: no such preset is installed; the nearest name is suggested.
     """
     return task_entry_point(name).load()(data, **options)
+
+
+def task_model(name: str, backbones: Sequence[str] = ()) -> AutoModel:
+    """The search of a preset without data: its objective and its space.
+
+    Raises:
+        NotFoundError: no such preset is installed.
+        SettingError: a backbone cannot be read.
+    """
+    model: AutoModel = task_entry_point(name).load().automodel(backbones)
+    return model
+
+
+def task_options(name: str) -> dict[str, Any]:
+    """What a preset's constructor takes beside its data, with the defaults.
+
+    Raises:
+        NotFoundError: no such preset is installed.
+    """
+    parameters = inspect.signature(task_entry_point(name).load()).parameters.values()
+    return {one.name: one.default for one in parameters if one.kind is inspect.Parameter.KEYWORD_ONLY}
 
 
 def task_summary(name: str) -> str:

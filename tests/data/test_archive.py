@@ -50,6 +50,19 @@ def test_an_archive_or_url_of_a_folder_is_the_same_data(class_folders: Any, tmp_
     assert len(labelled_folder(sources[0], facts)) == 8
 
 
+@pytest.mark.row_part("DA1")
+def test_a_folder_or_archive_of_a_bucket_is_the_same_data(class_folders: Any, tmp_path: Path, bucket: str) -> None:
+    folder = class_folders(COUNTS)
+    s3 = fsspec.filesystem("s3")
+    s3.put(f"{folder}/", "flowers/pictures/", recursive=True)
+    s3.put_file(str(zipped(folder, tmp_path / "a.zip")), "flowers/a.zip")
+    expected = AutoDataset(folder).fingerprint
+    for source in (f"{bucket}/pictures", f"{bucket}/a.zip"):
+        assert AutoDataset(source).fingerprint == expected, source
+    with pytest.raises(DataError, match="There is nothing at s3://flowers/nothing"):
+        AutoDataset(f"{bucket}/nothing")
+
+
 def member(name: str, **settings: Any) -> tarfile.TarInfo:
     info = tarfile.TarInfo(name)
     for setting, value in settings.items():

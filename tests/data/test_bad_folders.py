@@ -56,7 +56,8 @@ def test_classes_with_one_image(class_folders: Any) -> None:
 
 
 def test_a_class_with_one_image_will_do_beside_validation_data(class_folders: Any) -> None:
-    AutoDataset(class_folders({"train/lily": 5, "train/rose": 1, "val/lily": 1})).open()
+    facts = AutoDataset(class_folders({"train/lily": 5, "train/rose": 1, "val/lily": 1})).open().facts
+    assert (facts.labels, dict(facts.num_rows)) == (("lily", "rose"), {"train": 6, "validation": 1})
 
 
 def test_empty_class_folders_are_all_named(class_folders: Any) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import subprocess
 import sys
@@ -15,9 +16,14 @@ from gradfleet import Study
 EXAMPLES = Path(__file__).parents[2] / "examples"
 
 
-def run(name: str, folder: Path) -> str:
-    command = [sys.executable, str(EXAMPLES / name)]
-    ended = subprocess.run(command, capture_output=True, text=True, timeout=300, cwd=folder, check=False)
+PEERS = EXAMPLES.parent / "build" / "peers"
+
+
+def run(name: str, folder: Path, **environment: str) -> str:
+    command, environment = [sys.executable, str(EXAMPLES / name)], {**os.environ, **environment}
+    ended = subprocess.run(
+        command, capture_output=True, text=True, timeout=300, cwd=folder, env=environment, check=False
+    )
     assert ended.returncode == 0, ended.stderr
     return ended.stdout
 
@@ -110,9 +116,21 @@ def test_the_reference_meets_the_number_that_it_documents(tmp_path: Path) -> Non
 )
 def test_another_trainer_is_searched_by_a_function(name: str, package: str, tmp_path: Path) -> None:
     pytest.importorskip(package, reason=f"{package} is not installed: pip install -e '.[trainers]'")
-    printed = run(f"trainers/{name}.py", tmp_path)
+    assert_searched(run(f"trainers/{name}.py", tmp_path), tmp_path)
+
+
+@pytest.mark.slow
+@pytest.mark.row_part("SE11")
+def test_fastai_is_searched_by_a_function(tmp_path: Path) -> None:
+    """From a folder of its own: what fastai asks for beside torch has no CPU build that goes with ours."""
+    if not (PEERS / "fastai").is_dir():
+        pytest.skip("fastai is not there: make peers")
+    assert_searched(run("trainers/fastai_learner.py", tmp_path, PYTHONPATH=str(PEERS)), tmp_path)
+
+
+def assert_searched(printed: str, folder: Path) -> None:
     assert float(re.findall(r"^best: trial \d+, accuracy ([\d.]+)", printed, flags=re.MULTILINE)[0]) > 0.6
-    study = Study.all(store=tmp_path / "gradfleet.db")[0]
+    study = Study.all(store=folder / "gradfleet.db")[0]
     assert len(study.trials) == 6
     assert {trial.state for trial in study.trials} <= {"COMPLETE", "PRUNED"}
     assert len({trial.epochs for trial in study.trials}) > 1, "some were stopped in the middle"

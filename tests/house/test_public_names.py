@@ -58,8 +58,13 @@ print(state() == before)
 
 
 def test_every_module_imports() -> None:
-    for module in pkgutil.walk_packages(gradfleet.__path__, "gradfleet."):
-        import_module(module.name)
+    imported = {
+        import_module(module.name).__file__ for module in pkgutil.walk_packages(gradfleet.__path__, "gradfleet.")
+    }
+    code = ROOT / "src" / "gradfleet"
+    scripts = set((code / "export" / "runners").glob("*.py"))  # run by a program of their own, beside an export
+    files = {str(file) for file in set(code.rglob("*.py")) - scripts}
+    assert files - imported == {gradfleet.__file__}, "a folder without __init__.py is not found"
 
 
 def _run(code: str) -> str:

@@ -2,14 +2,24 @@
 
 from __future__ import annotations
 
+import ast
 import re
 import runpy
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 ROOT = Path(__file__).parents[2]
 SHORTER = {'budget="2m"': "trials=2, epochs=2", "trials=12, epochs=5": "trials=3, epochs=2"}
+
+# What the last line of each block comes to.
+OUTCOMES: list[Callable[[Any], bool]] = [
+    lambda labels: len(labels) == 1 and labels[0] in set("0123456789"),
+    lambda metrics: set(metrics) == {"accuracy", "loss"} and 0.1 < metrics["accuracy"] <= 1,
+    lambda accuracy: 0.5 < accuracy <= 1,
+]
 
 
 def blocks() -> list[str]:
@@ -30,4 +40,13 @@ def test_a_block_of_the_readme_runs(number: int, tmp_path: Path, monkeypatch: py
     demo["write_images"](demo["SEARCH"], pixels, labels, search[:300])
     demo["write_images"](demo["HELD_OUT"], pixels, labels, held_out)
     (tmp_path / "digits/held_out/3/0003.png").write_bytes(next((tmp_path / "digits/held_out/3").iterdir()).read_bytes())
-    exec(compile(blocks()[number], f"README block {number}", "exec"), {"__name__": "__readme__"})
+    assert OUTCOMES[number](_run(blocks()[number], f"README block {number}"))
+
+
+def _run(block: str, name: str) -> Any:
+    """The value of a block's last line."""
+    *lines, last = ast.parse(block).body
+    assert isinstance(last, ast.Expr)
+    names: dict[str, Any] = {"__name__": "__readme__"}
+    exec(compile(ast.Module(lines, []), name, "exec"), names)
+    return eval(compile(ast.Expression(last.value), name, "eval"), names)

@@ -7,8 +7,10 @@ import shutil
 import tarfile
 import zipfile
 import zlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path, PurePosixPath
 from typing import IO
 
@@ -22,12 +24,29 @@ _MOST_MEMBERS = 10_000_000
 _CHUNK = 2**20
 
 
+_DAMAGE = (
+    zipfile.BadZipFile,
+    tarfile.TarError,
+    EOFError,
+    OSError,
+    NotImplementedError,  # a way to compress that zipfile does not know
+    zlib.error,
+    lzma.LZMAError,
+)
+
+
 @dataclass(frozen=True, slots=True)
 class Member:
-    """A file of an archive, to be read when its turn comes."""
+    """A file of an archive.
+
+    Attributes:
+        size: bytes, as the archive says.
+        open: its content, to be read before the next member is asked for.
+    """
 
     name: str
-    content: IO[bytes]
+    size: int
+    open: Callable[[], IO[bytes]]
 
 
 def is_archive(path: Path) -> bool:
@@ -41,33 +60,12 @@ def check(archive: Path) -> None:
     Raises:
         DataError: it is damaged or encrypted, too large when unpacked, or a member is a link or lies outside.
     """
-    limit, said = max(_ALWAYS_FINE, _RATIO * archive.stat().st_size), 0
-    try:
-        for number, (name, size) in enumerate(_listed(archive), 1):
-            _target(archive, Path(), name)
-            said += size
-            if number > _MOST_MEMBERS or said > limit:
-                raise DataError(_bomb(archive, limit))
-    except (zipfile.BadZipFile, tarfile.TarError, EOFError, OSError, zlib.error, lzma.LZMAError) as problem:
-        raise DataError(f"{archive.name} cannot be unpacked: {problem}.") from problem
-
-
-def _listed(archive: Path) -> Iterator[tuple[str, int]]:
-    """Name and size of each file, as the archive says."""
-    if zipfile.is_zipfile(archive):
-        with zipfile.ZipFile(archive) as opened:
-            for info in opened.infolist():
-                if (info.external_attr >> 16) & 0o170000 == 0o120000:
-                    raise DataError(_refused(archive, info.filename, "is a link"))
-                if info.flag_bits & 1:
-                    raise DataError(_refused(archive, info.filename, "is encrypted"))
-                yield info.filename, info.file_size
-        return
-    with tarfile.open(archive) as tar:
-        for one in tar:
-            if not one.isdir() and not one.isfile():
-                raise DataError(_refused(archive, one.name, "is a link or a device"))
-            yield one.name, one.size
+    said, limit = 0, _limit(archive)
+    with _readable(archive):
+        for member in _members(archive):
+            _target(archive, Path(), member.name)
+            said += member.size
+            _allow(archive, said, limit)
 
 
 def unpack(archive: Path, folder: Path) -> Path:
@@ -78,43 +76,69 @@ def unpack(archive: Path, folder: Path) -> Path:
     """
     if not archive.exists():
         raise DataError(f"There is no file {archive}.")
-    limit = max(_ALWAYS_FINE, _RATIO * archive.stat().st_size)
-    room = shutil.disk_usage(folder).free
+    limit = min(_limit(archive), shutil.disk_usage(folder).free)
     written = 0
-    try:
-        for number, member in enumerate(_members(archive), 1):
-            if number > _MOST_MEMBERS:
-                raise DataError(f"{archive} has more than {_MOST_MEMBERS:,} files.")
-            written = _copy(member, _target(archive, folder, member.name), written, min(limit, room), archive)
-    except (zipfile.BadZipFile, tarfile.TarError, EOFError, OSError, RuntimeError, NotImplementedError) as problem:
-        # RuntimeError is what zipfile raises for a password, and lzma and zlib have errors of their own below OSError.
-        raise DataError(f"{archive} cannot be unpacked: {problem}.") from problem
-    except Exception as problem:
-        if isinstance(problem, DataError) or type(problem).__module__ not in ("zlib", "_lzma", "lzma"):
-            raise
-        raise DataError(f"{archive} cannot be unpacked: {problem}.") from problem
+    with _readable(archive):
+        for member in _members(archive):
+            written = _copy(member, _target(archive, folder, member.name), written, limit, archive)
     return _content(folder)
 
 
+@contextmanager
+def _readable(archive: Path) -> Iterator[None]:
+    """A damaged archive is a mistake in the data."""
+    try:
+        yield
+    except _DAMAGE as problem:
+        raise DataError(f"{archive.name} cannot be unpacked: {problem}.") from problem
+
+
+def _limit(archive: Path) -> int:
+    """Bytes that it may unpack to."""
+    return max(_ALWAYS_FINE, _RATIO * archive.stat().st_size)
+
+
 def _members(archive: Path) -> Iterator[Member]:
+    """Its files, in its own order; links, devices and encrypted ones are refused."""
+    with _opened(archive) as members:
+        for number, member in enumerate(members, 1):
+            if number > _MOST_MEMBERS:
+                raise DataError(f"{archive.name} has more than {_MOST_MEMBERS:,} files.")
+            yield member
+
+
+@contextmanager
+def _opened(archive: Path) -> Iterator[Iterator[Member]]:
     if zipfile.is_zipfile(archive):
         with zipfile.ZipFile(archive) as opened:
-            for info in opened.infolist():
-                if (info.external_attr >> 16) & 0o170000 == 0o120000:
-                    raise DataError(_refused(archive, info.filename, "is a link"))
-                if not info.is_dir():
-                    with opened.open(info) as content:
-                        yield Member(info.filename, content)
-        return
-    with tarfile.open(archive) as tar:
-        for one in tar:
-            if one.isdir():
-                continue
-            if not one.isfile():
-                raise DataError(_refused(archive, one.name, "is a link or a device"))
-            extracted = tar.extractfile(one)
-            assert extracted is not None, "a regular file has content"
-            yield Member(one.name, extracted)
+            yield _of_zip(archive, opened)
+    else:
+        with tarfile.open(archive) as tar:
+            yield _of_tar(archive, tar)
+
+
+def _of_zip(archive: Path, opened: zipfile.ZipFile) -> Iterator[Member]:
+    for info in opened.infolist():
+        if (info.external_attr >> 16) & 0o170000 == 0o120000:
+            raise DataError(_refused(archive, info.filename, "is a link"))
+        if info.flag_bits & 1:
+            raise DataError(_refused(archive, info.filename, "is encrypted"))
+        if not info.is_dir():
+            yield Member(info.filename, info.file_size, partial(opened.open, info))
+
+
+def _of_tar(archive: Path, tar: tarfile.TarFile) -> Iterator[Member]:
+    for one in tar:
+        if not one.isdir() and not one.isfile():
+            raise DataError(_refused(archive, one.name, "is a link or a device"))
+        if one.isfile():
+            yield Member(one.name, one.size, partial(_content_of, tar, one))
+
+
+def _content_of(tar: tarfile.TarFile, one: tarfile.TarInfo) -> IO[bytes]:
+    extracted = tar.extractfile(one)
+    assert extracted is not None, "a regular file has content"
+    return extracted
 
 
 def _target(archive: Path, folder: Path, name: str) -> Path:
@@ -127,24 +151,24 @@ def _target(archive: Path, folder: Path, name: str) -> Path:
 def _copy(member: Member, target: Path, written: int, limit: int, archive: Path) -> int:
     """Write one member; how many bytes the whole archive has come to."""
     target.parent.mkdir(parents=True, exist_ok=True)
-    with target.open("wb") as file:
-        while chunk := member.content.read(_CHUNK):
+    with member.open() as content, target.open("wb") as file:
+        while chunk := content.read(_CHUNK):
             written += len(chunk)
-            if written > limit:
-                raise DataError(_bomb(archive, limit))
+            _allow(archive, written, limit)
             file.write(chunk)
     return written
 
 
-def _bomb(archive: Path, limit: int) -> str:
-    return (
-        f"{archive} unpacks to more than {limit / 2**20:,.0f} MB, {_RATIO} times its own size or all the room on the "
-        "disk, so it may be made to fill it. Unpack it yourself if you trust it, and pass the folder."
-    )
+def _allow(archive: Path, size: int, limit: int) -> None:
+    if size > limit:
+        raise DataError(
+            f"{archive.name} unpacks to more than {limit / 2**20:,.0f} MB, {_RATIO} times its own size or all the room "
+            "on the disk, so it may be made to fill it. Unpack it yourself if you trust it, and pass the folder."
+        )
 
 
 def _refused(archive: Path, name: str, reason: str) -> str:
-    return f"{archive} cannot be trusted: its member {name!r} {reason}. Nothing of it is used."
+    return f"{archive.name} cannot be trusted: its member {name!r} {reason}. Nothing of it is used."
 
 
 def _content(folder: Path) -> Path:

@@ -25,7 +25,7 @@ from gradfleet.export.onnx import quantize, require_onnx, write_onnx
 from gradfleet.export.program import PROGRAM, exported, program_bytes
 from gradfleet.export.score import CLOSE, INPUTS, Score, metrics_of, rows_of
 from gradfleet.export.trained import Trained
-from gradfleet.training.data_network import DataNetwork
+from gradfleet.training.data_network import DataNetwork, not_of_transformers
 from gradfleet.training.state.checkpoint import DESCRIPTION, read_files
 from gradfleet.training.state.saving import TRAINING
 
@@ -87,7 +87,7 @@ def export(
     if format not in _FORMATS:
         raise SettingError(unknown_name("format", format, _FORMATS))
     form = _FORMATS[format]
-    with _appearing(Path(path).absolute()) as folder:
+    with appearing(Path(path).absolute()) as folder:
         form.write(trained, folder)
         score = _score(trained, folder, form, max_loss) if check else None
     return Exported(Path(path).absolute(), format, score)
@@ -144,9 +144,7 @@ def _write_transformers(trained: Trained, folder: Path) -> None:
     elif hasattr(network, "save_pretrained"):  # a network of transformers, as it is
         network.save_pretrained(folder)
     else:
-        raise ExportError(
-            f'A {type(network).__name__} is no network of transformers; use format="bundle", "onnx" or "torch".'
-        )
+        raise not_of_transformers(network)
     _describe(trained, folder)
 
 
@@ -237,7 +235,7 @@ def _require_equal(trained: Trained, inputs: Mapping[str, torch.Tensor], outputs
 
 
 @contextmanager
-def _appearing(path: Path) -> Iterator[Path]:
+def appearing(path: Path) -> Iterator[Path]:
     """A folder under another name that becomes `path` when what follows succeeds."""
     if path.exists() and (not path.is_dir() or any(path.iterdir())):
         raise SettingError(f"Something is at {path} already; an export replaces nothing. Choose another path.")

@@ -1,6 +1,7 @@
-"""AutoKeras over texts, in a process of its own: python autokeras_texts.py FOLDER SECONDS.
+"""AutoKeras in a process of its own: python autokeras_search.py texts|images FOLDER SECONDS.
 
-The folder has `data.json`; labels of its test texts are written to `found.json`.
+The folder has `train`, `validation` and `test` as `.npz` of `x` and `y`; labels of the test rows are written to
+`found.json`.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ import keras
 import numpy as np
 
 _EPOCHS = 20
+_KINDS = {"texts": autokeras.TextClassifier, "images": autokeras.ImageClassifier}
 
 
 class UntilThen(keras.callbacks.Callback):
@@ -35,21 +37,19 @@ class UntilThen(keras.callbacks.Callback):
             self.oracle.max_trials = 1
 
 
-def main(folder: Path, seconds: float) -> None:
+def main(kind: str, folder: Path, seconds: float) -> None:
     ends = time.time() + seconds
-    data = json.loads((folder / "data.json").read_text(encoding="utf-8"))
-    parts = {part: (np.array(rows["text"]), np.array(rows["label"])) for part, rows in data.items()}
-    classifier = autokeras.TextClassifier(max_trials=1_000, directory=folder / "autokeras", overwrite=True)
+    parts = {part: np.load(folder / f"{part}.npz") for part in ("train", "validation", "test")}
+    train, validation = ((parts[part]["x"], parts[part]["y"]) for part in ("train", "validation"))
+    classifier = _KINDS[kind](max_trials=1_000, directory=folder / "autokeras", overwrite=True)
     until = UntilThen(ends)
     until.oracle = classifier.tuner.oracle
     # Its own early stopping given by hand, and validation data: without either it trains the best once more.
     stopping = keras.callbacks.EarlyStopping(patience=10, min_delta=1e-4)
-    classifier.fit(
-        *parts["train"], validation_data=parts["validation"], epochs=_EPOCHS, callbacks=[stopping, until], verbose=0
-    )
-    found = np.asarray(classifier.predict(parts["test"][0], verbose=0)).reshape(-1).tolist()
+    classifier.fit(*train, validation_data=validation, epochs=_EPOCHS, callbacks=[stopping, until], verbose=0)
+    found = np.asarray(classifier.predict(parts["test"]["x"], verbose=0)).reshape(-1).tolist()
     (folder / "found.json").write_text(json.dumps(found), encoding="utf-8")
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]), float(sys.argv[2]))
+    main(sys.argv[1], Path(sys.argv[2]), float(sys.argv[3]))
