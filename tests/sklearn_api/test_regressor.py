@@ -58,15 +58,6 @@ def test_a_held_out_part_is_measured(mlp: Make, rows: np.ndarray[Any, Any]) -> N
     assert regressor.history_[-1]["val_r2"] > 0.8
 
 
-@pytest.mark.parametrize("seed", range(5))
-def test_rows_one_by_one_predict_what_all_at_once_do(seed: int, mlp: Make, rows: np.ndarray[Any, Any]) -> None:
-    regressor = Regressor(mlp, seed=seed, **{**QUICK, "epochs": 2}).fit(rows, rows[:, 0])
-
-    alone = np.concatenate([regressor.predict(row[None]) for row in rows])
-
-    assert alone == pytest.approx(regressor.predict(rows), rel=1e-6, abs=1e-6)
-
-
 def test_a_loss_for_classes_is_refused(mlp: Make, rows: np.ndarray[Any, Any]) -> None:
     with pytest.raises(
         SettingError, match="The loss 'cross_entropy' is for multiclass problems, and this is a regressi"

@@ -144,7 +144,9 @@ def test_evaluate_and_predict_keep_the_order_are_repeatable_and_run_in_eval_mode
 
     assert torch.equal(outputs, model.predict(pair, batch_size=9))
     assert model.evaluate(pair) == model.evaluate(pair)
-    assert torch.equal(model.predict(pair[0].flip(0)).flip(0), model.predict(pair[0]))
+    torch.testing.assert_close(  # to a few steps of float32: where a row stands decides how its sums are rounded
+        model.predict(pair[0].flip(0)).flip(0), model.predict(pair[0]), rtol=1e-6, atol=1e-6
+    )
     assert outputs.shape == (70, 2)
     assert set(modes) == {False}
 
