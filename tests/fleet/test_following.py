@@ -9,11 +9,10 @@ import pytest
 import typer
 
 from gradfleet.cli.outcome import end
+from gradfleet.fleet import sent_driver
 from gradfleet.fleet.driver import mark
 from gradfleet.fleet.jobs import Job
 from gradfleet.fleet.remote import follow
-from gradfleet.fleet.sent_driver import SentDriver
-from gradfleet.study.places import job_file
 from gradfleet.study.storage.lease import Lease
 from gradfleet.study.storage.store import Store
 from gradfleet.study.study import Study
@@ -37,11 +36,9 @@ def failed(tmp_path: Path) -> Iterator[Study]:
             store.add_record(lease, 0, EpochRecord(1, {"score": 0.5}))
             written.end_trial(store, lease, 0, "COMPLETE")
         mark(store, "cut", "failed", problem=PROBLEM)
-        place = Path(job_file(study.artifacts, study.name))
-        place.parent.mkdir(parents=True, exist_ok=True)
-        place.write_bytes(Job(jobs.address, "gradfleet-cut-0").to_json())
+        sent_driver.keep(study, Job(jobs.address, "gradfleet-cut-0"))
         jobs.statuses["gradfleet-cut-0"], jobs.logs = "FAILED", "until 8 trials\n"
-        yield Study(store, study, driver=SentDriver(study))
+        yield Study(store, study)
 
 
 def test_a_sweep_that_failed_after_results_says_why_and_ends_with_1(

@@ -42,7 +42,7 @@ def test_what_cannot_be_read_on_the_cluster_is_why_the_study_has_failed(tmp_path
         package.write_package(
             tmp_path / "package", b"cgf_gone\nrecipe\n.", study="s", artifacts=str(tmp_path), data=None
         )
-        package.Call(store=url, started=0.0).write(tmp_path / "package")
+        package.Call(store=url, started=0.0, kept="").write(tmp_path / "package")
         with pytest.raises(ExecutionError, match="The recipe does not import on the cluster"):
             job_driver.run(tmp_path / "package")
         study = store.study("s")

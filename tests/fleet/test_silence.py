@@ -9,12 +9,12 @@ import pytest
 
 from gradfleet.cli import sweep as sweep_verbs
 from gradfleet.errors import DriverFailedError, ExecutionError
+from gradfleet.fleet import sent_driver
 from gradfleet.fleet.driver import mark
 from gradfleet.fleet.jobs import Job
-from gradfleet.fleet.sent_driver import SentDriver
 from gradfleet.fleet.stored_sweeps import StoredSweeps
 from gradfleet.study import steered
-from gradfleet.study.places import forget_job, job_file
+from gradfleet.study.places import forget_job
 from gradfleet.study.storage.rows import StudyRow
 from gradfleet.study.storage.store import Store
 from tests.cli.conftest import Run
@@ -30,6 +30,7 @@ def quick(monkeypatch: pytest.MonkeyPatch) -> None:
     """Two minutes are half a second."""
     monkeypatch.setattr(steered, "_DRIVER_STARTS_WITHIN", 0.5)
     monkeypatch.setattr(steered, "_ASK_AFTER", 0.05)
+    monkeypatch.setattr(steered, "_ASK_EVERY", 0.05)
     monkeypatch.setattr(steered, "_LOOK_EVERY", 0.02)
     monkeypatch.setattr(sweep_verbs, "_LOOK_EVERY", 0.1)
 
@@ -55,9 +56,7 @@ def jobs() -> Iterator[JobsApi]:
 @pytest.fixture
 def sent(study: StudyRow, jobs: JobsApi) -> StudyRow:
     """The same, driven by a job."""
-    place = Path(job_file(study.artifacts, study.name))
-    place.parent.mkdir(parents=True)
-    place.write_bytes(Job(jobs.address, JOB).to_json())
+    sent_driver.keep(study, Job(jobs.address, JOB))
     return study
 
 
@@ -106,10 +105,12 @@ def test_a_cluster_out_of_reach_says_nothing(file: Path, jobs: JobsApi) -> None:
 
 def test_a_study_that_a_host_drives_now_is_that_of_no_job(sent: StudyRow, file: Path, jobs: JobsApi) -> None:
     jobs.statuses[JOB] = "FAILED"
-    assert SentDriver(sent).failure() == "It was killed."
+    with pytest.raises(DriverFailedError, match="its job has ended: It was killed."):
+        StoredSweeps(file).sweep("asleep").wait()
     forget_job(sent.artifacts, sent.name)
     forget_job(sent.artifacts, sent.name)
-    assert SentDriver(sent).failure() is None
+    with pytest.raises(ExecutionError, match="no driver works on it"):
+        StoredSweeps(file).sweep("asleep").wait()
     with Store.open(file) as store:
         mark(store, sent.name, "completed")
     assert StoredSweeps(file).sweep("asleep").wait().state == "completed"

@@ -9,6 +9,7 @@ import pytest
 from fastapi.testclient import TestClient
 
 from gradfleet.errors import ClusterError
+from gradfleet.fleet import sent_driver
 from gradfleet.fleet.driver import mark
 from gradfleet.fleet.jobs import Job
 from gradfleet.service import submissions
@@ -38,8 +39,7 @@ def sent(store: Store, jobs: JobsApi, tmp_path: Path) -> StudyRow:
     assert number is not None
     values = {"objective": {"metric": "val_accuracy", "mode": "max"}, "space": SPACE.to_json()}
     study = store.create_study("asked", values, artifacts=str(tmp_path / "artifacts"))
-    (tmp_path / "artifacts" / "asked").mkdir(parents=True)
-    (tmp_path / "artifacts" / "asked" / "job.json").write_bytes(Job(jobs.address, JOB).to_json())
+    sent_driver.keep(study, Job(jobs.address, JOB))
     submissions.settle(store, "asked", number, "done")
     return study
 

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from fastapi.testclient import TestClient
 
+from gradfleet.fleet import sent_driver
 from gradfleet.fleet.jobs import Job
 from gradfleet.goal import aim
 from gradfleet.objective import Objective
@@ -127,9 +128,8 @@ def test_what_a_trial_has_printed_is_shown(reader: TestClient, store: Store, stu
 
 def test_while_a_cluster_is_away_the_log_is_what_the_sender_has_said(service: Service, study: StudyRow) -> None:
     folder = Path(study.artifacts, "digits")
-    folder.mkdir(parents=True)
+    sent_driver.keep(study, Job("http://127.0.0.1:9", "gradfleet-digits-0"))
     (folder / "driver.log").write_text("It was sent.")
-    (folder / "job.json").write_bytes(Job("http://127.0.0.1:9", "gradfleet-digits-0").to_json())
     away = replace(service, settings=replace(service.settings, cluster="http://127.0.0.1:9"))
     assert steering.logs(away, "digits", most=100) == "It was sent."
 

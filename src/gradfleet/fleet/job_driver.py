@@ -35,6 +35,7 @@ def run(folder: Path) -> None:
         try:
             order = preflight.imported(lambda: _read(folder))
             _connect(order)
+            preflight.check_artifacts(manifest, call.kept)
             preflight.check_nodes(manifest)
         except BaseException as error:
             mark(store, study.name, "failed", problem=in_words(error))

@@ -10,7 +10,7 @@ import re
 import urllib.error
 import urllib.request
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self, TypeVar
@@ -198,13 +198,6 @@ class Job:
         if isinstance(error, AuthenticationError):
             return RemoteCluster(self.cluster).refusal()
         return ClusterError(f"The cluster at {self.cluster} does not say how {self} is: {error}")
-
-    def to_json(self) -> bytes:
-        return json.dumps(asdict(self)).encode()
-
-    @classmethod
-    def from_json(cls, text: bytes) -> Self:
-        return cls(**json.loads(text))
 
     def __str__(self) -> str:
         return f"job {self.submission_id}"

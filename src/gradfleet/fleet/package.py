@@ -58,10 +58,12 @@ class Call:
     Attributes:
         store: URL, with its password; so it travels with the job, and is kept nowhere else.
         started: Unix time in seconds at which the user's call began; the time budget counts from it.
+        kept: URL of the copy that lies among the artifacts; whoever does not see it there has other artifacts.
     """
 
     store: str
     started: float
+    kept: str
 
     @classmethod
     def read(cls, folder: Path) -> Self:

@@ -16,7 +16,7 @@ from ray.exceptions import RayError, RayTaskError
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
 from gradfleet.errors import ClusterError, ExecutionError, GradfleetError, NotFoundError, StoreError
-from gradfleet.fleet.package import Manifest
+from gradfleet.fleet.package import MANIFEST, Manifest
 
 T = TypeVar("T")
 _ANSWERS_WITHIN = 60.0  # seconds; a node may have to start a process first
@@ -75,6 +75,27 @@ def check_store(opened: Callable[[], T], url: str, study: str) -> T:
         ) from error
     except StoreError as error:
         raise ClusterError(f"The driver on {host} does not reach the store: {error} {_SHARED['store']}") from error
+
+
+def check_artifacts(manifest: Manifest, kept: str) -> None:
+    """Refuse artifacts that are not those of the side that sent the sweep, such as a folder of each host's own.
+
+    Args:
+        kept: URL of the package's copy among them.
+
+    Raises:
+        ClusterError: it is not seen from here; what to pass instead is in the message.
+    """
+    try:
+        filesystem, path = fsspec.core.url_to_fs(kept)
+        seen, why = filesystem.exists(f"{path}/{MANIFEST}"), "that is another place there"
+    except Exception as error:  # of any file system
+        seen, why = False, f"{type(error).__name__}: {error}"
+    if not seen:
+        raise ClusterError(
+            f"The driver on {socket.gethostname()} does not see what was put at {manifest.artifacts} when the sweep "
+            f"was sent: {why}. {_SHARED['artifacts']}"
+        )
 
 
 def check_nodes(manifest: Manifest) -> None:

@@ -9,15 +9,12 @@ from contextlib import contextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
 
-import fsspec
-
 from gradfleet.errors import ClusterError, ConflictError, NotFoundError, StoreError, in_words
-from gradfleet.fleet import kept_package, package
+from gradfleet.fleet import kept_package, package, sent_driver
 from gradfleet.fleet.driver import mark
 from gradfleet.fleet.jobs import Job, RemoteCluster, submit
 from gradfleet.fleet.order import Order
 from gradfleet.fleet.sent_driver import SentDriver, job_of
-from gradfleet.study.places import job_file, keep_page
 from gradfleet.study.storage.rows import ENDED, StudyRow
 from gradfleet.study.storage.store import Store
 from gradfleet.study.study import Study
@@ -60,14 +57,14 @@ def send(
         study = opened()
         replace(package.Manifest.read(folder), artifacts=study.artifacts).write(folder)  # those of one that was there
         with _put_back(store, study, before), kept_package.staged(study, folder) as staged:
-            job = _submit(folder, remote, store, study, started=order.started)
+            job = _submit(folder, remote, store, study, started=order.started, kept=staged)
     if job == living:
         kept_package.drop(study, staged)
     else:
         kept_package.point(study, staged, order)
     say(f"Study {study.name!r} in {store.url} is driven by {job} on {job.cluster}, until {order.settings.budget}.")
     sent = store.study(study.name)
-    return Study(store, sent, recipe=order.recipe, driver=SentDriver(sent))
+    return Study(store, sent, recipe=order.recipe)
 
 
 def follow(study: Study, *, say: Callable[[str], None]) -> Study:
@@ -115,7 +112,8 @@ def send_again(store: Store, study: StudyRow, *, cluster: str | None = None) -> 
     address = cluster or (None if last is None else last.cluster)
     with tempfile.TemporaryDirectory(prefix="gradfleet-package-") as name:
         folder = Path(name)
-        if address is None or not kept_package.fetch(study, folder):
+        kept = None if address is None else kept_package.fetch(study, folder)
+        if address is None or kept is None:
             raise NotFoundError(
                 f"Study {study.name!r} was never sent to a cluster, so there is nothing to send again. Go on with "
                 f"fit(name={study.name!r}, resume=True)."
@@ -123,18 +121,16 @@ def send_again(store: Store, study: StudyRow, *, cluster: str | None = None) -> 
         remote = RemoteCluster.at(address)
         remote.check()
         with _put_back(store, study, study):
-            return _submit(folder, remote, store, study, started=time.time())
+            return _submit(folder, remote, store, study, started=time.time(), kept=kept)
 
 
-def _submit(folder: Path, remote: RemoteCluster, store: Store, study: StudyRow, *, started: float) -> Job:
+def _submit(folder: Path, remote: RemoteCluster, store: Store, study: StudyRow, *, started: float, kept: str) -> Job:
     if study.state in ENDED:
         mark(store, study.name, "queued")
     url = store.database.url.render_as_string(hide_password=False)
-    package.Call(store=url, started=started).write(folder)
+    package.Call(store=url, started=started, kept=kept_package.url(study, kept)).write(folder)
     job = submit(remote, folder, study=study.name, created=study.created)
-    filesystem, path = fsspec.core.url_to_fs(job_file(study.artifacts, study.name))
-    filesystem.pipe_file(path, job.to_json())
-    keep_page(study.artifacts, study.name, job.page)
+    sent_driver.keep(study, job)
     return job
 
 

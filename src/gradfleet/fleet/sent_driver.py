@@ -5,15 +5,20 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-import fsspec
-
 from gradfleet.errors import ClusterError
 from gradfleet.study.driver import no_log
-from gradfleet.study.places import driver_page, job_file
+from gradfleet.study.places import keep_job, kept_job
 from gradfleet.study.storage.rows import StudyRow
 
 if TYPE_CHECKING:
     from gradfleet.fleet.jobs import Job
+
+
+def keep(study: StudyRow, job: Job) -> None:
+    """Have every handle of the study, in whatever process, speak with this job from now on."""
+    driver = f"{SentDriver.__module__}:{SentDriver.__qualname__}"
+    told = {"driver": driver, "page": job.page, "cluster": job.cluster, "submission_id": job.submission_id}
+    keep_job(study.artifacts, study.name, told)
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,10 +26,6 @@ class SentDriver:
     """Whoever sends the study again begins another job: the last one counts, and where there is none nobody goes on."""
 
     study: StudyRow
-
-    @property
-    def page(self) -> str | None:
-        return driver_page(self.study.artifacts, self.study.name)
 
     def is_going(self) -> bool:
         """Whether the cluster says that the job waits for its turn or runs; a cluster out of reach says nothing."""
@@ -57,9 +58,9 @@ class SentDriver:
 
 def job_of(study: StudyRow) -> Job | None:
     """The job that drives a study, or did last; None when it was never sent, or is driven from a host since."""
-    filesystem, path = fsspec.core.url_to_fs(job_file(study.artifacts, study.name))
-    if not filesystem.exists(path):
+    kept = kept_job(study.artifacts, study.name)
+    if kept is None:
         return None
     from gradfleet.fleet.jobs import Job  # Ray takes a second to import
 
-    return Job.from_json(filesystem.cat_file(path))
+    return Job(kept["cluster"], kept["submission_id"])

@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Any
 
 from gradfleet.errors import ConflictError
-from gradfleet.fleet.sent_driver import SentDriver
 from gradfleet.study.storage.rows import ENDED
 from gradfleet.study.storage.store import Store
 from gradfleet.study.study import Study
@@ -61,13 +60,7 @@ class StoredSweep:
         return {"job": job.submission_id, "cluster": job.cluster}
 
     def logs(self, trial: int | None = None) -> str:
-        """What its driver has said, when it has a process of its own or is a job of a cluster; or a trial has printed.
-
-        Raises:
-            NotFoundError: it is neither, or there is no such trial.
-        """
-        if trial is None and self.study.log.is_file():
-            return self.study.log.read_text(encoding="utf-8", errors="replace")
+        """What its driver has said, or a trial has printed; errors as of `Study.logs`."""
         return self.study.logs(trial)
 
     def delete(self) -> None:
@@ -94,4 +87,4 @@ class StoredSweeps:
         """One of them; errors as of `Study.attach`."""
         opened = Store.open(self.store, must_exist=True)
         row = opened.study(name)
-        return StoredSweep(opened, Study(opened, row, driver=SentDriver(row)))
+        return StoredSweep(opened, Study(opened, row))

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from contextlib import suppress
 
 from gradfleet.errors import ClusterError, ConflictError, NotFoundError
-from gradfleet.fleet.sent_driver import job_of
 from gradfleet.service import documents, replays, specs, submissions
 from gradfleet.service.service import Service
 from gradfleet.study.storage import requests
@@ -131,14 +130,11 @@ def logs(service: Service, name: str, *, most: int) -> str:
     Raises:
         NotFoundError: there is no such sweep, or its driver speaks elsewhere.
     """
-    study = _begun(service, name)
-    places: list[Callable[[], str]] = [lambda: _beside(service, name)]
+    study, said = _begun(service, name), ""
     if study is not None:
-        here, there = study.logs, lambda: _of_job(study)
-        # Of a sweep that was sent away, what lies here is only what its sender has said.
-        sent = service.settings.remote_cluster is not None
-        places = [there, here, *places] if sent else [here, there, *places]
-    return _first_found(places)[-most:]
+        with suppress(NotFoundError, ClusterError):
+            said = study.logs()
+    return (said or _beside(service, name))[-most:]
 
 
 def trial_logs(service: Service, name: str, number: int, *, most: int) -> str:
@@ -171,26 +167,9 @@ def _answered(service: Service, study: Study, number: int) -> documents.Request:
     return found
 
 
-def _of_job(study: Study) -> str:
-    job = job_of(study.row)
-    if job is None:
-        raise NotFoundError(f"{study.name} was never sent to a cluster.")
-    return job.logs()
-
-
 def _beside(service: Service, name: str) -> str:
     """What was said before there was a study."""
     from gradfleet.study.places import driver_log
 
     log = driver_log(service.artifacts, name)
     return log.read_text(encoding="utf-8", errors="replace") if log.is_file() else ""
-
-
-def _first_found(places: Sequence[Callable[[], str]]) -> str:
-    for place in places:
-        try:
-            if said := place():
-                return said
-        except (NotFoundError, ClusterError):
-            continue
-    return ""

@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
+from importlib import import_module
 from typing import Protocol
 
 from gradfleet.errors import NotFoundError
+from gradfleet.study.places import kept_job
+from gradfleet.study.storage.rows import StudyRow
 
 
 class Driver(Protocol):
     """A driver that is no process of this host."""
-
-    @property
-    def page(self) -> str | None:
-        """Where a browser shows it, as far as is known."""
-        ...
 
     def is_going(self) -> bool:
         """Whether it waits for its turn or works, as far as can be told from here."""
@@ -26,6 +24,17 @@ class Driver(Protocol):
     def logs(self) -> str:
         """What it has said so far."""
         ...
+
+
+def driver_of(study: StudyRow) -> Driver | None:
+    """Whoever drives a study that was sent elsewhere, as its sender has named it; None for one driven from a host."""
+    kept = kept_job(study.artifacts, study.name)
+    sender = "" if kept is None else kept.get("driver", "")
+    module, _, name = sender.partition(":")
+    if module.split(".")[0] != "gradfleet":
+        return None
+    found: Driver = getattr(import_module(module), name)(study)
+    return found
 
 
 def no_log(study: str) -> NotFoundError:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import tempfile
+from collections.abc import Mapping
 from pathlib import Path
 
 import fsspec
@@ -44,30 +46,28 @@ def driver_log(artifacts: str, study: str) -> Path:
     return Path(tempfile.gettempdir(), f"gradfleet-{study}-driver.log")
 
 
-def driver_page(artifacts: str, study: str) -> str | None:
-    """Where a browser shows the job that drives a study, as `keep_page` has kept it; None where there is none."""
-    filesystem, path = fsspec.core.url_to_fs(_page(artifacts, study))
-    return filesystem.cat_file(path).decode() if filesystem.exists(path) else None
+def kept_job(artifacts: str, study: str) -> Mapping[str, str] | None:
+    """What is kept of the job that drives a study; None where it was never sent, or is driven from a host since."""
+    filesystem, path = fsspec.core.url_to_fs(_job_file(artifacts, study))
+    if not filesystem.exists(path):
+        return None
+    kept: dict[str, str] = json.loads(filesystem.cat_file(path))
+    return kept
 
 
-def keep_page(artifacts: str, study: str, page: str) -> None:
-    """Keep what `driver_page` says."""
-    filesystem, path = fsspec.core.url_to_fs(_page(artifacts, study))
-    filesystem.pipe_file(path, page.encode())
-
-
-def job_file(artifacts: str, study: str) -> str:
-    """URL of what is kept of the job that drives a study."""
-    return f"{artifacts}/{study}/job.json"
+def keep_job(artifacts: str, study: str, job: Mapping[str, str]) -> None:
+    """Keep what `kept_job` says: under `driver` the import path of what speaks with the job, under `page` its page."""
+    filesystem, path = fsspec.core.url_to_fs(_job_file(artifacts, study))
+    filesystem.makedirs(path.rpartition("/")[0], exist_ok=True)
+    filesystem.pipe_file(path, json.dumps(dict(job)).encode())
 
 
 def forget_job(artifacts: str, study: str) -> None:
     """Have a study that is driven from a host now be that of no job any more."""
-    for url in (job_file(artifacts, study), _page(artifacts, study)):
-        filesystem, path = fsspec.core.url_to_fs(url)
-        if filesystem.exists(path):
-            filesystem.rm_file(path)
+    filesystem, path = fsspec.core.url_to_fs(_job_file(artifacts, study))
+    if filesystem.exists(path):
+        filesystem.rm_file(path)
 
 
-def _page(artifacts: str, study: str) -> str:
-    return f"{artifacts}/{study}/page.txt"
+def _job_file(artifacts: str, study: str) -> str:
+    return f"{artifacts}/{study}/job.json"

@@ -9,10 +9,10 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any, Self
 
-from gradfleet.errors import DriverFailedError, ExecutionError, NotFoundError
+from gradfleet.errors import ClusterError, DriverFailedError, ExecutionError, NotFoundError
 from gradfleet.study.board import Board
-from gradfleet.study.driver import Driver, no_log
-from gradfleet.study.places import driver_log, driver_page
+from gradfleet.study.driver import driver_of, no_log
+from gradfleet.study.places import driver_log, kept_job
 from gradfleet.study.storage import requests
 from gradfleet.study.storage.lease import Lease
 from gradfleet.study.storage.rows import ENDED, StudyRow, StudyState
@@ -23,21 +23,16 @@ from gradfleet.trials.output import read_output
 _DRIVER_STARTS_WITHIN = 120.0  # seconds; a machine under load takes its time to import torch and Ray
 _LOOK_EVERY = 0.5  # seconds
 _ASK_AFTER = 4.0  # seconds without a sign; a cluster is asked over the network
+_ASK_EVERY = 2.0  # seconds
 
 
 class SteeredStudy(StoredStudy):
-    """Speaks with the driver through the store alone, wherever that runs.
+    """Speaks with the driver through the store, wherever that runs; its cluster is asked where the store is silent."""
 
-    Args:
-        driver: who drives the sweep, where that is a job of a remote cluster and the caller knows it.
-    """
-
-    def __init__(
-        self, store: Store, row: StudyRow, *, board: Board | None = None, driver: Driver | None = None
-    ) -> None:
+    def __init__(self, store: Store, row: StudyRow, *, board: Board | None = None) -> None:
         super().__init__(store, row, board=board)
-        self._driver = driver
         self._silence = 0.0  # seconds waited without a sign of a driver, over all calls of `wait`
+        self._asked = -math.inf  # when the cluster was asked last
 
     def request(self, verb: str, arguments: Mapping[str, Any] | None = None) -> int:
         """Ask the sweep's driver, wherever it runs, to pause, resume, stop or cancel; the request's id.
@@ -102,45 +97,40 @@ class SteeredStudy(StoredStudy):
         Raises:
             ExecutionError: as `wait`.
         """
-        silence = self._silence
-        if self._is_driven():
+        if Lease.is_held(self._store, self.row) or self._goes_on_elsewhere(state):
             self._silence = 0.0
-            return
-        if silence > _ASK_AFTER:
-            self._refuse_failure(state)
-        if silence > _DRIVER_STARTS_WITHIN:
+        elif self._silence > _DRIVER_STARTS_WITHIN:
             self._silence = 0.0  # whoever waits once more waits as long
             raise ExecutionError(
                 f"Study {self.name!r} is {state}, but no driver works on it: it has died, or never began. Go on "
                 f"with fit(name={self.name!r}, resume=True); what it said stands in {self.log}."
             )
 
-    def _is_driven(self) -> bool:
-        """Whether there is a sign of a driver: its lease, or its job that waits for the cluster or runs there."""
-        if Lease.is_held(self._store, self.row):
-            return True
-        return self._silence > _ASK_AFTER and self._driver is not None and self._driver.is_going()
+    def _goes_on_elsewhere(self, state: StudyState) -> bool:
+        """Whether the cluster that has the study says so, when it is time to ask.
 
-    def _refuse_failure(self, state: StudyState) -> None:
-        """
         Raises:
-            DriverFailedError: the driver's job has ended before its time.
+            DriverFailedError: its job there has ended before its time.
         """
-        why = self.failure()
+        if self._silence < _ASK_AFTER or time.monotonic() - self._asked < _ASK_EVERY:
+            return False
+        self._asked = time.monotonic()
+        driver = driver_of(self.row)
+        if driver is None or driver.is_going():
+            return driver is not None
+        why = driver.failure()
         if why is not None and self.state == state:
             raise DriverFailedError(
                 f"Study {self.name!r} is {state}, but its job has ended: {why} Go on with fit(name={self.name!r}, "
                 "resume=True)."
             )
+        return False
 
     @cached_property
     def page(self) -> str | None:
-        """Where a browser shows the job that drives the study; None where it is no job, or not known here."""
-        return driver_page(self.artifacts.url, self.name) if self._driver is None else self._driver.page
-
-    def failure(self) -> str | None:
-        """Why the job that drives the study has ended before its time; None where it has not, or is not known."""
-        return None if self._driver is None else self._driver.failure()
+        """Where a browser shows the job that drives the study; None where it is no job."""
+        kept = kept_job(self.artifacts.url, self.name)
+        return None if kept is None else kept.get("page")
 
     def logs(self, trial: int | None = None) -> str:
         """What the driver has said so far, when it is no part of this process; or what a trial has printed.
@@ -151,13 +141,19 @@ class SteeredStudy(StoredStudy):
         Raises:
             NotFoundError: it was driven by the process that began it, or on a host whose files are not seen from here;
                 or there is no trial of that number.
+            ClusterError: it is driven by a job whose cluster does not answer, and its files are not seen from here.
         """
         if trial is not None:
             self._store.trial(self._id, trial)
             return read_output(self.artifacts.log(self.name, trial))
-        if self._driver is not None:
-            return self._driver.logs()
-        if not self.log.is_file():
+        driver, here = driver_of(self.row), self.log.is_file()
+        if driver is not None:
+            try:
+                return driver.logs()
+            except ClusterError:
+                if not here:
+                    raise
+        if not here:
             raise no_log(self.name)
         return self.log.read_text(encoding="utf-8", errors="replace")
 

@@ -13,7 +13,6 @@ from gradfleet.notebook import Followed, LiveCell
 from gradfleet.study.board import Board
 from gradfleet.study.card import Card, Curve
 from gradfleet.study.deletion import delete_study
-from gradfleet.study.driver import Driver
 from gradfleet.study.driving.failures import why_none
 from gradfleet.study.ensemble import SIZE, Ensemble, ensemble
 from gradfleet.study.pictured import PicturedStudy
@@ -44,7 +43,6 @@ class Study(SteeredStudy, PicturedStudy, Followed):
         recipe: the recipe, where the caller has it; else it is loaded from what the store says.
         trust_recipe: load a recipe that was stored by value, which runs its author's code.
         interrupted: whether Ctrl-C ended the sweep that made this object.
-        driver: who drives the sweep, where that is a job of a remote cluster and the caller knows it.
         board: the study's, where it is kept for longer than this object.
 
     Example:
@@ -61,10 +59,9 @@ class Study(SteeredStudy, PicturedStudy, Followed):
         recipe: Recipe | None = None,
         trust_recipe: bool = False,
         interrupted: bool = False,
-        driver: Driver | None = None,
         board: Board | None = None,
     ) -> None:
-        super().__init__(store, row, driver=driver, board=board)
+        super().__init__(store, row, board=board)
         self._given_recipe = recipe
         self._trust_recipe = trust_recipe
         self.interrupted = interrupted
