@@ -27,6 +27,8 @@ NAN, INF = math.nan, math.inf
         (lambda: Float(0.1, 1.0, log=True, step=0.1), r"log=True or a step, not both; got step=0.1"),
         (lambda: Float(0.0, 1.0, default=1.5), r"default of Float\(.+\) needs a number from 0.0 to 1.0, got 1.5"),
         (lambda: Float(0.0, 1.0, step=0.5, default=0.2), r"needs 0.0 plus a multiple of 0.5, got 0.2"),
+        (lambda: Float(-1.7e308, 1.7e308), r"Float needs a range of at most 1\.79769e\+308, got low=-1\.7e\+308"),
+        (lambda: Int(0, 10**400), r"Int needs a range of at most 9\.22337e\+18, got low=0"),
         (lambda: Int(4, 1), r"Int needs low < high, got low=4 and high=1"),
         (lambda: Int(1.5, 3), r"Int needs whole numbers, got low=1.5; Float takes real ones"),
         (lambda: Int(False, 3), r"Int needs whole numbers, got low=False"),

@@ -110,6 +110,18 @@ def test_filling_does_not_hide_a_value_of_another_branch() -> None:
         ),
         ([Entry("b", Choice(1, 2)), Entry("a", Choice(1), (When("b", (3,)),))], "'a' is never drawn: 'b' is .+ b=3"),
         ([Entry("b", Choice(1, 2)), Entry("a", Choice(1), (When("b", ()),))], "'a' is never drawn"),
+        (
+            [Entry("b", Choice(1, 2, 3)), Entry("a", Choice(1), (When("b", (1, 2)), When("b", (3,))))],
+            "'a' is never drawn: what it hangs on asks for different values of 'b'",
+        ),
+        (
+            [
+                Entry("optimizer", Choice("sgd", "adam")),
+                Entry("nesterov", Choice(False, True), (When("optimizer", ("sgd",)),)),
+                Entry("beta", Float(0, 1), (When("nesterov", (True,)), When("optimizer", ("adam",)))),
+            ],
+            "'beta' is never drawn: what it hangs on asks for different values of 'optimizer'",
+        ),
     ],
 )
 def test_a_space_that_cannot_be_says_why(entries: list[Entry], message: str) -> None:

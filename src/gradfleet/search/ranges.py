@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import sys
 from dataclasses import dataclass
 
 from gradfleet.errors import SpaceError
@@ -23,7 +24,8 @@ class Float:
         0.1
 
     Raises:
-        SpaceError: the range is reversed, empty or not finite, the step does not fit, the default is outside.
+        SpaceError: the range is reversed, empty or not finite, its width too; the step does not fit, the default is
+            outside.
     """
 
     low: float
@@ -35,7 +37,7 @@ class Float:
     def __post_init__(self) -> None:
         for name in ("low", "high", "step", "default"):
             object.__setattr__(self, name, _as_float(name, getattr(self, name), self.low, self.high))
-        _check_range("Float", self.low, self.high, log=self.log)
+        _check_range("Float", self.low, self.high, log=self.log, widest=sys.float_info.max)
         if self.step is not None:
             self._check_step(self.step)
         _check_default(self, self.default)
@@ -88,7 +90,8 @@ class Int:
         (64, 5)
 
     Raises:
-        SpaceError: the range is reversed, empty or not whole, the step does not fit, the default is outside.
+        SpaceError: the range is reversed, empty, not whole or wider than 64 bits, the step does not fit, the default is
+            outside.
     """
 
     low: int
@@ -102,7 +105,7 @@ class Int:
             value = getattr(self, name)
             if isinstance(value, bool) or not isinstance(value, int | None):
                 raise SpaceError(f"Int needs whole numbers, got {name}={value!r}; Float takes real ones.")
-        _check_range("Int", self.low, self.high, log=self.log)
+        _check_range("Int", self.low, self.high, log=self.log, widest=2**63 - 1)
         if self.log and self.step != 1:
             raise SpaceError(f"Int takes log=True or a step, not both; got step={self.step}.")
         _check_grid(
@@ -151,13 +154,15 @@ def _as_float(name: str, value: object, low: object, high: object) -> float | No
     return float(value)
 
 
-def _check_range(kind: str, low: float, high: float, *, log: bool) -> None:
+def _check_range(kind: str, low: float, high: float, *, log: bool, widest: float) -> None:
     if not low < high:
         raise SpaceError(
             f"{kind} needs low < high, got low={low} and high={high}; a constant is a Choice of one value."
         )
     if log and low <= 0:
         raise SpaceError(f"{kind} with log=True needs low > 0, got low={low}.")
+    if high - low > widest:
+        raise SpaceError(f"{kind} needs a range of at most {widest:g}, got low={low} and high={high}.")
 
 
 def _check_grid(kind: str, low: float, high: float, step: float, *, whole: bool) -> None:

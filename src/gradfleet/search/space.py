@@ -73,7 +73,7 @@ class SearchSpace:
     def __post_init__(self) -> None:
         object.__setattr__(self, "entries", tuple(self.entries))
         problems = [problem for place, entry in enumerate(self.entries) for problem in self._problems(place, entry)]
-        if problems:
+        if problems := problems or list(self._contradictions()):
             raise SpaceError(problems)
 
     @classmethod
@@ -105,6 +105,17 @@ class SearchSpace:
             if wrong or not condition.values:
                 parent = before[condition.name]
                 yield f"{entry.name!r} is never drawn: {condition.name!r} is {parent!r}, the condition {condition}."
+
+    def _contradictions(self) -> Iterator[str]:
+        """What no configuration can have, for its branch and those that this one hangs on exclude each other."""
+        allowed: dict[str, dict[str, tuple[Value, ...]]] = {}  # by entry: what each dimension above it has to be
+        for entry in self.entries:
+            mine = allowed[entry.name] = {}
+            for condition in entry.when:
+                for name, values in [(condition.name, condition.values), *allowed[condition.name].items()]:
+                    mine[name] = tuple(value for value in values if value in mine.get(name, values))
+            for name in [name for name, values in mine.items() if not values]:
+                yield f"{entry.name!r} is never drawn: what it hangs on asks for different values of {name!r}."
 
     @property
     def names(self) -> tuple[str, ...]:
