@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 
 import pytest
 
 from gradfleet.errors import SettingError
+from gradfleet.search.samplers import check_sampler
+from gradfleet.study.schedulers.names import scheduler_options
 from gradfleet.sweeps.document import Document
 from gradfleet.sweeps.overrides import overridden
 from gradfleet.sweeps.problems import checked
 from gradfleet.sweeps.spec import RangeSpec, SweepSpec
 from gradfleet.sweeps.template import json_schema
+from gradfleet.tasks import available_tasks
 
 HEAD = "version: 1\ntask: image-classification\ndata: flowers/\n"
 FULL = (
@@ -136,6 +140,20 @@ def test_a_wrong_override_is_refused_as_it_was_typed(override: str, message: str
 def test_the_published_schema_is_that_of_the_code() -> None:
     published = Path(__file__).parents[2] / "docs" / "sweep.schema.json"
     assert json.loads(published.read_text(encoding="utf-8")) == json_schema()
+
+
+def test_editors_complete_the_names_of_tasks_samplers_and_schedulers() -> None:
+    schema = json_schema()
+    search = schema["$defs"]["SearchSpec"]["properties"]
+    (tasks, samplers, schedulers) = (
+        key["anyOf"][0]["enum"] for key in (schema["properties"]["task"], search["sampler"], search["scheduler"])
+    )
+    assert tasks == available_tasks()
+    for name in samplers:
+        check_sampler(name)
+    assert {type(scheduler_options(name)).__name__ for name in schedulers} > {"Asha", "Hyperband", "Median", "Pasha"}
+    with pytest.raises(SettingError, match=re.escape(", ".join(sorted(samplers)))):
+        check_sampler("unheard of")
 
 
 def test_the_schema_says_what_every_key_is_for() -> None:

@@ -11,8 +11,11 @@ from pydantic import BaseModel
 from gradfleet.search.choice import Choice
 from gradfleet.search.dimensions import Dimension
 from gradfleet.search.ranges import Float, Int
+from gradfleet.search.samplers import SAMPLERS
 from gradfleet.search.space import SearchSpace
+from gradfleet.study.schedulers.names import SCHEDULERS
 from gradfleet.sweeps.spec import ResourcesSpec, SearchSpec, SweepSpec
+from gradfleet.tasks import available_tasks
 
 SCHEMA_FILE = "sweep.schema.json"
 _EXAMPLES = {
@@ -67,12 +70,16 @@ def template(*, space: SearchSpace, name: str, task: str | None, recipe: str | N
 
 
 def json_schema() -> dict[str, Any]:
-    """The JSON Schema of a sweep file, for editors that complete and check."""
-    return {
-        "$schema": "https://json-schema.org/draft/2020-12/schema",
-        **SweepSpec.model_json_schema(),
-        "title": "A gradfleet sweep",
-    }
+    """The JSON Schema of a sweep file, for editors that complete and check: the tasks are those installed here."""
+    schema = SweepSpec.model_json_schema()
+    top, search = schema["properties"], schema["$defs"][SearchSpec.__name__]["properties"]
+    for key, names in (
+        (top["task"], available_tasks()),
+        (search["sampler"], SAMPLERS),
+        (search["scheduler"], SCHEDULERS),
+    ):
+        key["anyOf"] = [{"enum": list(names)}, {"type": "null"}]
+    return {"$schema": "https://json-schema.org/draft/2020-12/schema", **schema, "title": "A gradfleet sweep"}
 
 
 def _section(name: str, model: type[BaseModel], *, said: str) -> Iterator[str]:
