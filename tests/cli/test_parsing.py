@@ -67,7 +67,7 @@ def test_every_command_inside_of_another_is_found() -> None:
     assert {"gradfleet sweep run", "gradfleet token create", "gradfleet render slurm"} <= COMMANDS.keys()
 
 
-@pytest.mark.row_part("UX2")
+@pytest.mark.row("UX2")
 @pytest.mark.parametrize("name", sorted(COMMANDS))
 def test_every_command_has_help_with_examples_and_a_word_on_each_argument_and_option(run: Run, name: str) -> None:
     command = COMMANDS[name]

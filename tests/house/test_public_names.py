@@ -15,11 +15,25 @@ import pytest
 import gradfleet
 
 ROOT = Path(__file__).parents[2]
-DOCUMENTED = re.findall(r"^\| `(\w+)` \|", (ROOT / "README.md").read_text(encoding="utf-8"), flags=re.MULTILINE)
+TABLE = re.compile(r"^\| `(\w+)` \|.*\| \[(.+)\]\((docs/[\w.-]+)(#[\w-]+)?\) \|$", flags=re.MULTILINE)
+"""Its rows in the README: name, title of its page, the page, the section."""
+
+PAGES = {name: place for name, *place in TABLE.findall((ROOT / "README.md").read_text(encoding="utf-8"))}
 
 
 def test_the_public_names_are_sorted_and_the_documented_ones() -> None:
-    assert gradfleet.__all__ == sorted(gradfleet.__all__) == DOCUMENTED
+    assert gradfleet.__all__ == sorted(gradfleet.__all__) == list(PAGES)
+
+
+@pytest.mark.row("UX2")
+@pytest.mark.parametrize("name", gradfleet.__all__)
+def test_every_public_name_has_a_page_that_speaks_of_it(name: str) -> None:
+    title, page, anchor = PAGES[name]
+    _, *sections = re.split(r"^(#+ .+)$", (ROOT / page).read_text(encoding="utf-8"), flags=re.MULTILINE)
+    titles = [heading.lstrip("# ") for heading in sections[::2]]
+    place = titles.index(title)
+    assert anchor in ("" if place == 0 else None, "#" + re.sub(r"[^\w -]", "", title.lower()).replace(" ", "-"))
+    assert re.search(rf"\b{name}\b", "".join(sections[1::2] if place == 0 else sections[2 * place + 1]))
 
 
 @pytest.mark.parametrize("name", gradfleet.__all__)
