@@ -7,12 +7,12 @@ from pathlib import Path
 
 import pytest
 
-from gradfleet.errors import ClusterError, NoUsableTrialError
+from gradfleet.errors import ClusterError, ExecutionError, NoUsableTrialError
 from gradfleet.study.driving.budget import Budget
 from gradfleet.study.study import Study
 from gradfleet.trials.resources import Resources
 from tests.fleet.conftest import SPACE, Sweep
-from tests.fleet.recipes import Steady
+from tests.fleet.recipes import Steady, Stillborn
 
 pytestmark = pytest.mark.ray
 
@@ -95,6 +95,18 @@ def test_when_every_trial_fails_the_most_frequent_cause_is_said(sweep: Sweep, tm
     recipe = Steady(tmp_path / "log", raises=-1)
     with pytest.raises(NoUsableTrialError, match="ArithmeticError: trial 0 diverged"):
         sweep(recipe, name="hopeless", budget=Budget(trials=1))
+
+
+def test_workers_that_die_together_as_they_start_are_replaced(sweep: Sweep, tmp_path: Path) -> None:
+    half = Resources(cpu=0.5, gpu=0)
+    study = sweep(Stillborn(tmp_path, deaths=4), name="lost", budget=Budget(trials=4), epochs=1, resources=half)
+    assert len(list(tmp_path.glob("death-*"))) == 4
+    assert [trial.state for trial in study.trials] == ["COMPLETE"] * 4
+
+
+def test_workers_that_always_die_as_they_start_end_the_sweep(sweep: Sweep, tmp_path: Path) -> None:
+    with pytest.raises(ExecutionError, match="3 workers died one after the other as they started"):
+        sweep(Stillborn(tmp_path, deaths=100), name="stillborn", budget=Budget(trials=1), epochs=1)
 
 
 def test_more_than_there_is_fails_at_once_with_the_numbers(sweep: Sweep, tmp_path: Path) -> None:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from types import TracebackType
 from typing import Any, Self, TypeAlias
@@ -19,7 +20,7 @@ from gradfleet.fleet.worker import Ended, Reported, TrialWorker
 from gradfleet.trials.resources import Resources
 
 MAX_STILLBORN = 3
-"""How many workers in a row may die as they start."""
+"""How many times in a row workers may die as they start; those that started together count once."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +39,7 @@ class Worker:
         placed: is there once the cluster has had room for it.
         place: what is reserved for it, where that is more than its actor takes.
         trial: the number of the trial that it runs, or ran last.
+        made: when it was asked for.
     """
 
     actor: Any
@@ -45,6 +47,7 @@ class Worker:
     place: PlacementGroup | None = None
     trial: int = -1
     begun: float = 0.0
+    made: float = field(default_factory=time.monotonic)
 
     @property
     def seconds(self) -> float:
@@ -69,6 +72,7 @@ class Workers:
         self._idle: list[Worker] = []
         self._busy: dict[Any, Worker] = {}
         self._stillborn = 0
+        self._counted = -math.inf  # when a death at birth was counted last
 
     def __enter__(self) -> Self:
         return self
@@ -159,14 +163,24 @@ class Workers:
             ray.get(call)
         except RayError as error:
             _kill(worker)
-            self._stillborn += 1
-            if self._stillborn >= MAX_STILLBORN:
-                raise ExecutionError(
-                    f"{MAX_STILLBORN} workers died one after the other as they started; the last one: {error}"
-                ) from error
+            self._count_stillborn(worker, error)
         else:
             self._stillborn = 0
             self._idle.append(worker)
+
+    def _count_stillborn(self, worker: Worker, error: RayError) -> None:
+        """
+        Raises:
+            ExecutionError: as `hear`.
+        """
+        if worker.made < self._counted:  # a host that is lost ends all that were starting there
+            return
+        self._counted = time.monotonic()
+        self._stillborn += 1
+        if self._stillborn >= MAX_STILLBORN:
+            raise ExecutionError(
+                f"{MAX_STILLBORN} workers died one after the other as they started; the last one: {error}"
+            ) from error
 
     def _heard(self, call: Any) -> tuple[Worker, Heard]:
         worker = self._busy.pop(call)
