@@ -55,6 +55,31 @@ def test_a_sweep_that_failed_after_results_says_why_and_ends_with_1(
     assert shown.err == f"cut has failed: {PROBLEM}\n"
 
 
+def test_a_cluster_that_is_out_of_reach_does_not_end_the_following(failed: Study) -> None:
+    """Whether the sweep has ended is told by the store."""
+    sent_driver.keep(failed.row, Job("http://127.0.0.1:9", "gradfleet-cut-0"))
+    said: list[str] = []
+    assert follow(failed, say=said.append).state == "failed"
+    assert said == [f"cut is failed ({PROBLEM}). Best: trial 0 with 0.5000."]
+
+
+def test_ctrl_c_leaves_the_sweep_and_says_how_to_come_back_from_anywhere(failed: Study, tmp_path: Path) -> None:
+    said: list[str] = []
+
+    def say(line: str) -> None:
+        said.append(line)
+        if len(said) == 1:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        follow(failed, say=say)
+    place = f"sqlite:///{tmp_path}/gradfleet.db"
+    assert said[1:] == [
+        f"The sweep goes on. Come back with Study.attach('cut', store='{place}'), or `gradfleet sweep wait cut --store "
+        f"{place}`."
+    ]
+
+
 @pytest.mark.usefixtures("failed")
 def test_waiting_for_it_says_why_too(run: Run, tmp_path: Path) -> None:
     ended = run("sweep", "wait", "cut", "--store", tmp_path / "gradfleet.db")

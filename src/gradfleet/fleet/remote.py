@@ -81,14 +81,17 @@ def follow(study: Study, *, say: Callable[[str], None]) -> Study:
             lines = _said(study)
             for line in lines[told:]:
                 say(line)
-            told = len(lines)
+            told = max(told, len(lines))
             try:
                 study.wait(timeout=_LOOK_EVERY)
                 break
             except TimeoutError:
                 continue
     except KeyboardInterrupt:
-        say(f"The sweep goes on. Come back with Study.attach({study.name!r}), or `gradfleet sweep wait {study.name}`.")
+        say(
+            f"The sweep goes on. Come back with Study.attach({study.name!r}, store={study.store_url!r}), or "
+            f"`gradfleet sweep wait {study.name} --store {study.store_url}`."
+        )
         raise
     ended = study.row
     if ended.state == "failed" and not study.trials:
@@ -169,5 +172,9 @@ def _refuse_other_settings(study: StudyRow, job: Job, order: Order) -> None:
 
 
 def _said(study: Study) -> list[str]:
-    """The lines of the driver itself."""
-    return [line for line in study.logs().splitlines() if not any(mark in line for mark in _RAYS_OWN)]
+    """The lines of the driver itself; none while its cluster is out of reach, for the store tells of the end."""
+    try:
+        log = study.logs()
+    except ClusterError:
+        return []
+    return [line for line in log.splitlines() if not any(mark in line for mark in _RAYS_OWN)]
