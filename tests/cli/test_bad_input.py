@@ -50,6 +50,23 @@ def _truncated(folder: Path) -> None:
 
 
 @pytest.mark.parametrize(
+    ("data", "says"),
+    [
+        ("memory://nowhere/flowers", "There is nothing at memory://nowhere/flowers."),
+        ("hub:flowers", "The data set 'flowers' is on the Hugging Face hub, which cannot be reached."),
+    ],
+)
+def test_data_elsewhere_is_looked_for_there(
+    run: Run, here: Path, monkeypatch: pytest.MonkeyPatch, data: str, says: str
+) -> None:
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
+    (here / "sweep.yaml").write_text(f"version: 1\ntask: image-classification\ndata: {data}\n")
+    for command in ((*FIT, data, *QUICK), ("validate", "sweep.yaml")):
+        result = run(*command)
+        assert (result.exit_code, says in result.stderr) == (2, True), result.stderr
+
+
+@pytest.mark.parametrize(
     ("make", "says"),
     [
         (_nothing, "There is no folder {data}."),

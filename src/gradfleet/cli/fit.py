@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from typing import Annotated, Any
 
 import typer
@@ -123,6 +122,7 @@ def fit(
     With neither --trials nor --budget the search ends after 10 minutes, 100 trials, or 20 trials without a better one.
     Ctrl-C starts no new trials and waits for those that run; a second one stops at once. Both keep the best so far.
     """
+    from gradfleet.data.places import anchored
     from gradfleet.tasks import ServiceClient, autotask, available_tasks, is_service, order
     from gradfleet.trials.resources import Resources
 
@@ -150,7 +150,7 @@ def fit(
     if is_service(cluster):
         options = {"on_bad_rows": on_bad_rows} | ({"backbones": backbone} if backbone else {})
         end_elsewhere(order(ServiceClient(cluster), task, data, options=options, seed=seed, **said), target, json=json)
-    preset = autotask(task, os.path.abspath(data), backbones=backbone or [], seed=seed, on_bad_rows=on_bad_rows)
+    preset = autotask(task, anchored(data), backbones=backbone or [], seed=seed, on_bad_rows=on_bad_rows)
     preset.fit(**said, cluster=cluster, progress=not quiet)
     end(preset.study, target=target, store=store, json=json)
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, cast
@@ -92,10 +91,12 @@ def evaluate(
     Without DATA these are the study's own validation rows, and what the study recorded stands beside: a model that was
     saved and loaded right gives the same accuracy again.
     """
+    from gradfleet.data.places import anchored
+
     study = study_here(name, store=store, trust_recipe=trust_recipe, instead=_INSTEAD)
     chosen = study.best if trial is None else study.trial(trial)
     model = chosen.model()
-    given = _validation(study) if data is None else os.path.abspath(data)
+    given = _validation(study) if data is None else anchored(data)
     measured = model.evaluate(given)
     results = cast(Any, model).results(given) if top_losses or pictures else None
     if results is not None and pictures:

@@ -21,6 +21,11 @@ _OFFLINE = (
 )
 
 
+def anchored(name: str) -> str:
+    """A path as one of the working folder now, wherever a worker will stand; a URL or a name on the hub stays."""
+    return name if "://" in name or name.startswith(HUB) else os.path.abspath(name)
+
+
 def located(given: Any, scratch: Scratch) -> Any:
     """What was given, on this machine: a URL is fetched and an archive is unpacked, once; anything else stays.
 

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
 from gradfleet.automodel import AutoModel
+from gradfleet.data.places import anchored
 from gradfleet.errors import ExecutionError, Problems, SettingError, unknown_name
 from gradfleet.fleet.addresses import is_service
 from gradfleet.fleet.settings import SweepSettings
@@ -75,7 +76,7 @@ class Sweep:
     def _from_task(cls, spec: SweepSpec) -> Self:
         assert spec.task is not None
         assert spec.data is not None
-        task = autotask(spec.task, _located(spec.data), seed=spec.search.seed, **spec.options)
+        task = autotask(spec.task, anchored(spec.data), seed=spec.search.seed, **spec.options)
         return cls(spec, task.model, task)
 
     def fit(
@@ -98,7 +99,7 @@ class Sweep:
             self.task.fit(**settings)
             study: Study = self.task.study
             return study
-        data = None if self.spec.data is None else _located(self.spec.data)
+        data = None if self.spec.data is None else anchored(self.spec.data)
         return self.model.fit(data, seed=self.spec.search.seed, **settings)
 
     def _settings(self) -> dict[str, Any]:
@@ -188,11 +189,6 @@ def _narrow(model: AutoModel, spec: SweepSpec, document: Document) -> None:
     problems.refuse()
     with document.blaming(("space",)):
         model.narrow(changes)
-
-
-def _located(data: str) -> str:
-    """A path is of the working folder now, wherever a worker will stand."""
-    return data if "://" in data else os.path.abspath(data)
 
 
 def named_recipe(address: str) -> AutoModel:
