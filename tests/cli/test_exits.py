@@ -54,6 +54,7 @@ def test_an_error_that_nobody_foresaw_has_no_code() -> None:
         ("If you trust it, pass trust_recipe=True.", "If you trust it, pass --trust-recipe."),
         ("cluster=htpp://x: No cluster is called so.", "cluster=htpp://x: No cluster is called so."),
         ("Add name=NAME, or pass name=.", "Add name=NAME, or pass --name."),
+        ("Go on with fit(name='a', resume=True).", "Go on with the command that began it and --resume."),
         ("Ask for less with resources=Resources(...).", "Ask for less with --cpu and --gpu."),
     ],
 )

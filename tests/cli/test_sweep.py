@@ -40,6 +40,12 @@ def test_the_environment_goes_before_the_file_and_an_option_before_both(
     assert (read["store"], read["cluster"]) == (str(done / "gradfleet.db"), "auto")
     read = json.loads(run("validate", "sweep.yaml", "cluster=http://head:8265", "--json").stdout)
     assert read["cluster"] == "http://head:8265"
+    ran = run("sweep", "run", "sweep.yaml", "cluster=inline", "--cluster", "inlin")
+    assert "cluster=inlin: No cluster is called 'inlin'. Did you mean 'inline'?" in ran.stderr
+    quick = ("search.trials=1", "search.epochs=1", "--quiet", "--json")
+    places = ("--store", "c.db", "--artifacts", "kept", "--cluster", "inline")
+    ran = json.loads(run("sweep", "run", "sweep.yaml", "store=b.db", *quick, *places).stdout)
+    assert (ran["store"], ran["artifacts"]) == (f"sqlite:///{here}/c.db", str(here / "kept"))
     assert run("sweep", "show", "tiny", "--store", "nowhere.db").exit_code == 5
 
 

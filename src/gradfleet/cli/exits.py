@@ -45,6 +45,7 @@ _CODES: tuple[tuple[type[Exception], int], ...] = (
     (OSError, OUT_OF_REACH),
 )
 
+_FIT = re.compile(r"\bfit\(name='[^']*', resume=True\)")
 _RESOURCES = re.compile(r"\bresources=Resources\(\.\.\.\)")
 _NAMES = "artifacts|cluster|extend|folds|keep|name|on_bad_rows|repeats|resume|retry_failed|store|trust_recipe"
 _ARGUMENT = re.compile(rf"""(?<![\w.])({_NAMES})=(?:True\b|'([^']*)'|"([^"]*)"|(?=\W?(?:\s|$)))""")
@@ -60,7 +61,8 @@ def message(error: Exception) -> str:
     text = str(error)
     if not isinstance(error, GradfleetError):
         return text
-    return _ARGUMENT.sub(_option, _RESOURCES.sub("--cpu and --gpu", text))
+    text = _FIT.sub("the command that began it and --resume", _RESOURCES.sub("--cpu and --gpu", text))
+    return _ARGUMENT.sub(_option, text)
 
 
 def _option(found: re.Match[str]) -> str:

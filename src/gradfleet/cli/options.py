@@ -72,10 +72,22 @@ RetryOption = Annotated[
 JsonOption = Annotated[bool, typer.Option("--json", help="One JSON object on stdout, and nothing else there.")]
 
 
-def from_environment(overrides: Iterable[str] | None) -> list[str]:
-    """What the environment says of `PLACES`, as overrides of a sweep file, and after it those that were typed."""
-    said = {key: os.environ.get(variable) for key, variable in PLACES.items()}
-    return [*(f"{key}={value}" for key, value in said.items() if value), *(overrides or ())]
+def _before_file(key: str) -> Any:
+    return typer.Option(f"--{key}", metavar="URL", help=f"Before what the file says, as {key}=URL.")
+
+
+StoreBeforeFile = Annotated[str | None, _before_file("store")]
+
+ArtifactsBeforeFile = Annotated[str | None, _before_file("artifacts")]
+
+ClusterBeforeFile = Annotated[str | None, _before_file("cluster")]
+
+
+def said(overrides: Iterable[str] | None, **options: str | None) -> list[str]:
+    """What goes before a sweep file, as overrides: the environment's `PLACES`, then `key=value`, then `--key value`."""
+    environment = {key: os.environ.get(variable) for key, variable in PLACES.items()}
+    typed = (f"{key}={value}" for key, value in options.items() if value is not None)
+    return [*(f"{key}={value}" for key, value in environment.items() if value), *(overrides or ()), *typed]
 
 
 def examples(*lines: str) -> str:

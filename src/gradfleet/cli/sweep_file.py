@@ -9,7 +9,16 @@ from typing import Annotated, Any
 
 import typer
 
-from gradfleet.cli.options import PLACES, ExtendOption, JsonOption, RetryOption, from_environment
+from gradfleet.cli.options import (
+    PLACES,
+    ArtifactsBeforeFile,
+    ClusterBeforeFile,
+    ExtendOption,
+    JsonOption,
+    RetryOption,
+    StoreBeforeFile,
+    said,
+)
 from gradfleet.cli.outcome import end
 from gradfleet.cli.output import note, pairs, show, show_json
 from gradfleet.errors import SettingError
@@ -28,6 +37,7 @@ RUN_EXAMPLES = (
     "gradfleet sweep run flowers.yaml",
     "gradfleet sweep run flowers.yaml search.budget=1h space.architecture=cnn",
     "gradfleet sweep run flowers.yaml --resume",
+    "gradfleet sweep run flowers.yaml --store postgresql://db/sweeps --artifacts s3://bucket/sweeps",
     "gradfleet sweep run flowers.yaml search.trials=80 --extend --retry-failed",
 )
 
@@ -68,9 +78,9 @@ def init(
         raise SettingError(f"{file} is there already; remove it, or name another file.")
     if (task is None) == (recipe is None) or (task is not None and data is None):
         raise SettingError("A sweep is of a task and its data, or of a recipe: say --task and --data, or --recipe.")
-    said = {"version": 1, "task": task, "recipe": recipe, "data": data}
-    places: dict[Key, str] = {(name,): f"--{name}" for name in said}
-    sweep = Sweep.of(Document("init", {name: value for name, value in said.items() if value is not None}, places))
+    asked = {"version": 1, "task": task, "recipe": recipe, "data": data}
+    places: dict[Key, str] = {(name,): f"--{name}" for name in asked}
+    sweep = Sweep.of(Document("init", {name: value for name, value in asked.items() if value is not None}, places))
     text = template(space=sweep.model.space, name=file.stem, task=task, recipe=recipe, data=data)
     file.write_text(text, encoding="utf-8")
     schema = file.with_name(SCHEMA_FILE)
@@ -83,7 +93,7 @@ def validate(file: File, overrides: Overrides = None, *, json: JsonOption = Fals
     """Check a sweep file without running it: its keys, its recipe, its data and every dimension."""
     from gradfleet.sweeps.sweep import Sweep
 
-    sweep = Sweep.read(file, from_environment(overrides))
+    sweep = Sweep.read(file, said(overrides))
     if json:
         show_json(sweep.spec.model_dump(exclude_none=True))
         return
@@ -101,6 +111,8 @@ def submit(
         str | None,
         typer.Option(metavar="URL", help="Of Ray's dashboard, such as http://head:8265, or service+http://host:8000."),
     ] = None,
+    store: StoreBeforeFile = None,
+    artifacts: ArtifactsBeforeFile = None,
     resume: Annotated[bool, typer.Option("--resume", help="Go on with the study of that name if it exists.")] = False,
     json: JsonOption = False,
 ) -> None:
@@ -115,8 +127,7 @@ def submit(
     from gradfleet.sweeps.overrides import overridden
     from gradfleet.sweeps.sweep import Sweep
 
-    said = from_environment([*(overrides or ()), *([f"cluster={cluster}"] if cluster is not None else [])])
-    document = overridden(Document.read(file), said)
+    document = overridden(Document.read(file), said(overrides, store=store, artifacts=artifacts, cluster=cluster))
     _check_named(document.values.get("name"), file, going_on="--resume" if resume else None)
     address = document.values.get("cluster")
     if is_service(address):  # whose it is to check the rest
@@ -145,6 +156,9 @@ def run(
     file: File,
     overrides: Overrides = None,
     *,
+    store: StoreBeforeFile = None,
+    artifacts: ArtifactsBeforeFile = None,
+    cluster: ClusterBeforeFile = None,
     resume: Annotated[bool, typer.Option("--resume", help="Go on with the study of that name if it exists.")] = False,
     extend: ExtendOption = False,
     retry_failed: RetryOption = False,
@@ -160,7 +174,7 @@ def run(
     """
     from gradfleet.sweeps.sweep import Sweep
 
-    sweep = Sweep.read(file, from_environment(overrides))
+    sweep = Sweep.read(file, said(overrides, store=store, artifacts=artifacts, cluster=cluster))
     _check_named(sweep.spec.name, file, going_on="--extend" if extend else "--resume" if resume else None)
     study = sweep.fit(resume=resume, extend=extend, retry_failed=retry_failed, progress=not quiet, wait=not background)
     if background:
