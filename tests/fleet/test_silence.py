@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -15,6 +16,7 @@ from gradfleet.fleet.jobs import Job
 from gradfleet.fleet.stored_sweeps import StoredSweeps
 from gradfleet.study import steered
 from gradfleet.study.places import forget_job
+from gradfleet.study.storage.lease import Lease
 from gradfleet.study.storage.rows import StudyRow
 from gradfleet.study.storage.store import Store
 from tests.cli.conftest import Run
@@ -114,3 +116,12 @@ def test_a_study_that_a_host_drives_now_is_that_of_no_job(sent: StudyRow, file: 
     with Store.open(file) as store:
         mark(store, sent.name, "completed")
     assert StoredSweeps(file).sweep("asleep").wait().state == "completed"
+
+
+def test_a_sweep_whose_driver_has_died_says_so_when_it_is_shown(study: StudyRow, file: Path, run: Run) -> None:
+    with Store.open(file) as store:
+        with Lease.acquire(store, study) as lease:
+            store.set_state(lease, "running")
+            assert "problem" not in run("sweep", "show", "asleep", "--store", file).stdout
+        shown = run("sweep", "show", "asleep", "--store", file).stdout
+    assert re.search(r"^problem +Its driver has died, or does not reach the store; run it again with", shown, re.M)

@@ -10,6 +10,7 @@ from gradfleet.goal import Aim
 from gradfleet.study.artifacts import Artifacts
 from gradfleet.study.board import Board
 from gradfleet.study.standings import Standings
+from gradfleet.study.storage.lease import Lease
 from gradfleet.study.storage.provenance import Provenance
 from gradfleet.study.storage.rows import StudyRow, StudyState, TrialRow
 from gradfleet.study.storage.store import Store
@@ -80,10 +81,16 @@ class StoredStudy:
             "failed": states.count("FAIL"),
             "objective": {"metric": self.objective.metric, "mode": self.objective.mode},
             "best": best,
-            "problem": self.row.problem,
+            "problem": self._problem(self.row),
             "store": self.store_url,
             "artifacts": self.artifacts.url,
         }
+
+    def _problem(self, row: StudyRow) -> str | None:
+        """Why it has failed, or that nobody works on it although it has not ended."""
+        if row.state in ("running", "paused") and Lease.is_held(self._store, row) is False:
+            return "Its driver has died, or does not reach the store; run it again with resume=True, or --resume."
+        return row.problem
 
     def standings(self) -> Standings:
         """The same leaderboard as an object that a notebook, a terminal and a page can show, and that gives JSON."""
