@@ -28,6 +28,25 @@ def test_a_cluster_that_grows_is_asked_for_more_than_it_holds() -> None:
     assert Cluster((Node(4, 0), Node(4, 0)), grows=True).workers(TWO) == 8
 
 
+NAMED = """\
+import os
+os.environ["RAY_NODE_TYPE_NAME"] = "workers"
+from gradfleet.fleet.cluster import Cluster, connect
+found = [connect().grows]
+for said in ("ray start --head --no-monitor --num-cpus=0", "ray start --head --num-cpus=0"):
+    os.environ["KUBERAY_GEN_RAY_START_CMD"] = said
+    found.append(Cluster.current().grows)
+print(found)
+"""
+
+
+@pytest.mark.ray
+def test_kuberay_grows_where_its_autoscaler_runs_instead_of_rays_monitor() -> None:
+    """It names the types of its hosts in any case, as an autoscaler does."""
+    ended = subprocess.run([sys.executable, "-c", NAMED], capture_output=True, text=True, timeout=120)
+    assert ended.stdout == "[True, True, False]\n", ended.stderr
+
+
 @pytest.mark.ray
 @pytest.mark.row("SE7")
 def test_a_sweep_that_waits_for_others_says_so_once_and_begins_when_they_have_gone(

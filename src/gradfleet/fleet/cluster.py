@@ -5,6 +5,7 @@ from __future__ import annotations
 import atexit
 import json
 import logging
+import os
 import time
 from contextlib import suppress
 from dataclasses import dataclass
@@ -122,7 +123,13 @@ class Room:
 
 
 def _grows() -> bool:
-    """Whether an autoscaler runs the cluster: it names the types of its hosts, else each host is a type of its own."""
+    """Whether an autoscaler runs the cluster: it names the types of its hosts, else each host is a type of its own.
+
+    KubeRay names them in any case; without an autoscaler its head begins with Ray's own monitor.
+    """
+    begun = os.environ.get("KUBERAY_GEN_RAY_START_CMD", "").split()
+    if "--head" in begun and "--no-monitor" not in begun:
+        return False
     status = get_cluster_status(ray.get_runtime_context().gcs_address)
     types = [node.ray_node_type_name for node in (*status.active_nodes, *status.idle_nodes)]
     told = json.loads(_internal_kv_get(DEBUG_AUTOSCALING_STATUS) or b"{}")
