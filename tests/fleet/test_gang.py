@@ -133,6 +133,8 @@ def test_as_many_gangs_run_as_whole_ones_fit() -> None:
 def test_a_gang_needs_a_cluster_and_a_worker() -> None:
     with pytest.raises(SettingError, match="A trial has at least 1 worker, got workers=0."):
         Resources(workers=0)
+    with pytest.raises(SettingError, match=r"take whole devices, got gpu=0.5 and workers=2: NCCL refuses two of them"):
+        Resources(gpu=0.5, workers=2)
     model = AutoModel.from_function(lambda config, report: None, {"x": Float(0, 1)}, Objective("score", "max"))
     with pytest.raises(SettingError, match="cluster='inline' is one process, so workers is 1; got 2."):
         model.fit(trials=1, resources=TWO, cluster="inline")

@@ -20,7 +20,7 @@ class Resources:
             batch, so that batch sizes, steps and metrics are those of one. Only the first one reports and writes.
 
     Raises:
-        SettingError: a negative or infinite amount, nothing of either, or no worker.
+        SettingError: a negative or infinite amount, nothing of either, part of a gpu for several workers, or no worker.
     """
 
     cpu: float = 1.0
@@ -33,9 +33,13 @@ class Resources:
             raise SettingError(
                 f"A trial needs some cpu or gpu, none below zero or infinite, got cpu={self.cpu}, gpu={self.gpu}."
             )
+        if self.workers > 1 and 0 < gpu < 1:
+            raise SettingError(
+                f"Workers that train one trial together take whole devices, got gpu={self.gpu} and "
+                f"workers={self.workers}: NCCL refuses two of them on one."
+            )
         if gpu > 1 and gpu != int(gpu):
             raise SettingError(f"More than one gpu comes in whole devices, got gpu={self.gpu}.")
-
         if self.workers < 1:
             raise SettingError(f"A trial has at least 1 worker, got workers={self.workers}.")
 
