@@ -4,21 +4,16 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping, Sequence
-from copy import copy
-from dataclasses import asdict, replace
-from functools import partial
 from pathlib import Path
 from typing import Any, Self
 
 from gradfleet.constraint import Constraint
 from gradfleet.data.dataset import AutoDataset
-from gradfleet.data.prepared import DataRef, Kind
-from gradfleet.errors import Problems, SettingError, SpaceError, unknown_name
+from gradfleet.data.prepared import Kind
+from gradfleet.errors import Problems, SettingError, SpaceError
+from gradfleet.fitting import Fitting, Search
 from gradfleet.fleet.addresses import is_service
-from gradfleet.fleet.driver import begin
-from gradfleet.fleet.order import Order
 from gradfleet.fleet.settings import SweepSettings
-from gradfleet.fleet.sweep import run_sweep
 from gradfleet.goal import Aim, aim
 from gradfleet.objective import Objective
 from gradfleet.search.dimensions import Dimension
@@ -32,10 +27,8 @@ from gradfleet.study.driving.budget import Budget, count_problems, seconds
 from gradfleet.study.driving.failures import GIVE_UP
 from gradfleet.study.driving.opening import Opening, new_name
 from gradfleet.study.driving.progress import SweepProgress
-from gradfleet.study.places import artifacts_of, prepared_folder
+from gradfleet.study.places import artifacts_of
 from gradfleet.study.schedulers.names import SchedulerChoice
-from gradfleet.study.storage.rows import StudyRow
-from gradfleet.study.storage.store import Store
 from gradfleet.study.study import Study
 from gradfleet.training.callbacks.callback import Callback
 from gradfleet.training.losses import LossChoice
@@ -48,10 +41,8 @@ from gradfleet.trials.model_recipe import ModelRecipe
 from gradfleet.trials.plan import Config
 from gradfleet.trials.recipe import OpenRecipe
 from gradfleet.trials.recipes import TaskReference
-from gradfleet.trials.repeated import names_of_means
 from gradfleet.trials.resources import Resources
-from gradfleet.trials.sources import sources_of
-from gradfleet.trials.tailoring import Situation, Tailor, Tailoring
+from gradfleet.trials.tailoring import Tailor
 
 
 class AutoModel:
@@ -323,6 +314,7 @@ class AutoModel:
             LeaseHeldError: another driver works on the study.
             NoUsableTrialError: every trial failed.
         """
+        started = time.time()
         if is_service(cluster):
             raise SettingError(
                 f"{cluster} runs tasks by their names and takes no code: for a task call its own fit, such as that of "
@@ -330,7 +322,6 @@ class AutoModel:
                 "serve --allow-recipe package.module:function`, and name it in a sweep file; or send the search to the "
                 "Ray cluster itself: cluster='http://head:8265'."
             )
-        started = time.time()
         named = name or new_name(self._reference.task if self._reference else "study")
         opening = Opening(name=named, store=store, resume=resume, extend=extend, warm_start=warm_start)
         problems, limits, objective = Problems(), Budget(), self.objective
@@ -370,91 +361,18 @@ class AutoModel:
                 Grid(self.space)
         problems.refuse()
         settings.check_cluster()
-        view = SweepProgress(named, settings.objective, limits, shown=progress)
-        where = artifacts_of(store, artifacts)
-        parts = () if data is None else self._prepare(data, where, settings, folds=folds, say=view.say)
-        opened = Store.open(store)
-        try:
-            found = self._tailoring(tailor, opened, opening, parts, settings, started=started)
-            searched, settings = self._tailored(found, settings)
-            if found and found.said:
-                view.say(found.said)
-            spec = searched._spec(settings, opening.recipe_reference(where), parts, repeats=repeats, folds=folds)
-            spec |= {"tailoring": found.to_json()} if found else {}
-            here = not settings.is_remote
-            if here:  # what is sent twice to a cluster is one job there
-                opening.check_present(opened, spec, fingerprint=_fingerprint(parts))
-            executor = settings.executor() if wait and here else None  # Ray starts here
-            order = Order(
-                study=named,
-                recipe=searched.recipe,
-                space=searched.space,
-                settings=settings,
-                data=parts[-1] if parts else None,  # of the run whose model is kept
-                started=started,
-            )
-            made = partial(searched._open, opened, opening, spec, where, parts, say=view.say)
-            if not here:
-                return _send(order, opened, made, artifacts=where, say=view.say, wait=wait)
-            made()
-            if executor is None:
-                return _hand_over(order, opened, say=view.say)
-            return run_sweep(order, executor, store=opened, view=view)
-        except BaseException:
-            opened.close()
-            raise
-
-    def _tailoring(
-        self,
-        tailor: Tailor | None,
-        store: Store,
-        opening: Opening,
-        parts: Sequence[DataRef],
-        settings: SweepSettings,
-        *,
-        started: float,
-    ) -> Tailoring | None:
-        """What the study of that name was made with; of a new one, what the tailor decides."""
-        if tailor is None or not parts:
-            return None
-        present = opening.present(store) if opening.resume and not opening.extend else None
-        if present is not None:
-            kept = present.spec.get("tailoring")
-            return None if kept is None else Tailoring.from_json(kept)
-        limit = settings.budget.seconds
-        left = None if limit is None else max(0.0, started + limit - time.time())
-        is_here = settings.cluster in (None, "inline")
-        return tailor(Situation(parts[-1], left, settings.resources, is_here))
-
-    def _tailored(self, found: Tailoring | None, settings: SweepSettings) -> tuple[AutoModel, SweepSettings]:
-        """This search and its settings as they were found to fit."""
-        if found is None:
-            return self, settings
-        free = [name for name in self.space.names if name not in self._narrowing]
-        searched = copy(self).narrow({name: found.narrowing[name] for name in free if name in found.narrowing})
-        known = Portfolio.fitting(searched.space, found.portfolio).configs
-        return searched, replace(settings, epochs=found.epochs, portfolio=known)
-
-    def _open(
-        self,
-        store: Store,
-        opening: Opening,
-        spec: Mapping[str, Any],
-        artifacts: str,
-        parts: Sequence[DataRef],
-        *,
-        say: Callable[[str], None],
-    ) -> StudyRow:
-        """The study in the store."""
-        return opening.open(
-            store,
-            spec,
-            fingerprint=_fingerprint(parts),
-            artifacts=artifacts,
-            texts=sources_of(self.recipe.functions()),
-            recipe=None if self._reference else self.recipe,
-            say=say,
+        fitting = Fitting(
+            search=Search(self.recipe, self._whole_space, self._narrowing, self._reference),
+            settings=settings,
+            opening=opening,
+            artifacts=artifacts_of(store, artifacts),
+            repeats=repeats,
+            folds=folds,
+            tailor=tailor,
+            started=started,
+            view=SweepProgress(named, settings.objective, limits, shown=progress),
         )
+        return fitting.run(data, wait=wait)
 
     def _repeated_objective(self, repeats: int, folds: int | None) -> Aim:
         """What the search is after, with as many runs a trial as repeats and folds make."""
@@ -468,88 +386,3 @@ class AutoModel:
         if problems:
             raise SettingError(problems)
         return aim(self.objective.objectives, self.objective.constraints, num_runs=repeats * (folds or 1))
-
-    def _prepare(
-        self, data: Any, artifacts: str, settings: SweepSettings, *, folds: int | None, say: Callable[[str], None]
-    ) -> tuple[DataRef, ...]:
-        """Check, split and prepare the data, each fold of it; and the objective against what its records will hold."""
-        dataset = data if isinstance(data, AutoDataset) else AutoDataset(data, seed=settings.seed)
-        parts = (dataset,) if folds is None else dataset.folds(folds)
-        prepared = tuple(part.prepare(prepared_folder(artifacts)) for part in parts)
-        for note in parts[-1].notes:
-            say(note)
-        names = self.recipe.record_names(prepared[-1].open().facts)
-        if names is not None:
-            _refuse_unrecorded(settings.objective, names)
-        return prepared
-
-    def _spec(
-        self,
-        settings: SweepSettings,
-        by_value: Mapping[str, Any],
-        parts: Sequence[DataRef],
-        *,
-        repeats: int,
-        folds: int | None,
-    ) -> dict[str, Any]:
-        """What the study is made from, as JSON: a study is gone on with under the same only.
-
-        Args:
-            by_value: what refers to the recipe where it has no name.
-        """
-        spec: dict[str, Any] = {
-            "objective": settings.objective.to_json(),
-            "space": self.space.to_json(),
-            "search": settings.to_json(),
-            "training": {"epochs": settings.epochs, **self.recipe.identity()},
-            "recipe": self._reference.to_json() if self._reference else by_value,
-            "data": parts[-1].place if parts else None,
-            "facts": _facts(parts[-1]) if parts else None,
-        }
-        if settings.objective.num_runs > 1:
-            spec["runs"] = {"repeats": repeats, "folds": [asdict(part) for part in parts] if folds else []}
-        if isinstance(self.recipe, FunctionRecipe):
-            spec["function"] = self.recipe.name
-        return spec
-
-
-def _send(
-    order: Order,
-    store: Store,
-    made: Callable[[], StudyRow],
-    *,
-    artifacts: str,
-    say: Callable[[str], None],
-    wait: bool,
-) -> Study:
-    """Have a remote cluster run the order."""
-    from gradfleet.fleet.remote import follow, send  # Ray takes a second to import
-
-    sent = send(order, store, made, artifacts=artifacts, say=say)
-    return follow(sent, say=say) if wait else sent
-
-
-def _hand_over(order: Order, store: Store, *, say: Callable[[str], None]) -> Study:
-    """Have a process of its own run the order."""
-    handle = Study(store, store.study(order.study), recipe=order.recipe)
-    pid = begin(order, store, log=handle.log)
-    say(f"Study {order.study!r} in {store.url} is driven by process {pid}, until {order.settings.budget}.")
-    return handle
-
-
-def _refuse_unrecorded(objective: Aim, names: Sequence[str]) -> None:
-    """Refuse an objective that no record will hold."""
-    recorded = names_of_means(names, objective) if objective.num_runs > 1 else tuple(names)
-    missing = [metric for metric in objective.metrics if metric not in recorded]
-    if missing:
-        raise SettingError([unknown_name("metric in the records", metric, recorded) for metric in missing])
-
-
-def _fingerprint(parts: Sequence[DataRef]) -> str | None:
-    """The folder is named after content, split and preparation: the same rows split otherwise are other data."""
-    return Path(parts[-1].place).name if parts else None
-
-
-def _facts(prepared: DataRef) -> dict[str, Any]:
-    """What a reader of the study is told of its data; statistics stay with the data."""
-    return {name: value for name, value in prepared.open().facts.to_json().items() if name != "statistics"}

@@ -134,6 +134,12 @@ def test_what_answers_but_is_no_ray_cluster(answering: Answering, status: int, b
         RemoteCluster.at(answering(status, body)).check()
 
 
+@pytest.mark.parametrize("status", [404, 500, 503])
+def test_a_head_that_is_not_ready_takes_no_jobs(answering: Answering, status: int) -> None:
+    with pytest.raises(ClusterError, match=rf"No Ray cluster answers at .*{status}.*such as http://head:8265\."):
+        RemoteCluster.at(answering(status, "busy")).client()
+
+
 @pytest.mark.parametrize("address", ["http://127.0.0.1:9", "https://127.0.0.1:9", "http://no-such-host.invalid:8265"])
 def test_an_address_that_does_not_answer(address: str) -> None:
     with pytest.raises(ClusterError, match=f"No Ray cluster answers at {address} .*such as http://head:8265") as caught:

@@ -102,7 +102,7 @@ class RemoteCluster:
             return _client(self.address, cluster_token())
         except AuthenticationError as error:
             raise self.refusal() from error
-        except (ConnectionError, RuntimeError) as error:
+        except (OSError, RuntimeError) as error:
             raise ClusterError(f"No Ray cluster answers at {self.address} ({error}). {_WHERE}") from error
 
     def refusal(self) -> AccessError:
