@@ -145,7 +145,8 @@ def test_what_the_cluster_cannot_see_is_said_with_what_to_pass_instead(cluster: 
         f"The driver on head finds no study 'store' at sqlite:///{cluster.laptop.disk}/gradfleet.db: that is another "
         "place there. Pass store= with a place that all hosts of the cluster share"
     ) in said["store"]
-    assert f"does not see what the driver wrote to {cluster.laptop.disk}/artifacts" in said["artifacts"]
+    seen = f"The driver on head does not see what was put at {cluster.laptop.disk}/artifacts when the sweep was sent"
+    assert seen in said["artifacts"]
     assert "Pass artifacts= with a place that all hosts of the cluster share" in said["artifacts"]
     assert "The recipe does not import on the cluster (head)." in said["import"]
     assert "licensed.py" in said["import"]
