@@ -126,30 +126,73 @@ def test_the_dimension_that_decides_is_the_most_important_and_a_constant_has_non
 
 
 def test_a_trade_off_has_the_trials_that_no_other_beats_in_both(drawn: Study) -> None:
-    names, points, front = trade_off(drawn.plot_facts(), ["train_seconds", "val_accuracy"])
-    assert names == ["train_seconds", "val_accuracy"]
-    for number, seconds, accuracy in front:
-        assert not [one for one in points if one[1] <= seconds and one[2] >= accuracy and one[0] != number]
-    for number, seconds, accuracy in points:
-        assert [one for one in front if one[1] <= seconds and one[2] >= accuracy], number
+    found = trade_off(drawn.plot_facts(), ["train_seconds", "val_accuracy"])
+    assert found.names == ["train_seconds", "val_accuracy"]
+    assert found.outside == []
+    for number, seconds, accuracy in found.front:
+        assert not [one for one in found.points if one[1] <= seconds and one[2] >= accuracy and one[0] != number]
+    for number, seconds, accuracy in found.points:
+        assert [one for one in found.front if one[1] <= seconds and one[2] >= accuracy], number
 
 
-def test_a_trade_off_is_between_the_two_objectives_where_nothing_else_is_said(
-    store: Store, spec: dict[str, Any], tmp_path: Path
-) -> None:
-    objectives = [{"metric": "accuracy", "mode": "max"}, {"metric": "f1", "mode": "max"}]
-    goal = {"objectives": objectives, "constraints": [], "num_runs": 1}
-    row = store.create_study("two", {**spec, "objective": goal, "space": SPACE.to_json()})
+TWO = {"objectives": [{"metric": "accuracy", "mode": "max"}, {"metric": "f1", "mode": "max"}], "constraints": []}
+
+
+def with_goal(store: Store, goal: dict[str, Any], found: list[dict[str, float]]) -> Study:
+    """A study after several objectives or under constraints, a trial of one record each."""
+    budget = {"trials": len(found), "target": 0.3}
+    spec = {"objective": {"num_runs": 1, **goal}, "space": SPACE.to_json(), "search": {"epochs": 3, "budget": budget}}
+    row = store.create_study("goal", spec)
     with Lease.acquire(store, row) as lease:
-        for number, (accuracy, f1) in enumerate([(0.9, 0.1), (0.1, 0.9), (0.2, 0.2), (0.05, 0.05)]):
-            written.add_trial(store, lease, number, {"width": 8}, seed=number, optuna_number=number)
-            store.add_record(lease, number, EpochRecord(1, {"accuracy": accuracy, "f1": f1}))
+        for number, metrics in enumerate(found):
+            written.add_trial(store, lease, number, {"width": 8 + number}, seed=number, optuna_number=number)
+            store.add_record(lease, number, EpochRecord(1, metrics))
             written.end_trial(store, lease, number, "COMPLETE")
-    study = Study(store, row)
-    names, _, front = trade_off(study.plot_facts(), ())
-    assert names == ["accuracy", "f1"]
-    assert sorted(number for number, _, _ in front) == [0, 1, 2] == sorted(trial.number for trial in study.front)
+    return Study(store, row)
+
+
+def test_a_trade_off_is_between_the_two_objectives_where_nothing_else_is_said(store: Store, tmp_path: Path) -> None:
+    pairs = [(0.9, 0.1), (0.1, 0.9), (0.2, 0.2), (0.05, 0.05), (0.2, 0.2)]
+    study = with_goal(store, TWO, [{"accuracy": accuracy, "f1": f1} for accuracy, f1 in pairs])
+    found = trade_off(study.plot_facts(), ())
+    assert found.names == ["accuracy", "f1"]
+    front = sorted(number for number, _, _ in found.front)
+    assert front == [0, 1, 2, 4] == sorted(trial.number for trial in study.front)
     assert study.plot("pareto", to=tmp_path / "plot.html").layout.yaxis.title.text == "f1"
+
+
+@pytest.mark.row_part("SE12")
+def test_what_breaks_a_constraint_is_on_no_front_and_never_the_best_so_far(store: Store, tmp_path: Path) -> None:
+    goal = {**TWO, "constraints": ["cost <= 1"]}
+    found = [(0.3, 0.3, 1.0), (0.9, 0.9, 5.0), (0.4, 0.2, 1.0)]
+    study = with_goal(store, goal, [{"accuracy": one, "f1": two, "cost": cost} for one, two, cost in found])
+    shown = trade_off(study.plot_facts(), ())
+    assert sorted(number for number, _, _ in shown.front) == [0, 2] == sorted(trial.number for trial in study.front)
+    assert [number for number, _, _ in shown.outside] == [1]
+    best = next(line for line in study.plot("history").axes[0].lines if line.get_label() == "best so far")
+    assert list(best.get_ydata()) == [0.3, 0.3, 0.4, 0.4]
+    labels = [text.get_text() for text in study.plot("pareto").axes[0].get_legend().get_texts()]
+    assert labels == ["trials", "breaks a constraint, or lacks runs", "front (2)"]
+    assert [line.name for line in study.plot("pareto", to=tmp_path / "p.html").data] == [*labels[:2], "front"]
+
+
+@pytest.mark.row_part("SE12")
+def test_the_report_of_several_objectives_names_them_and_their_constraints(store: Store, tmp_path: Path) -> None:
+    goal = {**TWO, "constraints": ["cost <= 1"], "num_runs": 2}
+    found = [(0.25, 0.3, 1.0), (0.9, 0.9, 5.0), (0.4, 0.2, 1.0)]
+    metrics = [{"accuracy": one, "f1": two, "cost": cost, "num_runs": 2.0} for one, two, cost in found]
+    text = with_goal(store, goal, metrics).report(tmp_path / "report.html").read_text(encoding="utf-8")
+    words, _, _ = " ".join(Page(text).words.split()).partition("Provenance")  # where sources stand, this one too
+    for said in (
+        "accuracy, the higher the better; f1, the higher the better · cost <= 1 · the mean of 2 runs ·",
+        "best accuracy 0.4000",
+        "target 0.3000reached",
+        "3 18 without stopping early",
+        "Trade-off",
+        "best, front",
+        "complete, breaks a constraint",
+    ):
+        assert said in words, said
 
 
 @pytest.mark.parametrize(
@@ -214,7 +257,7 @@ def test_the_report_is_one_page_that_fetches_nothing(drawn: Study, tmp_path: Pat
     assert [one for one in page.fetched if not one.startswith(("#", "data:"))] == []
     assert re.findall(r"@import|url\((?!#)", page.styles) == []
     assert "script" not in page.open
-    assert page.open.count("svg") == 2 * len(PLOTS)
+    assert page.open.count("svg") == 2 * len([kind for kind in PLOTS if kind != "pareto"]), "of one objective only"
     assert len(set(re.findall(r'\bid="([^"]*)"', text))) == len(re.findall(r'\bid="([^"]*)"', text)), "ids are unique"
     for said in ("ValueError: <script>x</script>", f"{drawn.best.value:.4f}", "24 of 24", "learning_rate", "torch"):
         assert said in page.words

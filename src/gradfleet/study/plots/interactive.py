@@ -15,7 +15,7 @@ from gradfleet.errors import SettingError
 from gradfleet.study.plots.draw import arguments
 from gradfleet.study.plots.facts import PlotFacts
 from gradfleet.study.plots.importance import distribution, quiet_study
-from gradfleet.study.plots.results import check_metrics, trade_off
+from gradfleet.study.plots.results import OUTSIDE, check_metrics, trade_off
 from gradfleet.study.storage.rows import TrialRow
 
 _STATES = {
@@ -86,12 +86,13 @@ def _contour(facts: PlotFacts, _: Sequence[str], of: Sequence[str]) -> Any:
 def _pareto(facts: PlotFacts, metrics: Sequence[str], _: Sequence[str]) -> Any:
     from plotly.graph_objects import Figure, Scatter
 
-    names, points, front = trade_off(facts, metrics)
+    found = trade_off(facts, metrics)
     figure = Figure()
-    for label, mode, shown in (("trials", "markers", points), ("front", "lines+markers", front)):
+    outside = [(OUTSIDE, "markers", found.outside)] if found.outside else []
+    for label, mode, shown in (("trials", "markers", found.points), *outside, ("front", "lines+markers", found.front)):
         x, y, text = [one[1] for one in shown], [one[2] for one in shown], [f"trial {one[0]}" for one in shown]
         figure.add_trace(Scatter(x=x, y=y, text=text, mode=mode, name=label))
-    return figure.update_layout(xaxis_title=names[0], yaxis_title=names[1])
+    return figure.update_layout(xaxis_title=found.names[0], yaxis_title=found.names[1])
 
 
 def _timeline(facts: PlotFacts, _: Sequence[str], __: Sequence[str]) -> Any:

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from gradfleet.errors import SettingError, unknown_name
+from gradfleet.study.front import undominated
 from gradfleet.study.plots.facts import PlotFacts
 from gradfleet.study.plots.theme import STATES, Theme, legend, whole_numbers
 from gradfleet.study.storage.rows import RecordRow, TrialRow
@@ -91,25 +93,46 @@ def pareto(figure: Figure, facts: PlotFacts, look: Theme, metrics: Sequence[str]
     Without metrics these are the two objectives of the search. An objective is as good as its mode says; any other
     metric counts as a cost: the lower the better. A minus in front of its name turns that around.
     """
-    names, points, front = trade_off(facts, metrics)
+    found = trade_off(facts, metrics)
     axes = figure.add_subplot()
-    axes.scatter([x for _, x, _ in points], [y for _, _, y in points], s=22, color=look.quiet, label="trials")
+    axes.scatter(*_both(found.points), s=22, color=look.quiet, label="trials")
+    if found.outside:
+        axes.scatter(*_both(found.outside), s=24, marker="x", color=look.bad, label=OUTSIDE)
     axes.plot(
-        [x for _, x, _ in front], [y for _, _, y in front], color=look.accent, marker="o", markersize=5, linewidth=1.6,
-        label=f"front ({len(front)})",
+        *_both(found.front), color=look.accent, marker="o", markersize=5, linewidth=1.6,
+        label=f"front ({len(found.front)})",
     )  # fmt: skip
-    for number, x, y in front[:12]:
+    for number, x, y in found.front[:12]:
         axes.annotate(f"{number}", (x, y), textcoords="offset points", xytext=(5, 5), fontsize=8, color=look.accent)
-    axes.set(xlabel=names[0], ylabel=names[1])
+    axes.set(xlabel=found.names[0], ylabel=found.names[1])
     legend(axes)
 
 
 Point = tuple[int, float, float]
 """A trial's number and two metrics of its best record."""
 
+OUTSIDE = "breaks a constraint, or lacks runs"
 
-def trade_off(facts: PlotFacts, metrics: Sequence[str]) -> tuple[list[str], list[Point], list[Point]]:
-    """The names of two metrics, every trial that has both, and those that no other trial beats in both, in order.
+
+@dataclass(frozen=True, slots=True)
+class TradeOff:
+    """Two metrics of the trials that have both.
+
+    Attributes:
+        names: of the metrics.
+        points: the trials that may be on the front.
+        outside: those that may not, see `Ranking.front`.
+        front: the points that no other beats in both, in order.
+    """
+
+    names: list[str]
+    points: list[Point]
+    outside: list[Point]
+    front: list[Point]
+
+
+def trade_off(facts: PlotFacts, metrics: Sequence[str]) -> TradeOff:
+    """What two metrics cost each other.
 
     Args:
         metrics: the two objectives of the search when not given.
@@ -126,14 +149,20 @@ def trade_off(facts: PlotFacts, metrics: Sequence[str]) -> tuple[list[str], list
             f"metrics=['train_seconds', {objectives[0]!r}]."
         )
     check_metrics(names, (record for _, record in facts.ranking))
-    points = [
-        (trial.number, record.metrics[names[0]], record.metrics[names[1]])
-        for trial, record in facts.ranking
-        if all(math.isfinite(record.metrics.get(name, math.nan)) for name in names)
-    ]
+    points: list[Point] = []
+    outside: list[Point] = []
+    for trial, record in facts.ranking:
+        if all(math.isfinite(record.metrics.get(name, math.nan)) for name in names):
+            point = trial.number, record.metrics[names[0]], record.metrics[names[1]]
+            (points if facts.objective.final(record.metrics) else outside).append(point)
     signs = [_sign(facts, name) for name in metrics]
-    front = sorted(_front(points, signs), key=lambda point: point[1])
-    return names, points, front
+    found = set(undominated({number: (signs[0] * x, signs[1] * y) for number, x, y in points}))
+    front = sorted((point for point in points if point[0] in found), key=lambda point: point[1:])
+    return TradeOff(names, points, outside, front)
+
+
+def _both(points: Sequence[Point]) -> tuple[list[float], list[float]]:
+    return [x for _, x, _ in points], [y for _, _, y in points]
 
 
 def timeline(figure: Figure, facts: PlotFacts, look: Theme) -> None:
@@ -166,12 +195,16 @@ def timeline(figure: Figure, facts: PlotFacts, look: Theme) -> None:
 
 
 def _best_so_far(facts: PlotFacts) -> tuple[list[int], list[float]]:
-    numbers, values, best = [], [], None
-    for trial, value in facts.usable:
-        if best is None or facts.objective.better(value, than=best):
-            best = value
+    """By the order of the leaderboard, in which what keeps the constraints goes before any value."""
+    numbers: list[int] = []
+    values: list[float] = []
+    best: tuple[tuple[float, ...], float] | None = None
+    for trial, record in sorted(facts.ranking, key=lambda one: one[0].number):
+        rank = facts.objective.rank(record.metrics)
+        if best is None or rank < best[0]:
+            best = rank, facts.objective.value(record.metrics)
         numbers.append(trial.number)
-        values.append(best)
+        values.append(best[1])
     return [*numbers, facts.trials[-1].number + 1], [*values, values[-1]]
 
 
@@ -190,17 +223,6 @@ def _sign(facts: PlotFacts, metric: str) -> float:
     modes = {one.metric: one.mode for one in facts.objective.objectives}
     mode = modes.get(metric.removeprefix("-"), "max" if metric.startswith("-") else "min")
     return 1.0 if mode == "min" else -1.0
-
-
-def _front(points: Sequence[Point], signs: Sequence[float]) -> list[Point]:
-    """The points that no other is better than in one metric and as good as in the other."""
-    found: list[Point] = []
-    least = math.inf
-    for point in sorted(points, key=lambda point: (signs[0] * point[1], signs[1] * point[2])):
-        if signs[1] * point[2] < least:
-            least = signs[1] * point[2]
-            found.append(point)
-    return found
 
 
 def _lanes(facts: PlotFacts) -> dict[int, int]:

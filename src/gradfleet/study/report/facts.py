@@ -24,9 +24,14 @@ def report_facts(
     Args:
         top: how many trials of the leaderboard, beside trial 0.
     """
-    trials = list(plots.trials)
+    trials, goal = list(plots.trials), plots.objective
     return {
         **standings.top(top, with_default=True).to_json(),
+        "objectives": [one.to_json() for one in goal.objectives],
+        "constraints": [str(one) for one in goal.constraints],
+        "num_runs": goal.num_runs,
+        "front": list(plots.board.front) if len(goal.objectives) > 1 else [],
+        "infeasible": [trial.number for trial, record in plots.ranking if goal.violation(record.metrics)],
         "created": study.created,
         "best_trial": _trial(plots, standings.best),
         "default_trial": _trial(plots, 0),
@@ -78,6 +83,7 @@ def _trial(plots: PlotFacts, number: int | None) -> dict[str, Any] | None:
         if trial.number == number:
             value = plots.objective.value(record.metrics)
             found = {"trial": number, "value": value, "epoch": record.epoch, "epochs": trial.epochs}
+            found["feasible"] = not plots.objective.violation(record.metrics)
             return {**found, "metrics": dict(record.metrics), "config": dict(trial.config), "note": trial.note}
     return None
 

@@ -18,6 +18,7 @@ from gradfleet.study.report.pictures import picture
 PLOTS = {
     "history": ("History", "Every trial, and the best value so far."),
     "curves": ("Learning curves", "The objective after each epoch; the best trial stands out."),
+    "pareto": ("Trade-off", "The two objectives of every trial, and those that no other beats in both."),
     "importance": ("Importance", "How much of the objective's variation each dimension explains."),
     "parallel": ("Parallel coordinates", "A line a trial; below an axis where its branch has no such dimension."),
     "slice": ("Slices", "The objective over one dimension at a time; later trials are bluer."),
