@@ -78,6 +78,18 @@ def test_a_sampler_object_that_has_nothing_left_ends_the_search(tmp_path: Path, 
     assert fit(trials=40, resume=True).trials == whole.trials
 
 
+@pytest.mark.row_part("SE5")
+@pytest.mark.parametrize("verb", ["stop", "pause", "cancel"])
+def test_what_was_asked_of_a_sweep_that_had_ended_does_not_end_the_next_one(tmp_path: Path, verb: str) -> None:
+    ended = fit({"optimizer": Choice("adam"), "width": Int(1, 3)}, tmp_path, sampler="random", trials=2)
+    request = ended.request(verb)
+    again = fit(
+        {"optimizer": Choice("adam"), "width": Int(1, 3)}, tmp_path, sampler="random", trials=4, resume=True, budget=20
+    )
+    assert (len(again.trials), again.state) == (4, "completed")
+    assert again.answer(request) == "It came after that sweep had ended."
+
+
 @pytest.mark.row_part("SE4")
 def test_a_grid_tries_everything_once_and_ends_the_search(tmp_path: Path) -> None:
     study = fit(BRANCHES, tmp_path, sampler="grid")

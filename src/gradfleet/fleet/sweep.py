@@ -136,6 +136,7 @@ def _open_ledger(order: Order, *, store: Store, lease: Lease, view: SweepProgres
         retry_failed=settings.retry_failed,
         stall=settings.stall,
         give_up=settings.give_up,
+        since=order.started,
         watcher=watcher,
     )
     ledger.open()

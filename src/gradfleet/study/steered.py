@@ -37,7 +37,8 @@ class SteeredStudy(StoredStudy):
     def request(self, verb: str, arguments: Mapping[str, Any] | None = None) -> int:
         """Ask the sweep's driver, wherever it runs, to pause, resume, stop or cancel; the request's id.
 
-        It is answered within about a second while a driver runs, and by the next driver otherwise.
+        It is answered within about a second while a driver runs, and by the next driver otherwise: which obeys what
+        has come since its sweep was asked for, and nothing older.
 
         Raises:
             SettingError: no request is called that.

@@ -8,6 +8,7 @@ end with their driver, and what they found since is found again.
 from __future__ import annotations
 
 import contextlib
+import math
 import time
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
@@ -53,6 +54,7 @@ class StudyLedger:
         stall: seconds without a record after which a trial counts as hanging; None as `Vigil` has it.
         retry_failed: let trials that failed in earlier sweeps run again, from their last checkpoint.
         give_up: end the search when so many trials, its first ones, have failed of the same cause; None never does.
+        since: Unix time in seconds at which this sweep was asked for; requests from before it are not obeyed.
         now: the clock, in Unix seconds.
     """
 
@@ -71,6 +73,7 @@ class StudyLedger:
         stall: float | None = None,
         retry_failed: bool = False,
         give_up: int | None = GIVE_UP,
+        since: float = -math.inf,
         now: Callable[[], float] = time.time,
     ) -> None:
         self._store = store
@@ -90,7 +93,7 @@ class StudyLedger:
         self._writes = Writes(store, lease, self._spool)
         generation.write_with(self._writes.add)
         self._spending = Spending(budget, plan.objective)
-        self._steering = Steering(store, lease, self._spending, deadline=plan.deadline, now=now)
+        self._steering = Steering(store, lease, self._spending, deadline=plan.deadline, since=since, now=now)
         self._now = now
         self._fatal: SettingError | None = None
         self._roster = Roster()

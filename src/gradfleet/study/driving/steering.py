@@ -32,11 +32,19 @@ class Steering:
 
     Args:
         deadline: Unix time in seconds after which no trial trains; None for no limit.
+        since: Unix time in seconds; what was asked before it was asked of an earlier sweep of the study.
         now: the clock, in Unix seconds.
     """
 
     def __init__(
-        self, store: Store, lease: Lease, spending: Spending, *, deadline: float | None, now: Callable[[], float]
+        self,
+        store: Store,
+        lease: Lease,
+        spending: Spending,
+        *,
+        deadline: float | None,
+        since: float,
+        now: Callable[[], float],
     ) -> None:
         self.reason = "The sweep ended."
         self.end_state: StudyState = "completed"
@@ -44,6 +52,7 @@ class Steering:
         self._lease = lease
         self._spending = spending
         self._deadline = math.inf if deadline is None else deadline
+        self._since = since
         self._now = now
         self._phase: Literal["open", "draining", "aborting"] = "open"
         self._paused = False
@@ -105,7 +114,9 @@ class Steering:
         if self._lease.lost:
             raise LeaseLostError(f"Another driver has taken study {study.name!r} over, so this one must end.")
         for request in requests.pending(self._store, study):
-            requests.answer(self._store, self._lease, request.id, self._obey(request.verb))
+            late = request.created < self._since
+            outcome = "It came after that sweep had ended." if late else self._obey(request.verb)
+            requests.answer(self._store, self._lease, request.id, outcome)
 
     def _obey(self, verb: str) -> str:
         """Act on one request; what was done, as a sentence."""
