@@ -266,7 +266,7 @@ class AutoModel:
             budget: wall time of this call, such as "10m"; at most 2 s or 5% more, whichever is longer.
             target: stop when a record's objective is at least as good.
             patience: stop after so many trials without a better one.
-            epochs: of one trial at most.
+            epochs: of one trial at most; a training function's next report after them ends it.
             sampler: "auto", which is "curves" for one objective and "tpe" for several or with constraints; "gp",
                 "cmaes", "nsga2", "random"; "grid" tries everything there is and then ends; or a sampler of Optuna's.
                 "curves" models the final score of a configuration, also from trials that were stopped early.

@@ -28,8 +28,9 @@ class Objective:
     mode: Mode
 
     def __post_init__(self) -> None:
-        if not self.metric:
-            raise SettingError("An objective needs the name of a metric, such as 'val_accuracy'; got an empty one.")
+        metric: object = self.metric
+        if not isinstance(metric, str) or not metric:
+            raise SettingError(f"An objective needs the name of a metric, such as 'val_accuracy'; got {metric!r}.")
         if self.mode not in get_args(Mode):
             raise SettingError(f"An objective's mode is 'min' or 'max', got {self.mode!r}.")
 

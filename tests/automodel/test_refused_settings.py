@@ -131,6 +131,12 @@ def test_what_is_no_function_or_objective_is_refused() -> None:
         AutoModel.from_function(train, {"x": Float(0, 1)}, 3)  # type: ignore[arg-type]
 
 
+@pytest.mark.parametrize("metric", ["", None, 3])
+def test_an_objective_without_a_name_is_refused(metric: Any) -> None:
+    with pytest.raises(SettingError, match=rf"An objective needs the name of a metric, .* got {metric!r}\."):
+        Objective(metric, "max")
+
+
 @pytest.mark.parametrize("constraints", ["score <= 3", Constraint("score", "<=", 3.0), ["score <= 3"]])
 def test_a_single_constraint_needs_no_list(constraints: Any) -> None:
     model = AutoModel.from_function(train, {"x": Choice(1)}, SCORE, constraints=constraints)

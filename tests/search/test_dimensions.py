@@ -3,7 +3,9 @@ from __future__ import annotations
 import json
 import math
 import pickle
+from typing import Any
 
+import numpy
 import pytest
 
 from gradfleet import Choice, Float, Int
@@ -112,6 +114,16 @@ def test_a_dimension_is_shown_as_one_would_write_it() -> None:
     written = "Float(0.1, 1.0, log=True, default=0.5) Int(0, 8, step=4) Choice('a', None, default=None)"
     shown = (Float(0.1, 1, log=True, default=0.5), Int(0, 8, step=4), Choice("a", None, default=None))
     assert " ".join(map(repr, shown)) == written
+
+
+def test_numbers_of_numpy_are_numbers() -> None:
+    np: Any = numpy  # whose numbers are not of the types that are asked for
+    assert Int(np.int64(1), np.int32(5), default=np.int64(2)) == Int(1, 5, default=2)
+    assert Float(np.float64(0.5), np.float32(2)) == Float(0.5, 2.0)
+    assert Choice(*np.linspace(0, 1, 3), default=np.float64(1)) == Choice(0.0, 0.5, 1.0, default=1.0)
+    assert Choice(*np.arange(3)) == Choice(0, 1, 2)
+    dimension = Choice(*np.logspace(-3, -1, 3))
+    assert dimension_from_json(json.loads(json.dumps(dimension_to_json(dimension)))) == dimension
 
 
 def test_choices_of_numbers_and_of_booleans_are_different() -> None:

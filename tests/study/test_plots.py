@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import re
 import subprocess
 from collections.abc import Callable
@@ -193,6 +194,21 @@ def test_the_report_of_several_objectives_names_them_and_their_constraints(store
         "complete, breaks a constraint",
     ):
         assert said in words, said
+
+
+@pytest.mark.parametrize("kind", ["history", "parallel", "slice", "contour", "importance"])
+def test_an_infinite_result_has_no_place_on_a_scale_and_leaves_one_to_the_others(
+    store: Store, kind: str, tmp_path: Path
+) -> None:
+    spec = {"objective": {"metric": "score", "mode": "max"}, "space": SPACE.to_json()}
+    row = store.create_study("odd", spec)
+    with Lease.acquire(store, row) as lease:
+        for number, score in enumerate([1.0, math.inf, -math.inf, 2.0, 3.0, 1.5, 2.5, 0.5, 0.1, 0.2]):
+            config = {"width": 8 + number, "learning_rate": 0.01 * (1 + number % 4)}
+            written.add_trial(store, lease, number, config, seed=number, optuna_number=number)
+            store.add_record(lease, number, EpochRecord(1, {"score": score}))
+            written.end_trial(store, lease, number, "COMPLETE")
+    Study(store, row).plot(kind, to=tmp_path / "plot.png")  # a warning of matplotlib's is an error here
 
 
 @pytest.mark.parametrize(

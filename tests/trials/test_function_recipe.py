@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy
 import pytest
+import torch
 
 from gradfleet.errors import ExecutionError, SettingError, TrialStopped
 from gradfleet.objective import Objective
@@ -52,6 +53,21 @@ def test_it_may_number_its_epochs_itself(plan: TrialPlan) -> None:
         report({"score": 0.2})
 
     assert [record.epoch for record, _ in run(train, plan)] == [2, 3]
+
+
+@pytest.mark.parametrize(
+    ("metrics", "said"),
+    [
+        (0.5, r"report takes numbers by name, such as \{'val_loss': 0\.31\}, got 0\.5\."),
+        ({"loss": 0.5, "score": "good"}, r"report takes numbers by name, and 'score' is none: 'good'\."),
+        ({"score": None}, r"'score' is none: None\."),
+        ({"score": [0.1, 0.2]}, r"'score' is none: \[0\.1, 0\.2\]\."),
+        ({"score": torch.zeros(2)}, r"'score' is none: tensor\(\[0\., 0\.\]\)\."),
+    ],
+)
+def test_what_is_no_number_is_refused_by_its_name(plan: TrialPlan, metrics: Any, said: str) -> None:
+    with pytest.raises(SettingError, match=said):
+        run(lambda config, report: report(metrics), plan)
 
 
 @pytest.mark.parametrize("epoch", [0, -4, 0.5, 1.5, 2.0, "1", True, numpy.float64(1)])

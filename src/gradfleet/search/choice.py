@@ -5,7 +5,8 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 from enum import Enum
-from typing import Final, Literal
+from numbers import Integral, Real
+from typing import Any, Final, Literal
 
 from gradfleet.errors import SpaceError
 from gradfleet.search.suggester import Suggester, Value
@@ -39,12 +40,12 @@ class Choice:
     default: Value | Literal[NotGiven.NOT_GIVEN]
 
     def __init__(self, *choices: Value, default: Value | Literal[NotGiven.NOT_GIVEN] = NOT_GIVEN) -> None:
-        object.__setattr__(self, "choices", choices)
-        object.__setattr__(self, "default", default)
+        object.__setattr__(self, "choices", tuple(map(_plain, choices)))
+        object.__setattr__(self, "default", default if default is NOT_GIVEN else _plain(default))
         if not choices:
             raise SpaceError("Choice needs at least one value, got none.")
         self._check_values()
-        if default is not NOT_GIVEN and (problem := self.problem(default)):
+        if self.default is not NOT_GIVEN and (problem := self.problem(self.default)):
             raise SpaceError(f"The default of {self!r} {problem}.")
 
     def _check_values(self) -> None:
@@ -85,6 +86,13 @@ class Choice:
 
     def __hash__(self) -> int:
         return hash(repr(self))
+
+
+def _plain(value: Any) -> Any:
+    """NumPy's numbers as Python's, which JSON gives back as they are."""
+    if isinstance(value, bool) or not isinstance(value, Real):
+        return value
+    return int(value) if isinstance(value, Integral) else float(value)
 
 
 def _is_value(value: object) -> bool:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import sys
 from dataclasses import dataclass
+from numbers import Integral, Real
 
 from gradfleet.errors import SpaceError
 from gradfleet.search.suggester import Suggester
@@ -103,8 +104,9 @@ class Int:
     def __post_init__(self) -> None:
         for name in ("low", "high", "step", "default"):
             value = getattr(self, name)
-            if isinstance(value, bool) or not isinstance(value, int | None):
+            if isinstance(value, bool) or not isinstance(value, Integral | None):
                 raise SpaceError(f"Int needs whole numbers, got {name}={value!r}; Float takes real ones.")
+            object.__setattr__(self, name, None if value is None else int(value))  # NumPy's too
         _check_range("Int", self.low, self.high, log=self.log, widest=2**63 - 1)
         if self.log and self.step != 1:
             raise SpaceError(f"Int takes log=True or a step, not both; got step={self.step}.")
@@ -149,7 +151,7 @@ def _short(dimension: Float | Int, *, step: int | None) -> str:
 def _as_float(name: str, value: object, low: object, high: object) -> float | None:
     if value is None and name in ("step", "default"):
         return None
-    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
+    if isinstance(value, bool) or not isinstance(value, Real) or not math.isfinite(value):
         raise SpaceError(f"Float needs finite numbers, got {name}={value!r} with low={low!r} and high={high!r}.")
     return float(value)
 

@@ -30,7 +30,7 @@ class Tell(Protocol):
     Raises:
         TrialStopped: the trial must end now, or has had all its epochs; a BaseException, so that `except Exception`
             lets it through.
-        SettingError: `epoch` is no whole number of at least 1.
+        SettingError: `metrics` is no dict of numbers, or `epoch` no whole number of at least 1.
     """
 
     def __call__(
@@ -106,6 +106,7 @@ class _Teller:
     def __call__(
         self, metrics: Mapping[str, float], epoch: int | None = None, checkpoint: str | Path | None = None
     ) -> None:
+        numbers = _numbers(metrics)
         self._last = self._last + 1 if epoch is None else _counted(epoch)
         if self._last > self._plan.epochs:
             raise TrialStopped
@@ -114,13 +115,29 @@ class _Teller:
         if checkpoint is not None and self._plan.checkpoints is not None and self._last > self._plan.recorded:
             place = checkpoints.epoch_address(self._plan.checkpoints, self._last)
             address = checkpoints.write(place, partial(_copy, Path(checkpoint)))
-        self._report(EpochRecord(self._last, {name: float(value) for name, value in metrics.items()}), address)
+        self._report(EpochRecord(self._last, numbers), address)
 
     def resume(self) -> Path | None:
         if self._plan.resume is None:
             return None
         self._last = checkpoints.epoch_of(self._plan.resume)
         return checkpoints.fetch(self._plan.resume)
+
+
+def _numbers(metrics: Mapping[str, float]) -> dict[str, float]:
+    """
+    Raises:
+        SettingError: it is no dict of numbers; what is none is named.
+    """
+    if not isinstance(metrics, Mapping):
+        raise SettingError(f"report takes numbers by name, such as {{'val_loss': 0.31}}, got {metrics!r:.60}.")
+    found: dict[str, float] = {}
+    for name, value in metrics.items():
+        try:
+            found[name] = float(value)
+        except (TypeError, ValueError, RuntimeError) as error:  # the last is torch's, of several numbers at once
+            raise SettingError(f"report takes numbers by name, and {name!r} is none: {value!r:.60}.") from error
+    return found
 
 
 def _counted(epoch: int) -> int:

@@ -40,7 +40,7 @@ def importance(figure: Figure, facts: PlotFacts, look: Theme) -> None:
 
 def slices(figure: Figure, facts: PlotFacts, look: Theme, dimensions: Sequence[str] = ()) -> None:
     """The objective over one dimension at a time; later trials are darker."""
-    usable = facts.usable
+    usable = facts.finite
     chosen = facts.chosen(dimensions, most=6)
     columns = min(3 if figure.get_figwidth() > 6 else 2, len(chosen))
     shared: Axes | None = None
@@ -60,7 +60,7 @@ def slices(figure: Figure, facts: PlotFacts, look: Theme, dimensions: Sequence[s
 def contour(figure: Figure, facts: PlotFacts, look: Theme, dimensions: Sequence[str] = ()) -> None:
     """The objective over two dimensions at once, between the trials that have both."""
     (first, one), (second, other) = facts.pair(dimensions).items()
-    both = [(trial, value) for trial, value in facts.usable if first in trial.config and second in trial.config]
+    both = [(trial, value) for trial, value in facts.finite if first in trial.config and second in trial.config]
     x = numpy.array([_place(one, trial.config[first]) for trial, _ in both], dtype=float)
     y = numpy.array([_place(other, trial.config[second]) for trial, _ in both], dtype=float)
     z = numpy.array([value for _, value in both], dtype=float)
@@ -79,7 +79,7 @@ def parallel(figure: Figure, facts: PlotFacts, look: Theme, dimensions: Sequence
     from matplotlib.colors import Normalize
 
     chosen = facts.chosen(dimensions, most=7 if figure.get_figwidth() > 6 else 4)
-    usable = facts.usable
+    usable = facts.finite
     values = [value for _, value in usable]
     low, high = min(values), max(values)
     norm, shades = Normalize(low, high if high > low else low + 1), colormaps[look.scale]

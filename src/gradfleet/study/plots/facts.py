@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -90,6 +91,18 @@ class PlotFacts:
             raise NoUsableTrialError(f"Study {self.name!r} has no trial with a result to draw, of {len(self.trials)}.")
         values = [(trial, self.objective.value(record.metrics)) for trial, record in self.ranking]
         return sorted(values, key=lambda one: one[0].number)
+
+    @property
+    def finite(self) -> list[tuple[TrialRow, float]]:
+        """Those of `usable` whose value has a place on a scale.
+
+        Raises:
+            NoUsableTrialError: there are none.
+        """
+        found = [(trial, value) for trial, value in self.usable if math.isfinite(value)]
+        if not found:
+            raise NoUsableTrialError(f"Study {self.name!r} has no trial with a finite result to draw.")
+        return found
 
     @property
     def dimensions(self) -> dict[str, Dimension]:
