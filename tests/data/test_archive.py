@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import gzip
 import io
 import os
 import stat
@@ -108,6 +109,16 @@ def test_a_zip_bomb_is_refused_before_it_fills_the_disk(tmp_path: Path, monkeypa
         archive.writestr("a/1.png", bytes(20 * 2**20))
     with pytest.raises(DataError, match="unpacks to more than .* MB, 100 times its own size"):
         AutoDataset(path)
+
+
+def test_a_tar_whose_header_swells_is_refused_before_it_is_read(tmp_path: Path) -> None:
+    header = tarfile.TarInfo("rose/a.png")
+    header.type, header.size = tarfile.XHDTYPE, 2**32  # names and such of the next file; nobody sends the rest of it
+    for name, opened in {"a.tar": Path.open, "a.tar.gz": gzip.open}.items():
+        with opened(tmp_path / name, "wb") as file:  # type: ignore[operator]
+            file.write(header.tobuf() + bytes(2**16))
+        with pytest.raises(DataError, match=r"(?s)cannot be unpacked: .*a header says that it has 4,294,967,296 bytes"):
+            AutoDataset(tmp_path / name).open()
 
 
 def test_a_damaged_archive_and_a_missing_url_are_refused(class_folders: Any, tmp_path: Path) -> None:

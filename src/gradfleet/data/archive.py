@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path, PurePosixPath
-from typing import IO
+from typing import IO, Any, Self
 
 from gradfleet.data.vision import SUFFIXES as IMAGES
 from gradfleet.errors import DataError
@@ -21,6 +21,7 @@ SUFFIXES = (".zip", ".tar", ".tar.gz", ".tgz", ".tar.bz2", ".tbz2", ".tar.xz", "
 _RATIO = 100  # pictures hardly shrink and texts shrink to a fifth; a bomb shrinks to a thousandth
 _ALWAYS_FINE = 2**28  # bytes that an archive of any size may unpack to
 _MOST_MEMBERS = 10_000_000
+_MOST_AT_ONCE = 2**24  # bytes of one read; a tar's header may say that it has gigabytes, which are read as a whole
 _CHUNK = 2**20
 
 
@@ -113,7 +114,7 @@ def _opened(archive: Path) -> Iterator[Iterator[Member]]:
         with zipfile.ZipFile(archive) as opened:
             yield _of_zip(archive, opened)
     else:
-        with tarfile.open(archive) as tar:
+        with archive.open("rb") as file, _Tar.open(fileobj=file) as tar:
             yield _of_tar(archive, tar)
 
 
@@ -125,6 +126,30 @@ def _of_zip(archive: Path, opened: zipfile.ZipFile) -> Iterator[Member]:
             raise DataError(_refused(archive, info.filename, "is encrypted"))
         if not info.is_dir():
             yield Member(info.filename, info.file_size, partial(opened.open, info))
+
+
+class _Tar(tarfile.TarFile):
+    """Reads through `_Gradual`, below which is what decompresses."""
+
+    @classmethod
+    def taropen(cls, name: Any, mode: Any = "r", fileobj: Any = None, **options: Any) -> Self:
+        return super().taropen(name, mode, _Gradual(fileobj), **options)
+
+
+class _Gradual:
+    """A file of which nobody reads much at once."""
+
+    def __init__(self, file: Any) -> None:
+        self._file = file
+
+    def read(self, size: int) -> bytes:
+        if size > _MOST_AT_ONCE:
+            raise tarfile.ReadError(f"a header says that it has {size:,} bytes")
+        content: bytes = self._file.read(size)
+        return content
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._file, name)
 
 
 def _of_tar(archive: Path, tar: tarfile.TarFile) -> Iterator[Member]:
