@@ -5,19 +5,27 @@ from __future__ import annotations
 import base64
 import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 from fastapi import FastAPI
 
 from gradfleet import AutoModel, Objective, Resources, autotask
 from gradfleet.errors import AccessError, ClusterError, ConflictError, ExecutionError, NotFoundError, SettingError
+from gradfleet.fleet import service_sweep
 from gradfleet.fleet.service_client import ServiceClient
 from gradfleet.fleet.service_sweep import ServiceSweep
+from gradfleet.goal import Aim, aim
 from gradfleet.service import submissions
 from gradfleet.study.storage.rows import StudyRow
+from gradfleet.study.storage.store import Store
+from gradfleet.study.study import Study
 from tests.cli.conftest import Begin, Run, write_images
 from tests.cli.conftest import begin as begin
+from tests.service.conftest import write_study
 from tests.service.test_serve import started
+
+FRONT = aim([Objective("val_accuracy", "max"), Objective("val_loss", "min")])
 
 
 @pytest.mark.usefixtures("token")
@@ -36,6 +44,46 @@ def test_a_sweep_is_looked_at_as_a_study_is(address: str, study: StudyRow) -> No
     sweep.delete()
     with pytest.raises(NotFoundError, match="No study is called 'digits'"):
         service.sweep("digits")
+
+
+@pytest.mark.usefixtures("token")
+@pytest.mark.parametrize(
+    "asked",
+    [
+        {},
+        {"top": 1},
+        {"top": 1, "with_default": True},
+        {"top": 2, "with_default": True},
+        {"top": 0},
+        {"where": "value < 0.9", "top": 1},
+        {"where": ["starred"], "sort": "seconds"},
+        {"sort": "-value", "top": 3, "with_default": True},
+    ],
+)
+@pytest.mark.parametrize("goal", [Objective("val_accuracy", "max"), FRONT])
+def test_of_a_leaderboard_there_comes_what_is_shown(
+    address: str, store: Store, goal: Aim, asked: dict[str, Any]
+) -> None:
+    row = write_study(store, objective=goal.to_json())
+    here = Study(store, row).standings(**asked)
+    there = ServiceClient(address).sweep("digits").standings(**asked)
+    assert (there.text(), there._repr_html_(), there.best) == (here.text(), here._repr_html_(), here.best)
+    assert there.frame.columns.tolist() == here.frame.columns.tolist()
+    assert len(there.ranking.trials) == (1 if asked == {"top": 0} else len(here))
+
+
+@pytest.mark.usefixtures("token")
+def test_a_long_leaderboard_comes_in_pages(
+    address: str, store: Store, study: StudyRow, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(service_sweep, "PAGE", 2)
+    sweep = ServiceClient(address).sweep("digits")
+    for top in (None, 0, 1, 2, 3, 4, 9):
+        there, here = (
+            sweep.standings(top=top, with_default=True),
+            Study(store, study).standings(top=top, with_default=True),
+        )
+        assert there.text() == here.text(), top
 
 
 @pytest.mark.slow

@@ -62,10 +62,13 @@ def test_of_many_at_once_one_begins_it(url: str, artifacts: str) -> None:
         with ThreadPoolExecutor(4) as threads:
             assert sorted(one or 0 for one in threads.map(ask, range(4))) == [0, 0, 0, 1]
         assert (replays.running(store, study.id), replays.get(store, study.id, 2).state) == ([2], "running")
-        assert replays.settle(store, study.id, 2, 1, value=0.9)
+        assert replays.tell(store, study.id, 2, 1, [{"epoch": 1, "metrics": {"val_loss": None}}])
+        assert replays.settle(store, study.id, 2, 1, value=0.9, epoch=1)
         found = replays.get(store, study.id, 2)
         assert (found.state, found.value, found.created_by, found.problem) == ("done", 0.9, "alice", None)
+        assert (found.epoch, found.records) == (1, [{"epoch": 1, "metrics": {"val_loss": None}}])
         assert (asked(store, study), replays.get(store, study.id, 2).value) == (2, None)
+        assert replays.get(store, study.id, 2).records == []
 
 
 def test_what_a_dead_process_held_has_failed_and_its_late_words_count_for_nothing(
@@ -122,6 +125,8 @@ def test_two_clients_have_a_trial_trained_again_once_and_its_value_comes_out_aga
     assert "running" in HtmlPage(browser.get(page).text).text
     found = ended(reader, address)
     assert (found["state"], found["value"], found["same"]) == ("done", study.trial(0).value, True), found
+    (record,) = found["records"]
+    assert (found["epoch"], record["epoch"], record["metrics"]["val_accuracy"]) == (1, 1, found["value"])
     assert "The recorded value came out again" in HtmlPage(browser.get(page).text).text
     assert not list(Path(study.artifacts.url, "tiny").glob("replay-*"))
 

@@ -40,6 +40,12 @@ def test_sweeps_are_listed_the_newest_first_in_pages(reader: TestClient, store: 
     assert (first["total"], first["offset"], first["next"]) == (3, 0, 2)
     last = reader.get("/v1/sweeps", params={"limit": 2, "offset": first["next"]}).json()
     assert ([one["name"] for one in last["items"]], last["next"]) == (["one"], None)
+    by_name = reader.get("/v1/sweeps", params={"sort": "name"}).json()["items"]
+    assert [one["name"] for one in by_name] == ["one", "three", "two"]
+    oldest = reader.get("/v1/sweeps", params={"sort": "created", "limit": 1}).json()["items"]
+    assert [one["name"] for one in oldest] == ["one"]
+    refused = reader.get("/v1/sweeps", params={"sort": "nam"})
+    assert (refused.status_code, "Did you mean 'name'?" in refused.json()["detail"]) == (422, True)
     assert reader.get("/v1/sweeps", params={"name": "TW"}).json()["total"] == 1
     assert reader.get("/v1/sweeps", params={"state": "running"}).json()["total"] == 0
 

@@ -12,7 +12,8 @@ from fastapi import FastAPI
 from fastapi.testclient import TestClient
 
 from gradfleet import Bundle
-from gradfleet.errors import NoUsableTrialError
+from gradfleet.errors import ClusterError, NoUsableTrialError
+from gradfleet.fleet import service_client
 from gradfleet.fleet.service_client import ServiceClient
 from gradfleet.goal import aim
 from gradfleet.objective import Objective
@@ -186,7 +187,9 @@ def test_many_items_are_sent_in_parts(there: str, done: Path, monkeypatch: pytes
 
 
 @pytest.mark.slow
-def test_a_model_is_exported_there_and_lies_here(run: Run, there: str, done: Path, tmp_path: Path) -> None:
+def test_a_model_is_exported_there_and_lies_here(
+    run: Run, there: str, done: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     (tmp_path / "taken").write_text("")
     taken = same(run, str(done / "gradfleet.db"), there, "export", "tiny", tmp_path / "taken", code=2)
     assert "an export replaces nothing" in taken
@@ -202,14 +205,26 @@ def test_a_model_is_exported_there_and_lies_here(run: Run, there: str, done: Pat
     assert here["score"]["metric"] == "accuracy"
     unchecked = run("export", "tiny", tmp_path / "unchecked", "--no-check", "--store", there)
     assert unchecked.stdout == f"bundle in {tmp_path / 'unchecked'}, not checked\n"
+    trial = ServiceClient(there).sweep("tiny").trial(0)
+    monkeypatch.setattr(service_client, "_ANSWERS_WITHIN", 0.001)
+    with pytest.raises(ClusterError, match="timed out"):
+        trial.sweep.facts()
+    assert trial.export(tmp_path / "patient", check=False).path == tmp_path / "patient"
 
 
 @pytest.mark.slow
 def test_a_trial_is_trained_again_there(run: Run, there: str, done: Path) -> None:
-    value = Study.attach("tiny", store=done / "gradfleet.db").trial(0).value
+    trial = Study.attach("tiny", store=done / "gradfleet.db").trial(0)
+    value = trial.value
     shown = run("replay", "tiny", 0, "--store", there)
     assert shown.exit_code == 0, shown.output
     lines = dict(re.split(r"  +", line, maxsplit=1) for line in shown.stdout.splitlines())
-    assert lines == {"trial": "0", "val_accuracy": f"{value:.10g}", "recorded": f"{value:.10g}, the same"}
+    assert lines == {
+        "trial": "0",
+        "val_accuracy": f"{value:.10g} after epoch 1",
+        "recorded": f"{value:.10g}, the same",
+    }
+    assert shown.stderr == f"epoch 1: val_accuracy {value:.4f}\n"
     found = json.loads(run("replay", "tiny", 0, "--json", "--store", there).stdout)
-    assert (found["value"], found["recorded"], found["same"], found["epoch"]) == (value, value, True, None)
+    assert (found["value"], found["recorded"], found["same"], found["epoch"]) == (value, value, True, 1)
+    assert found["metrics"]["val_loss"] == trial.metrics["val_loss"]

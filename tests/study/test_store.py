@@ -18,6 +18,7 @@ import torch
 from gradfleet.errors import NotFoundError, SettingError, StoreError, StudyMismatchError
 from gradfleet.objective import Objective
 from gradfleet.search.space import Choice, SearchSpace
+from gradfleet.study.storage import marks
 from gradfleet.study.storage.lease import Lease
 from gradfleet.study.storage.matching import check_match
 from gradfleet.study.storage.rows import StudyRow
@@ -46,6 +47,17 @@ def test_a_study_reads_back_as_it_was_made(
     assert (study.fingerprint, study.seed, study.state) == ("abc", 7, "queued")
     assert study.artifacts == artifacts
     assert abs(study.created - time.time()) < 60
+
+
+def test_words_that_no_database_takes_are_kept_as_escapes(store: Store, study: StudyRow, lease: Lease) -> None:
+    begin_trial(store, lease)
+    why = "OSError: cannot read b\0d-\udcff.png"
+    written.end_trial(store, lease, 0, "FAIL", reason=why, traceback=why)
+    marks.note(store, study, 0, "b\0d")
+    trial = store.trial(study.id, 0)
+    assert (trial.note, trial.reason) == ("b\\x00d", "OSError: cannot read b\\x00d-\\udcff.png")
+    with pytest.raises(NotFoundError, match="No study is called 'digits.x00'"):
+        store.study("digits\0")
 
 
 def test_a_study_keeps_the_versions_it_was_made_with(study: StudyRow) -> None:

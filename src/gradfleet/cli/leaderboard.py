@@ -45,7 +45,7 @@ def leaderboard(
     json: JsonOption = False,
 ) -> None:
     """Show the trials of a study, best first, while it runs too."""
-    standings = study_at(name, store=store).standings().select(where or (), sort or ()).top(top, with_default=True)
+    standings = study_at(name, store=store).standings(where or (), sort or (), top=top, with_default=True)
     if json:
         show_json(standings.to_json())
     elif on_terminal():

@@ -40,7 +40,7 @@ def replay(
     """Train a trial again from what the study keeps, and compare its value with the recorded one.
 
     Ends with exit code 6 when another value came out, as it may with other packages or on another kind of device. A
-    service trains it on its own machine, and tells of its value alone.
+    service trains it on its own machine, and keeps no model of it.
     """
     study = study_at(name, store=store, trust_recipe=trust_recipe)
     objective = study.objective
@@ -54,7 +54,7 @@ def replay(
         show_json({"study": study.name, **facts(again), "recorded": again.recorded, "same": again.same})
     else:
         verdict = "the same" if again.same else "not the same"
-        value = f"{again.value:.10g}" if again.epoch is None else f"{again.value:.10g} after epoch {again.epoch}"
+        value = f"{again.value:.10g} after epoch {again.epoch}"
         lines = {"trial": again.number, metric: value, "recorded": f"{again.recorded:.10g}, {verdict}"}
         lines |= {} if again.checkpoint is None else {"checkpoint": again.checkpoint}
         show(pairs(lines))

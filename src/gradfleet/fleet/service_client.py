@@ -108,16 +108,26 @@ class ServiceClient:
         return self.answer(method, path, body, kind=kind)[0]
 
     def answer(
-        self, method: str, path: str, body: bytes | BinaryIO | None = None, *, kind: str = "application/json"
+        self,
+        method: str,
+        path: str,
+        body: bytes | BinaryIO | None = None,
+        *,
+        kind: str = "application/json",
+        within: float | None = None,
     ) -> tuple[bytes, Mapping[str, str]]:
-        """The body of an answer and its headers; errors as of `call`."""
+        """The body of an answer and its headers; errors as of `call`.
+
+        Args:
+            within: seconds that the service may say nothing; a minute where nothing is said.
+        """
         token = self.token or os.environ.get(TOKEN)
         headers = {"Content-Type": kind} | ({} if token is None else {"Authorization": f"Bearer {token}"})
         if body is not None and not isinstance(body, bytes):
             headers["Content-Length"] = str(os.fstat(body.fileno()).st_size)
         request = urllib.request.Request(self.address + path, data=body, headers=headers, method=method)
         try:
-            with urllib.request.urlopen(request, timeout=_ANSWERS_WITHIN) as answer:
+            with urllib.request.urlopen(request, timeout=_ANSWERS_WITHIN if within is None else within) as answer:
                 return answer.read(), answer.headers
         except urllib.error.HTTPError as error:
             with error:

@@ -13,14 +13,13 @@ from typing import TYPE_CHECKING, Any
 from gradfleet.errors import ConflictError, ExecutionError, SettingError
 from gradfleet.fleet.service_pictures import PicturedSweep, sweep_path
 from gradfleet.fleet.service_standings import standings
-from gradfleet.fleet.service_trial import ServiceReplay, ServiceTrial, trial_path
-from gradfleet.goal import aim_from_json
+from gradfleet.fleet.service_trial import ServiceReplay, ServiceTrial, epoch_record, trial_path
 from gradfleet.notebook import Followed, LiveCell
 from gradfleet.objective import Objective
 from gradfleet.study.card import Card, Curve
 from gradfleet.study.standings import Standings
 from gradfleet.study.storage.rows import ENDED
-from gradfleet.training.history import EpochRecord
+from gradfleet.training.history import EpochRecord, History
 
 if TYPE_CHECKING:
     import pandas
@@ -98,21 +97,29 @@ class ServiceSweep(PicturedSweep, Followed):
         self, top: int | None = None, *, where: str | Iterable[str] = (), sort: str | Iterable[str] = ()
     ) -> pandas.DataFrame:
         """One row a trial, best first; arguments, columns and errors are those of `Study.leaderboard`."""
-        return self.standings().select(where, sort).top(top).frame
+        return self.standings(where, sort, top=top).frame
 
-    def standings(self) -> Standings:
-        """The same leaderboard as the object that `Study.standings` gives."""
-        rows, last = [], self._leaderboard(0)
+    def standings(
+        self,
+        where: str | Iterable[str] = (),
+        sort: str | Iterable[str] = (),
+        *,
+        top: int | None = None,
+        with_default: bool = False,
+    ) -> Standings:
+        """The same leaderboard as the object that `Study.standings` gives; only what is shown is asked for."""
+        said = {"where": [where] if isinstance(where, str) else list(where)}
+        said |= {"sort": [sort] if isinstance(sort, str) else list(sort)}
+        rows: list[dict[str, Any]] = []
         while True:
-            rows += last["items"]
-            if last["next"] is None:
-                return standings(self.name, last["state"], aim_from_json(last["goal"]), rows)
-            last = self._leaderboard(last["next"])
-
-    def _leaderboard(self, offset: int) -> dict[str, Any]:
-        page = {"limit": PAGE, "offset": offset}
-        found: dict[str, Any] = self.service.get(f"{sweep_path(self.name)}/leaderboard", page)
-        return found
+            left = math.inf if top is None else top - len(rows)
+            asked: dict[str, Any] = {"limit": max(min(PAGE, left), 1), "offset": len(rows)}
+            if with_default and left <= PAGE:
+                asked["default"] = "true"
+            page = self.service.get(f"{sweep_path(self.name)}/leaderboard", {**said, **asked})
+            rows += page["items"]
+            if left <= PAGE or page["next"] is None:
+                return standings(page, rows).top(top, with_default=with_default)
 
     def star(self, number: int, *, starred: bool = True) -> None:
         """Mark a trial, or take its mark away; errors as of `trial`."""
@@ -176,7 +183,7 @@ class ServiceSweep(PicturedSweep, Followed):
         """Have a trial trained again there, and wait for its end.
 
         Args:
-            say: takes nothing: the service tells of no epoch on the way.
+            say: takes each record as it is told of.
 
         Raises:
             NotFoundError: there is none of that number.
@@ -185,12 +192,21 @@ class ServiceSweep(PicturedSweep, Followed):
         """
         path = f"{trial_path(self.name, number)}/replay"
         self.service.call("POST", path)
-        while (found := self.service.get(path))["state"] == "running":
+        history = History()
+        while True:
+            found = self.service.get(path)
+            for one in found["records"][len(history) :]:
+                history.append(epoch_record(one))
+                if say is not None:
+                    say(history[-1])
+            if found["state"] != "running":
+                break
             time.sleep(_LOOK_EVERY)
         if found["state"] == "failed":
             raise ExecutionError(str(found["problem"]))
+        same = ("value", "recorded", "epoch", "same")
         config = self.trial(number).config
-        return ServiceReplay(number, found["value"], found["recorded"], config, same=found["same"])
+        return ServiceReplay(number, config=config, history=history, **{name: found[name] for name in same})
 
     def predict(self, items: list[Any], *, trial: int | None = None) -> list[Any]:
         """What the best model, or that of a trial, says of texts, rows, or images as base64."""

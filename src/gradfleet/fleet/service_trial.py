@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
+import math
 import os
 import tempfile
 import urllib.parse
@@ -14,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from gradfleet.errors import DataError
 from gradfleet.fleet.service_pictures import sweep_path
+from gradfleet.training.history import EpochRecord, History
 
 if TYPE_CHECKING:
     from gradfleet.export.bundle import Bundle
@@ -22,6 +24,8 @@ if TYPE_CHECKING:
 
 SCORE = "Gradfleet-Score"
 """The header in which an export comes with its score."""
+
+_EXPORTED_WITHIN = 3600.0  # seconds; the model is measured again before anything comes
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,7 +95,7 @@ class ServiceTrial:
         asked = urllib.parse.urlencode({"format": format, "check": str(check).lower(), "max_loss": max_loss})
         with appearing(to) as folder, tempfile.TemporaryDirectory(prefix="gradfleet-export-") as name:
             place = f"{trial_path(self.sweep.name, self.number)}/export?{asked}"
-            packed, headers = self.sweep.service.answer("POST", place)
+            packed, headers = self.sweep.service.answer("POST", place, within=_EXPORTED_WITHIN)
             file = Path(name, "model.zip")
             file.write_bytes(packed)
             unpack(file, folder)
@@ -101,21 +105,33 @@ class ServiceTrial:
 
 @dataclass(frozen=True, slots=True)
 class ServiceReplay:
-    """A trial that a service has trained again; it keeps the value that came, and nothing else of it.
+    """A trial that a service has trained again; it keeps what was recorded, and no model.
 
     Attributes:
         value, recorded: what came, and what the study has.
+        epoch: of the record that has the value, and `metrics` all of its numbers.
+        history: the replay's records.
         same: whether the recorded value came out again, exactly.
     """
 
     number: int
     value: float
     recorded: float
+    epoch: int
+    history: History
     config: Mapping[str, Any]
     same: bool
-    epoch: None = None
-    metrics: None = None
     checkpoint: None = None
+
+    @property
+    def metrics(self) -> Mapping[str, float]:
+        return next(record.metrics for record in self.history if record.epoch == self.epoch)
+
+
+def epoch_record(said: Mapping[str, Any]) -> EpochRecord:
+    """One epoch as a service says it; JSON has no NaN, so a metric that is no number came as null."""
+    metrics = {name: math.nan if value is None else value for name, value in said["metrics"].items()}
+    return EpochRecord(said["epoch"], metrics)
 
 
 def trial_path(sweep: str, number: int) -> str:

@@ -134,6 +134,13 @@ class Record(BaseModel):
     time: float
 
 
+class ReplayedEpoch(BaseModel):
+    """One epoch of a trial that is trained again."""
+
+    epoch: int
+    metrics: Metrics
+
+
 class Replay(BaseModel):
     """A trial that is trained again, or was."""
 
@@ -142,6 +149,8 @@ class Replay(BaseModel):
     recorded: Number = Field(description="The value that the study has.")
     value: Number = Field(description="The value that came; null before the end, and where none came.")
     same: bool | None = Field(description="Whether the recorded value came out again, exactly; null without a value.")
+    epoch: int | None = Field(description="Of the record that has the value.")
+    records: list[ReplayedEpoch] = Field(description="Every epoch that came so far.")
     created: float = Field(description="Unix time at which it was asked for.")
     created_by: str = Field(description="By whose token.")
     ended: Number
@@ -164,6 +173,7 @@ class Leaderboard(Page[LeaderboardRow]):
     objective: Objective
     goal: Goal
     best: int | None = Field(description="The number of the best trial.")
+    dimensions: list[str] = Field(description="Every name in a configuration, of these trials or of others.")
 
 
 class Best(TrialDetail):

@@ -4,23 +4,30 @@ from __future__ import annotations
 
 import json
 import sys
-from dataclasses import asdict, dataclass
+import time
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, field
 from functools import partial
+from typing import Any
 
 from gradfleet.errors import ConflictError, StoreError, in_words
 from gradfleet.fleet import detached
 from gradfleet.fleet.driver import exit_code
 from gradfleet.service import replays, submissions
+from gradfleet.service.documents import plain
 from gradfleet.service.renewal import signs_of_life
 from gradfleet.service.replays import TrialReplay
 from gradfleet.service.service import Service
+from gradfleet.study import replay as study_replay
 from gradfleet.study.places import driver_log
-from gradfleet.study.replay import replay_folder
 from gradfleet.study.storage.rows import StudyRow
 from gradfleet.study.storage.store import Store
 from gradfleet.study.study import Study
 from gradfleet.sweeps.sweep import named_recipe
+from gradfleet.training.history import EpochRecord
 from gradfleet.trials.recipe import Recipe
+
+_TELL_EVERY = 1.0  # seconds
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +55,7 @@ def begin(service: Service, name: str, number: int, *, by: str) -> TrialReplay:
         ConflictError: it has no value that could come out again, or may still get a better one.
         RefusedError: as many replays run as may.
     """
-    store, study = service.store, service.store.study(name)
+    store, study = service.store, service.row(name)
     trial = store.trial(study.id, number)
     if trial.value is None or trial.ended is None:
         why = "it still runs" if trial.ended is None else f"it has no value: {trial.state}"
@@ -85,21 +92,41 @@ def run(call: Call) -> None:
             return
         with signs_of_life(partial(replays.renew, *mine)):
             try:
-                value = _trained(store, row, call.number)
+                again = _trained(store, row, call.number, say=_Telling(partial(replays.tell, *mine)))
             except StoreError:
                 raise
             except Exception as error:
                 replays.settle(*mine, problem=in_words(error))
                 raise
-            replays.settle(*mine, value=value)
+            replays.tell(*mine, [_told(one) for one in again.history])
+            replays.settle(*mine, value=again.value, epoch=again.epoch)
 
 
-def _trained(store: Store, row: StudyRow, number: int) -> float:
-    """The value that came; nobody asked for the model."""
+def _trained(store: Store, row: StudyRow, number: int, *, say: Callable[[EpochRecord], object]) -> study_replay.Replay:
+    """What came; nobody asked for the model."""
     study = Study(store, row, recipe=_named_recipe(store, row.name))
-    again = study.replay(number)
-    study.artifacts.delete(replay_folder(study.artifacts, study.name, number))
-    return again.value
+    again = study.replay(number, say=say)
+    study.artifacts.delete(study_replay.replay_folder(study.artifacts, study.name, number))
+    return again
+
+
+@dataclass(slots=True)
+class _Telling:
+    """Writes the records of a replay while they come, not more often than somebody looks."""
+
+    tell: Callable[[list[dict[str, Any]]], object]
+    records: list[dict[str, Any]] = field(default_factory=list)
+    last: float = -_TELL_EVERY
+
+    def __call__(self, record: EpochRecord) -> None:
+        self.records.append(_told(record))
+        if time.monotonic() - self.last >= _TELL_EVERY:
+            self.tell(self.records)
+            self.last = time.monotonic()
+
+
+def _told(record: EpochRecord) -> dict[str, Any]:
+    return {"epoch": record.epoch, "metrics": plain(dict(record.metrics))}
 
 
 def _named_recipe(store: Store, name: str) -> Recipe | None:

@@ -7,6 +7,7 @@ one that was taken for dead count for nothing.
 from __future__ import annotations
 
 import time
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -30,6 +31,8 @@ class TrialReplay:
         created, ended: Unix time; by whose token it was asked for.
         recorded: the value that the study has.
         value: the one that came; None before the end, and where none came.
+        epoch: of the record that has it.
+        records: what came so far: `epoch`, and `metrics` as JSON values.
         problem: why none came.
         claim: the number under which a process holds it.
     """
@@ -42,6 +45,8 @@ class TrialReplay:
     ended: float | None
     recorded: float
     value: float | None
+    epoch: int | None
+    records: Sequence[Mapping[str, Any]]
     problem: str | None
     claim: int
 
@@ -58,7 +63,7 @@ def claim(store: Store, study_id: int, number: int, *, recorded: float, by: str,
     """
     mine = (replays.c.study_id == study_id, replays.c.number == number)
     values = {"state": "running", "created": time.time(), "created_by": by, "ended": None, "recorded": recorded}
-    values |= {"value": None, "problem": None, **held_here()}
+    values |= {"value": None, "epoch": None, "records": [], "problem": None, **held_here()}
 
     def work(connection: Connection) -> int | None:
         one_at_a_time(connection)  # else two could both find it free
@@ -108,12 +113,24 @@ def renew(store: Store, study_id: int, number: int, claim: int) -> bool:
     return _change(store, study_id, number, claim, {"heartbeat": time.time()})
 
 
+def tell(store: Store, study_id: int, number: int, claim: int, records: Sequence[Mapping[str, Any]]) -> bool:
+    """Write what came so far; False when the claim has ended."""
+    return _change(store, study_id, number, claim, {"records": records})
+
+
 def settle(
-    store: Store, study_id: int, number: int, claim: int, *, value: float | None = None, problem: str | None = None
+    store: Store,
+    study_id: int,
+    number: int,
+    claim: int,
+    *,
+    value: float | None = None,
+    epoch: int | None = None,
+    problem: str | None = None,
 ) -> bool:
-    """Write how it ended: with a value, or with a problem; False when the claim had ended."""
+    """Write how it ended: with a value and its epoch, or with a problem; False when the claim had ended."""
     state = "failed" if problem is not None else "done"
-    values = {"state": state, "value": value, "problem": problem, "ended": time.time()}
+    values = {"state": state, "value": value, "epoch": epoch, "problem": problem, "ended": time.time()}
     return _change(store, study_id, number, claim, values)
 
 
@@ -140,4 +157,4 @@ def _replay(row: Row[Any]) -> TrialReplay:
     state: State = "failed" if died else row.state
     problem = "Its process has died; ask again." if died else row.problem
     about = (row.study_id, row.number, state, row.created, row.created_by)
-    return TrialReplay(*about, row.ended, row.recorded, row.value, problem, row.claim)
+    return TrialReplay(*about, row.ended, row.recorded, row.value, row.epoch, row.records or [], problem, row.claim)

@@ -9,9 +9,10 @@ import time
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from operator import attrgetter
 from typing import Any, TypeVar
 
-from gradfleet.errors import NotFoundError, NoUsableTrialError
+from gradfleet.errors import NotFoundError, NoUsableTrialError, SettingError, unknown_name
 from gradfleet.goal import Aim, Goal
 from gradfleet.search.space import SearchSpace
 from gradfleet.service import documents, replays, submissions
@@ -28,6 +29,9 @@ from gradfleet.tasks import available_tasks, task_summary
 
 T = TypeVar("T")
 
+SORTS = ("created", "name", "state")
+"""What sweeps can be listed by."""
+
 
 def tasks() -> list[documents.Task]:
     """The kinds of problem that are installed."""
@@ -35,15 +39,29 @@ def tasks() -> list[documents.Task]:
 
 
 def sweeps(
-    service: Service, *, state: StudyState | None = None, name: str = "", limit: int = 50, offset: int = 0
+    service: Service,
+    *,
+    state: StudyState | None = None,
+    name: str = "",
+    sort: str = "-created",
+    limit: int = 50,
+    offset: int = 0,
 ) -> documents.Page[documents.SweepSummary]:
     """The sweeps of the store, the newest first.
 
     Args:
         state: only these.
         name: only those whose name has this in it.
+        sort: one of `SORTS`; a minus turns it round.
+
+    Raises:
+        SettingError: nothing can be sorted by that.
     """
+    key = sort.removeprefix("-")
+    if key not in SORTS:
+        raise SettingError(unknown_name("order of sweeps", key[:40], SORTS))
     found = [one for one in _pairs(service) if name.lower() in one.name.lower() and state in (None, one.state)]
+    found.sort(key=attrgetter(key), reverse=sort.startswith("-"))
     shown = found[offset : offset + limit]
     tallies = overview.tallies(service.store, [one.study.id for one in shown if one.study is not None])
     return page([_summary(service, one, tallies) for one in shown], total=len(found), offset=offset)
@@ -112,7 +130,7 @@ def trials(
         NotFoundError: there is no such sweep.
         SettingError: nothing can be sorted by that.
     """
-    study = service.store.study(name)
+    study = service.row(name)
     total, found = overview.trials_page(
         service.store, study.id, states=states, starred=starred, sort=sort, limit=limit, offset=offset
     )
@@ -135,7 +153,7 @@ def records(service: Service, name: str, number: int) -> list[documents.Record]:
     Raises:
         NotFoundError: there is no such sweep or trial.
     """
-    study = service.store.study(name)
+    study = service.row(name)
     service.store.trial(study.id, number)
     found = service.store.records(study.id, number)
     return [
@@ -149,7 +167,7 @@ def replay(service: Service, name: str, number: int) -> documents.Replay:
     Raises:
         NotFoundError: there is no such sweep or trial, or nobody has asked for one.
     """
-    study = service.store.study(name)
+    study = service.row(name)
     service.store.trial(study.id, number)
     return replay_of(replays.get(service.store, study.id, number))
 
@@ -162,6 +180,8 @@ def replay_of(one: TrialReplay) -> documents.Replay:
         recorded=one.recorded,
         value=one.value,
         same=None if one.value is None else one.value == one.recorded,
+        epoch=one.epoch,
+        records=[documents.ReplayedEpoch(**record) for record in one.records],
         created=one.created,
         created_by=one.created_by,
         ended=one.ended,
@@ -177,26 +197,31 @@ def leaderboard(
     sort: Iterable[str] = (),
     limit: int = 50,
     offset: int = 0,
+    with_default: bool = False,
 ) -> documents.Leaderboard:
     """The trials of a sweep, best first; conditions and order are those of `Study.leaderboard`.
+
+    Args:
+        with_default: after these the trial of the default configuration, where that comes later.
 
     Raises:
         NotFoundError: there is no such sweep.
         SettingError: a condition that cannot be read, or a column that there is not.
     """
     standings = service.study(name).standings().select(where, sort)
-    found = standings.page(offset, limit)
+    found = standings.top(offset + limit, with_default=with_default).page(offset, limit + 1)
     rows = [
         documents.LeaderboardRow(**one, mark=standings.mark(one["trial"])) for one in plain(found.to_json()["trials"])
     ]
     return documents.Leaderboard(
         items=rows,
-        **page(rows, total=len(standings), offset=offset).model_dump(exclude={"items"}),
+        **page(rows[:limit], total=len(standings), offset=offset).model_dump(exclude={"items"}),
         sweep=name,
         state=standings.state,
         objective=_objective(standings.objective),
         goal=_goal(standings.objective),
         best=standings.best,
+        dimensions=list(standings.ranking.dimensions),
     )
 
 
@@ -250,11 +275,10 @@ class _Pair:
 
 
 def _pairs(service: Service) -> list[_Pair]:
-    """All sweeps of the store, the newest first."""
+    """All sweeps of the store."""
     asked = {one.name: one for one in submissions.listed(service.store)}
     studies = {study.name: study for study in service.store.studies()}
-    found = [_Pair(studies.get(name), asked.get(name)) for name in {**studies, **asked}]
-    return sorted(found, key=lambda one: one.created, reverse=True)
+    return [_Pair(studies.get(name), asked.get(name)) for name in {**studies, **asked}]
 
 
 def _pair(service: Service, name: str) -> _Pair:

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property, partial
-from typing import Any
+from typing import Any, Self
 
 from gradfleet.goal import SPREAD, Aim, Goal
 from gradfleet.study.front import undominated
@@ -61,7 +61,7 @@ class Ranking:
     records: Mapping[int, RecordRow] = field(default_factory=dict)
     _keys: Mapping[int, Key] = field(default_factory=dict, repr=False)
 
-    def changed(self, trials: Iterable[TrialRow], records: Mapping[int, RecordRow]) -> Ranking:
+    def changed(self, trials: Iterable[TrialRow], records: Mapping[int, RecordRow]) -> Self:
         """The ranking with these trials as they are now.
 
         Args:
@@ -73,7 +73,7 @@ class Ranking:
             if trial.state in ("COMPLETE", "PRUNED") and trial.value is not None and number in records:
                 keys[number] = (self.objective.rank(records[number].metrics), number)
         all_trials = dict(sorted({**self.trials, **now}.items()))
-        return Ranking(self.objective, all_trials, {**self.records, **records}, keys)
+        return replace(self, trials=all_trials, records={**self.records, **records}, _keys=keys)
 
     @cached_property
     def usable(self) -> Sequence[int]:
@@ -100,8 +100,13 @@ class Ranking:
     def columns(self) -> Mapping[str, Cell]:
         """What can be shown of each trial: a trial's own, what a goal adds, then the configuration's."""
         own = {**_COLUMNS, **self._goals_columns()}
-        names = dict.fromkeys(name for number in self.listed for name in self.trials[number].config)
+        names = self.dimensions
         return own | {(f"config.{name}" if name in own else name): partial(_value, name=name) for name in names}
+
+    @cached_property
+    def dimensions(self) -> Sequence[str]:
+        """Every name in a configuration."""
+        return [*dict.fromkeys(name for number in self.listed for name in self.trials[number].config)]
 
     def _goals_columns(self) -> dict[str, Cell]:
         """Other metrics, how runs vary, whether a trial is feasible, and whether it is on the front."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from gradfleet.goal import Aim
@@ -92,7 +92,22 @@ class StoredStudy:
             return "Its driver has died, or does not reach the store; run it again with resume=True, or --resume."
         return row.problem
 
-    def standings(self) -> Standings:
-        """The same leaderboard as an object that a notebook, a terminal and a page can show, and that gives JSON."""
+    def standings(
+        self,
+        where: str | Iterable[str] = (),
+        sort: str | Iterable[str] = (),
+        *,
+        top: int | None = None,
+        with_default: bool = False,
+    ) -> Standings:
+        """The same leaderboard as an object that a notebook, a terminal and a page can show, and that gives JSON.
+
+        Args:
+            with_default: the default configuration's trial, 0, too, wherever it stands.
+
+        Raises:
+            SettingError: as `leaderboard`.
+        """
         state, ranking = self.state, self._board.ranking()
-        return Standings(self.name, state, ranking, ranking.listed, time.time())
+        found = Standings(self.name, state, ranking, ranking.listed, time.time())
+        return found.select(where, sort).top(top, with_default=with_default)

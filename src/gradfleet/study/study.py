@@ -107,7 +107,7 @@ class Study(SteeredStudy, PicturedStudy, Followed):
         Raises:
             SettingError: a condition that cannot be read, a column that there is not, or `top` below 0.
         """
-        return self.standings().select(where, sort).top(top).frame
+        return self.standings(where, sort, top=top).frame
 
     def wait(self, timeout: float | None = None) -> Self:
         """As `SteeredStudy.wait`; the cell of a notebook that follows the sweep shows its end then."""

@@ -35,11 +35,12 @@ def list_sweeps(
     *,
     state: Annotated[StudyState | None, Query(description="Only these.")] = None,
     name: Annotated[str, Query(description="Only those with this in their name.", max_length=100)] = "",
+    sort: Annotated[str, Query(description="created, name or state; a minus turns it round.")] = "-created",
     limit: Limit = 50,
     offset: Offset = 0,
 ) -> Page[SweepSummary]:
-    """The sweeps of the store, the newest first."""
-    return views.sweeps(service, state=state, name=name, limit=limit, offset=offset)
+    """The sweeps of the store, the newest first, or in another order."""
+    return views.sweeps(service, state=state, name=name, sort=sort, limit=limit, offset=offset)
 
 
 @router.get("/{name}", dependencies=[READ], responses=FOUND)
@@ -59,9 +60,10 @@ def leaderboard(
     sort: Annotated[list[str], Query(description="Columns to order by; with a minus the largest first.")] = [],  # noqa: B006
     limit: Limit = 50,
     offset: Offset = 0,
+    default: Annotated[bool, Query(description="Trial 0 too, after these, where it comes later.")] = False,
 ) -> Leaderboard:
     """The trials of a sweep, best first."""
-    return views.leaderboard(service, name, where=where, sort=sort, limit=limit, offset=offset)
+    return views.leaderboard(service, name, where=where, sort=sort, limit=limit, offset=offset, with_default=default)
 
 
 @router.get("/{name}/best", dependencies=[READ], responses=responses(404, 409))

@@ -24,7 +24,7 @@ from sqlalchemy import (
     false,
 )
 
-SCHEMA_VERSION = 7
+SCHEMA_VERSION = 8
 """Raised with every change of a table; a store of a newer version is refused, and an older one is brought up to date.
 
 So a new version only adds: tables, and columns that may be empty or have a server default.
@@ -63,6 +63,27 @@ class Metrics(TypeDecorator[dict[str, float]]):
         return {name: float(number) for name, number in json.loads(text).items()}
 
 
+class Words(TypeDecorator[str]):
+    """Text that people and programs wrote; what a database refuses in one, it has as an escape: `\\x00`.
+
+    PostgreSQL takes no NUL, and neither takes half of a surrogate pair, which stands for a byte of a file's name that
+    is no UTF-8. A question for such a text finds what was written so.
+    """
+
+    impl: type[String] = Text
+    cache_ok = True
+
+    def process_bind_param(self, value: str | None, dialect: Dialect) -> str | None:
+        return None if value is None else value.encode("utf-8", "backslashreplace").decode().replace("\0", "\\x00")
+
+
+class Word(Words):
+    """As Words, of a limited length."""
+
+    impl = String
+    cache_ok = True
+
+
 metadata = MetaData()
 _serial = BigInteger().with_variant(Integer, "sqlite")  # SQLite numbers rows by itself in an INTEGER key only
 
@@ -72,18 +93,18 @@ studies = Table(
     "gradfleet_studies",
     metadata,
     Column("id", _serial, primary_key=True),
-    Column("name", String(200), nullable=False, unique=True),
+    Column("name", Word(200), nullable=False, unique=True),
     Column("spec", Json, nullable=False),
-    Column("fingerprint", String(200)),
+    Column("fingerprint", Word(200)),
     Column("seed", BigInteger, nullable=False),
-    Column("state", String(20), nullable=False),
+    Column("state", Word(20), nullable=False),
     Column("created", Float(53), nullable=False),
     Column("versions", Json, nullable=False),
-    Column("git_commit", String(80)),
-    Column("artifacts", Text, nullable=False),
+    Column("git_commit", Word(80)),
+    Column("artifacts", Words, nullable=False),
     Column("git_dirty", Boolean),
     Column("revision", BigInteger, nullable=False, server_default="0"),
-    Column("problem", Text),
+    Column("problem", Words),
 )
 
 
@@ -95,8 +116,8 @@ sources = Table(
     "gradfleet_sources",
     metadata,
     _study_key(),
-    Column("name", String(500), primary_key=True),
-    Column("text", Text, nullable=False),
+    Column("name", Word(500), primary_key=True),
+    Column("text", Words, nullable=False),
 )
 
 generations = Table(
@@ -104,7 +125,7 @@ generations = Table(
     metadata,
     _study_key(),
     Column("number", Integer, primary_key=True, autoincrement=False),
-    Column("optuna_name", String(300), nullable=False, unique=True),
+    Column("optuna_name", Word(300), nullable=False, unique=True),
     Column("space", Json, nullable=False),
     Column("created", Float(53), nullable=False),
 )
@@ -119,19 +140,19 @@ trials = Table(
     Column("config", Json, nullable=False),
     Column("origin", Json),
     Column("seed", BigInteger, nullable=False),
-    Column("state", String(20), nullable=False),
-    Column("stopping", String(20)),
-    Column("reason", Text),
-    Column("traceback", Text),
+    Column("state", Word(20), nullable=False),
+    Column("stopping", Word(20)),
+    Column("reason", Words),
+    Column("traceback", Words),
     Column("attempts", Integer, nullable=False),
     Column("started", Float(53), nullable=False),
     Column("ended", Float(53)),
     Column("epochs", Integer, nullable=False),
     Column("value", Float(53)),
     Column("best_epoch", Integer),
-    Column("checkpoint", Text),
+    Column("checkpoint", Words),
     Column("starred", Boolean, nullable=False, server_default=false()),
-    Column("note", Text),
+    Column("note", Words),
     Column("revision", BigInteger, nullable=False, server_default="0"),
 )
 
@@ -142,7 +163,7 @@ records = Table(
     Column("number", Integer, primary_key=True, autoincrement=False),
     Column("epoch", Integer, primary_key=True, autoincrement=False),
     Column("metrics", Metrics, nullable=False),
-    Column("checkpoint", Text),
+    Column("checkpoint", Words),
     Column("time", Float(53), nullable=False),
     ForeignKeyConstraint(["study_id", "number"], [trials.c.study_id, trials.c.number], ondelete="CASCADE"),
     Index("gradfleet_records_by_time", "study_id", "time"),
@@ -154,9 +175,9 @@ leases = Table(
     _study_key(),
     Column("number", Integer, nullable=False),
     Column("released", Boolean, nullable=False),
-    Column("host", String(255), nullable=False),
-    Column("process_space", String(80), nullable=False),
-    Column("boot", String(80), nullable=False),
+    Column("host", Word(255), nullable=False),
+    Column("process_space", Word(80), nullable=False),
+    Column("boot", Word(80), nullable=False),
     Column("pid", Integer, nullable=False),
     Column("process_started", Float(53), nullable=False),
     Column("since", Float(53), nullable=False),
@@ -168,11 +189,11 @@ requests = Table(
     metadata,
     Column("id", _serial, primary_key=True),
     Column("study_id", _serial, ForeignKey(studies.c.id, ondelete="CASCADE"), nullable=False, index=True),
-    Column("verb", String(20), nullable=False),
+    Column("verb", Word(20), nullable=False),
     Column("arguments", Json, nullable=False),
     Column("created", Float(53), nullable=False),
     Column("answered", Float(53)),
-    Column("outcome", Text),
+    Column("outcome", Words),
 )
 
 # What the service keeps: who may do what, what was done, which sweeps and which
@@ -182,9 +203,9 @@ tokens = Table(
     "gradfleet_tokens",
     metadata,
     Column("id", _serial, primary_key=True),
-    Column("name", String(100), nullable=False),
-    Column("hash", String(64), nullable=False, unique=True),
-    Column("scope", String(10), nullable=False),
+    Column("name", Word(100), nullable=False),
+    Column("hash", Word(64), nullable=False, unique=True),
+    Column("scope", Word(10), nullable=False),
     Column("created", Float(53), nullable=False),
     Column("expires", Float(53)),
     Column("revoked", Float(53)),
@@ -195,10 +216,10 @@ audit = Table(
     metadata,
     Column("id", _serial, primary_key=True),
     Column("time", Float(53), nullable=False),
-    Column("token", String(100)),
-    Column("address", String(100), nullable=False),
-    Column("method", String(10), nullable=False),
-    Column("path", Text, nullable=False),
+    Column("token", Word(100)),
+    Column("address", Word(100), nullable=False),
+    Column("method", Word(10), nullable=False),
+    Column("path", Words, nullable=False),
     Column("status", Integer, nullable=False),
 )
 
@@ -206,19 +227,19 @@ submissions = Table(
     "gradfleet_submissions",
     metadata,
     Column("id", _serial, primary_key=True),
-    Column("name", String(200), nullable=False, unique=True),
+    Column("name", Word(200), nullable=False, unique=True),
     Column("spec", Json, nullable=False),
     Column("created", Float(53), nullable=False),
-    Column("created_by", String(100), nullable=False),
-    Column("state", String(20), nullable=False),
-    Column("problem", Text),
+    Column("created_by", Word(100), nullable=False),
+    Column("state", Word(20), nullable=False),
+    Column("problem", Words),
     Column("attempts", Integer, nullable=False),
     Column("not_before", Float(53), nullable=False),
     Column("retry_failed", Boolean, nullable=False),
     Column("claim", Integer, nullable=False),
-    Column("host", String(255)),
-    Column("process_space", String(80)),
-    Column("boot", String(80)),
+    Column("host", Word(255)),
+    Column("process_space", Word(80)),
+    Column("boot", Word(80)),
     Column("pid", Integer),
     Column("process_started", Float(53)),
     Column("heartbeat", Float(53)),
@@ -229,17 +250,19 @@ replays = Table(
     metadata,
     _study_key(),
     Column("number", Integer, primary_key=True, autoincrement=False),
-    Column("state", String(20), nullable=False),
+    Column("state", Word(20), nullable=False),
     Column("created", Float(53), nullable=False),
-    Column("created_by", String(100), nullable=False),
+    Column("created_by", Word(100), nullable=False),
     Column("ended", Float(53)),
     Column("recorded", Float(53), nullable=False),
     Column("value", Float(53)),
-    Column("problem", Text),
+    Column("epoch", Integer),
+    Column("records", Json),
+    Column("problem", Words),
     Column("claim", Integer, nullable=False),
-    Column("host", String(255), nullable=False),
-    Column("process_space", String(80), nullable=False),
-    Column("boot", String(80), nullable=False),
+    Column("host", Word(255), nullable=False),
+    Column("process_space", Word(80), nullable=False),
+    Column("boot", Word(80), nullable=False),
     Column("pid", Integer, nullable=False),
     Column("process_started", Float(53), nullable=False),
     Column("heartbeat", Float(53), nullable=False),
@@ -248,11 +271,11 @@ replays = Table(
 models = Table(
     "gradfleet_models",
     metadata,
-    Column("name", String(100), primary_key=True),
-    Column("study", String(200), nullable=False),
+    Column("name", Word(100), primary_key=True),
+    Column("study", Word(200), nullable=False),
     Column("trial", Integer, nullable=False),
-    Column("place", Text, nullable=False),
+    Column("place", Words, nullable=False),
     Column("created", Float(53), nullable=False),
-    Column("created_by", String(100), nullable=False),
+    Column("created_by", Word(100), nullable=False),
     Column("about", Json, nullable=False),
 )
