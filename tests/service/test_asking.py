@@ -123,6 +123,9 @@ def test_what_cannot_be_is_refused(runner: TestClient, changes: dict[str, Any], 
         (b"\xff\xfe", "application/yaml", 422, "A spec is UTF-8 text"),
         (b"", "application/json", 422, "The spec is no JSON"),
         (b"x", "text/plain", 415, "A spec comes as application/json or application/yaml, got 'text/plain'."),
+        (b"a: b\n" * 20_001, "application/yaml", 422, "The spec has 100,005 bytes; a sweep has at most 100,000."),
+        (b'{"version": 1' + b" " * 100_000 + b"}", "application/json", 422, "a sweep has at most 100,000"),
+        (b'{"version": 1, "name": "a", "name": "b"}', "application/json", 422, "The spec says 'name' twice"),
         (b"a: b\n" * 2_000_000, "application/yaml", 413, "A body of this request has at most 4 MB."),
     ],
 )
@@ -145,9 +148,12 @@ def test_links_out_of_the_folder_are_refused(service: Service, data: Path, tmp_p
 
 
 def test_urls_are_allowed_by_their_beginning_but_never_private_hosts(service: Service) -> None:
-    open_service = replace(service, settings=replace(service.settings, urls=("s3://bucket/", "http://")))
+    open_service = replace(
+        service, settings=replace(service.settings, urls=("s3://bucket/", "http://", "https://example.org"))
+    )
     assert specs.located(open_service, "s3://bucket/flowers.zip") == "s3://bucket/flowers.zip"
-    for url in ("s3://bucketeer/x", "s3://bucket/../other"):
+    nearly = ("s3://bucketeer/x", "s3://bucket/../other", "s3://bucket/%2e%2E/x", "s3://bucket/x::file:///etc/passwd")
+    for url in (*nearly, "https://example.org.evil.example/x", "https://example.org@evil.example/x"):
         with pytest.raises(SettingError, match="is not allowed"):
             specs.located(open_service, url)
     for host in ("127.0.0.1", "localhost", "[::1]", "10.0.0.1", "169.254.169.254"):
@@ -162,6 +168,17 @@ def test_recipes_are_allowed_by_name_or_package(service: Service) -> None:
     for recipe in ("mine.recipes:others", "teammate:one"):
         with pytest.raises(SettingError, match="is not allowed, because a recipe is code"):
             specs._check_recipe(allowed, recipe)
+
+
+def test_one_that_waits_says_so_where_its_trials_would_be(runner: TestClient) -> None:
+    runner.post("/v1/sweeps", json=SPEC)
+    for path in ("leaderboard", "best", "trials", "trials/0", "trials/0/records", "plots/history", "report"):
+        found = runner.get(f"/v1/sweeps/flowers/{path}")
+        assert (found.status_code, found.json()["detail"]) == (
+            404,
+            "flowers was asked for and has no trials yet: ask again when it runs.",
+        ), path
+    assert "No study is called 'nobody'" in runner.get("/v1/sweeps/nobody/leaderboard").json()["detail"]
 
 
 def test_one_that_waits_is_taken_out_and_begun_again(runner: TestClient, admin: TestClient) -> None:

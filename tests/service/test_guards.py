@@ -75,6 +75,36 @@ def test_who_asks_too_often_waits_and_others_do_not(small: FastAPI) -> None:
         assert [client.get("/v1/whoami").status_code for _ in range(4)] == [401, 401, 401, 429]
 
 
+def test_what_there_is_not_says_what_there_is(client: Client) -> None:
+    anybody = client()
+    missing, wrong = anybody.get("/v1/nothing"), anybody.put("/v1/sweeps")
+    assert (missing.status_code, wrong.status_code) == (404, 405)
+    assert missing.json()["detail"] == "There is nothing at /v1/nothing; /openapi.json has every route."
+    assert wrong.json()["detail"] == "PUT is not answered at /v1/sweeps; /openapi.json has every route."
+
+
+def test_noise_fills_neither_the_audit_log_nor_the_metrics(small: FastAPI) -> None:
+    text = tokens.create(small.state.service.store, "alice", scope="admin")
+    with TestClient(small, base_url="http://localhost") as client:
+        for number in range(10):
+            assert client.post(f"/v1/nothing{number}").status_code == 404
+            assert client.request(f"NOISE{number}", "/v1/sweeps").status_code == 405
+        client.headers["Authorization"] = f"Bearer {text}"
+        found = client.get("/v1/audit").json()["items"]
+        assert [(one["method"], one["path"]) for one in found[::-1]] == [
+            ("POST", "/v1/nothing0"),
+            ("other", "/v1/sweeps"),
+            ("POST", "/v1/nothing1"),
+        ]
+        assert "NOISE" not in client.get("/v1/metrics").text
+
+
+def test_who_guesses_at_the_login_waits_too(small: FastAPI) -> None:
+    with TestClient(small, base_url="http://localhost", follow_redirects=False) as client:
+        said = [client.post("/ui/login", data={"token": "x"}).status_code for _ in range(4)]
+        assert said == [401, 401, 401, 429]
+
+
 def test_an_error_that_nobody_foresaw_tells_nothing_but_where_to_look(
     app: FastAPI, client: Client, caplog: pytest.LogCaptureFixture
 ) -> None:

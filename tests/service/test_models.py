@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import base64
 import io
+import os
 import stat
 import tarfile
+import time
 import zipfile
 from collections.abc import Iterator
 from dataclasses import replace
@@ -18,7 +20,9 @@ from fastapi.testclient import TestClient
 from gradfleet import Bundle
 from gradfleet.service import tokens
 from gradfleet.service.app import create_app
+from gradfleet.service.service import Service
 from gradfleet.service.settings import Limits, ServiceSettings
+from gradfleet.study.storage.rows import StudyRow
 from gradfleet.study.study import Study
 
 
@@ -169,7 +173,8 @@ def tar_with_link() -> bytes:
     [
         ("flowers.exe", b"x", "A data set is a file with a plain name"),
         (".hidden.zip", b"x", "A data set is a file with a plain name"),
-        ("flowers.zip", b"no archive", "cannot be unpacked"),
+        ("flowers.csv", b"", "flowers.csv is empty"),
+        ("flowers.zip", b"no archive", "flowers.zip cannot be unpacked"),
         ("flowers.zip", zipped(**{"../up": b"x"}), "lies outside the archive's own folder"),
         ("flowers.zip", bomb, "it may be made to fill it"),
         ("flowers.zip", with_link, "is a link"),
@@ -184,7 +189,32 @@ def test_uploads_that_cannot_be_leave_nothing(
     refused = admin.put(f"/v1/datasets/{name}", content=body)
     assert refused.status_code == 422
     assert said in refused.json()["detail"]
+    assert ".coming" not in refused.json()["detail"]
     assert [*settings.data.iterdir()] == []
+
+
+def test_what_killed_services_left_of_uploads_is_deleted_after_a_day(settings: ServiceSettings) -> None:
+    for name, age in {".coming-old": 90_000, ".coming-now": 0}.items():
+        file = settings.data / name / "flowers.zip"
+        file.parent.mkdir(parents=True)
+        file.write_bytes(b"half of i")
+        os.utime(file.parent, (time.time() - age,) * 2)
+    create_app(settings).state.service.close()
+    assert [one.name for one in settings.data.iterdir()] == [".coming-now"]
+
+
+def test_a_few_models_are_exported_at_a_time(admin: TestClient, service: Service, study: StudyRow) -> None:
+    for _ in range(service.settings.limits.exports):
+        service.exports.acquire()
+    asked = [
+        admin.post("/v1/sweeps/digits/trials/2/export"),
+        admin.post("/v1/models", json={"name": "best", "sweep": "digits"}),
+    ]
+    for one in asked:
+        assert (one.status_code, one.headers["retry-after"]) == (503, "10")
+        assert one.json()["detail"] == "As many models are exported at the moment as may; ask again in a while."
+    service.exports.release()
+    assert [admin.post("/v1/sweeps/digits/trials/2/export").status_code for _ in range(2)] == [404, 404]
 
 
 def test_uploads_are_limited(tmp_path: Path) -> None:

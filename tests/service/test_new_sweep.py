@@ -81,6 +81,7 @@ def test_a_form_shows_the_file_the_program_and_the_command(runner_browser: TestC
         ("search.budget", "10 parsecs", "A budget is a duration"),
         ("space.batch_size", "7", "needs one of 32, 64, 128, got 7"),
         ("space.schedule", "{", "This cannot be read"),
+        ("space.schedule", "[" + "x, " * 1000 + "]", "This cannot be read"),
         ("name", "../x", "name"),
         ("data", "", "Choose a data set, or upload one."),
         ("objective.metric", "val_f1", "Whether more or less of it is better."),

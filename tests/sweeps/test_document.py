@@ -60,8 +60,10 @@ def test_a_file_that_is_not_there_or_too_large_or_no_text(tmp_path: Path) -> Non
         Document.read(tmp_path / "none.yaml")
     large = tmp_path / "large.yaml"
     large.write_text("#" * (MAX_BYTES + 1))
-    with pytest.raises(SettingError, match="has 1,000,001 bytes; a sweep file has at most 1,000,000"):
+    with pytest.raises(SettingError, match="has 100,001 bytes; a sweep has at most 100,000"):
         Document.read(large)
+    with pytest.raises(SettingError, match="sweep.yaml has 100,001 bytes"):
+        Document.parse("#" * (MAX_BYTES + 1))
     (tmp_path / "latin.yaml").write_bytes(b"name: caf\xe9\n")
     with pytest.raises(SettingError, match="is not UTF-8 text"):
         Document.read(tmp_path / "latin.yaml")

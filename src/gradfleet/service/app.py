@@ -12,6 +12,7 @@ from starlette.concurrency import run_in_threadpool
 import gradfleet
 from gradfleet.service import dashboard, problems
 from gradfleet.service.cluster_state import ClusterState
+from gradfleet.service.datasets import clear_leftovers
 from gradfleet.service.deaths import DeathWatch
 from gradfleet.service.documents import Items
 from gradfleet.service.events import Feeds
@@ -45,6 +46,7 @@ def create_app(settings: ServiceSettings) -> FastAPI:
         SettingError: the store is a server, and no artifacts are given.
     """
     service = Service.open(settings)
+    clear_leftovers(settings.data)
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:

@@ -27,9 +27,18 @@ class ClusterState:
 
     def get(self) -> str:
         """ "ok", "local", why it does not answer, or that nobody has looked yet."""
-        if time.monotonic() - self._looked > _AGAIN_AFTER and self._looking.acquire(blocking=False):
+        if self._is_mine_to_look():
             threading.Thread(target=self._look, name="cluster state", daemon=True).start()
         return self._said
+
+    def now(self) -> str:
+        """The same, and who asks first waits for it: of many who ask a cluster that is away, one keeps a thread."""
+        if self._is_mine_to_look():
+            self._look()
+        return self._said
+
+    def _is_mine_to_look(self) -> bool:
+        return time.monotonic() - self._looked > _AGAIN_AFTER and self._looking.acquire(blocking=False)
 
     def _look(self) -> None:
         try:

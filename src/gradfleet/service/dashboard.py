@@ -36,7 +36,7 @@ def address(service: Service, name: str) -> str:
     Raises:
         NotFoundError: there is no such study.
     """
-    newest = service.store.generations(service.store.study(name).id)[-1]
+    newest = service.store.generations(service.row(name).id)[-1]
     return f"/dashboard/studies/{_storage(service).get_study_id_from_name(newest.optuna_name)}"
 
 

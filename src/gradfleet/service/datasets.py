@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-import secrets
+import shutil
+import time
 import zipfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import IO
 
 from gradfleet.data.archive import check, is_archive
@@ -16,6 +18,11 @@ from gradfleet.service import documents
 from gradfleet.service.service import Service
 from gradfleet.service.settings import MEGABYTE
 from gradfleet.study.storage.store import SAFE_NAME
+
+_COMING = ".coming-"
+"""What folders are called that hold a file while it comes."""
+
+_DAY = 24 * 3600.0  # seconds
 
 
 def listed(service: Service) -> list[documents.Dataset]:
@@ -34,21 +41,23 @@ def receiving(service: Service, name: str) -> Iterator[IO[bytes]]:
         DataError: it is an archive that cannot be trusted or read.
     """
     target = _target(service, name)
-    coming = target.with_name(f".{secrets.token_hex(8)}.{name}")  # its end says what it is
-    try:
+    with TemporaryDirectory(prefix=_COMING, dir=service.settings.data) as folder:
+        coming = Path(folder, name)
         with coming.open("wb") as file:
             yield file
         _check_room(service)
-        if is_archive(coming):
-            check(coming)
-        elif zipfile.is_zipfile(coming):
-            raise DataError(f"{name} is an archive, so its name ends with .zip.")
+        _check(coming)
         try:
             target.hardlink_to(coming)  # unlike a rename it replaces nothing
         except FileExistsError:
             raise _taken(name) from None
-    finally:
-        coming.unlink(missing_ok=True)
+
+
+def clear_leftovers(data: Path) -> None:
+    """Delete what was left of uploads whose service was killed; one that still comes is younger than a day."""
+    for folder in data.glob(f"{_COMING}*"):
+        if time.time() - folder.stat().st_mtime > _DAY:
+            shutil.rmtree(folder, ignore_errors=True)
 
 
 def delete(service: Service, name: str) -> None:
@@ -81,8 +90,18 @@ def _target(service: Service, name: str) -> Path:
     return path
 
 
+def _check(file: Path) -> None:
+    if file.stat().st_size == 0:
+        raise DataError(f"{file.name} is empty: nothing has come.")
+    if is_archive(file):
+        check(file)
+    elif zipfile.is_zipfile(file):
+        raise DataError(f"{file.name} is an archive, so its name ends with .zip.")
+
+
 def _check_room(service: Service) -> None:
-    total = sum(path.stat().st_size for path in service.settings.data.iterdir() if path.is_file())
+    data = service.settings.data
+    total = sum(path.stat().st_size for path in (*data.iterdir(), *data.glob(f"{_COMING}*/*")) if path.is_file())
     most = service.settings.limits.uploads
     if total > most:
         raise SettingError(f"Uploads may have {most / MEGABYTE:,.0f} MB together; delete what is not needed first.")

@@ -19,6 +19,7 @@ from gradfleet.export.score import Score
 from gradfleet.service import documents
 from gradfleet.service.documents import plain
 from gradfleet.service.predictions import Loaded, predicted
+from gradfleet.service.problems import RefusedError
 from gradfleet.service.service import Service
 from gradfleet.study.artifacts import Artifacts
 from gradfleet.study.storage.store import check_name
@@ -49,12 +50,13 @@ def promote(service: Service, wanted: documents.Promotion, *, by: str) -> docume
         NotFoundError: there is no such sweep, trial or checkpoint.
         NoUsableTrialError: no trial has a result.
         ExportError, ExecutionError: the model cannot be exported, or does not give its score again.
+        RefusedError: as many are exported as may.
     """
     check_name(wanted.name)
     study = service.study(wanted.sweep)
     trial = study.best if wanted.trial is None else study.trial(wanted.trial)
     place = f"{service.artifacts}/models/{wanted.name}-{secrets.token_hex(4)}"
-    with tempfile.TemporaryDirectory(prefix="gradfleet-model-") as folder:
+    with _exporting(service), tempfile.TemporaryDirectory(prefix="gradfleet-model-") as folder:
         done = trial.export(Path(folder, "bundle"))
         checkpoints.write(place, lambda target: shutil.copytree(done.path, target, dirs_exist_ok=True))
     score = done.to_json()["score"]
@@ -151,13 +153,31 @@ def export_file(
 
     Raises:
         SettingError: there is no such format.
-        NotFoundError, ExportError, ExecutionError: as `promote`.
+        NotFoundError, ExportError, ExecutionError, RefusedError: as `promote`.
     """
     trial = service.study(name).trial(number)
     with tempfile.TemporaryDirectory(prefix="gradfleet-export-") as folder:
-        done = trial.export(Path(folder, "export"), format=format, check=check, max_loss=max_loss)
+        with _exporting(service):
+            done = trial.export(Path(folder, "export"), format=format, check=check, max_loss=max_loss)
         with _packed(done.path) as file:
             yield Packed(file, done.score)
+
+
+@contextmanager
+def _exporting(service: Service) -> Iterator[None]:
+    """One of the few exports that go on at a time: each loads a model in a process of its own, and keeps a thread.
+
+    Raises:
+        RefusedError: there are as many already.
+    """
+    if not service.exports.acquire(blocking=False):
+        raise RefusedError(
+            503, "As many models are exported at the moment as may; ask again in a while.", {"Retry-After": "10"}
+        )
+    try:
+        yield
+    finally:
+        service.exports.release()
 
 
 @contextmanager

@@ -18,6 +18,7 @@ from gradfleet.study.storage.overview import trial_states
 from gradfleet.study.storage.tables import audit
 
 _LOOKS = ("GET", "HEAD", "OPTIONS")
+_METHODS = (*_LOOKS, "POST", "PUT", "PATCH", "DELETE")
 _log = logging.getLogger("gradfleet.service")
 
 
@@ -71,19 +72,24 @@ class Observation:
         async def noted(message: Message) -> None:
             if message["type"] == "http.response.start":
                 status = message["status"]
-                self._metrics.note(scope["method"], _route(scope), status, time.monotonic() - began)
-                if scope["method"] not in _LOOKS or status in (401, 403):
+                self._metrics.note(_method(scope), _route(scope), status, time.monotonic() - began)
+                is_one = scope["method"] not in _LOOKS or status in (401, 403)
+                if is_one and self._is_heard(scope, state):
                     await run_in_threadpool(self._write, scope, state, status)
             await send(message)
 
         await self._app(scope, receive, noted)
 
+    def _is_heard(self, scope: Scope, state: dict[str, Any]) -> bool:
+        """Who has no token is noted as often as it may ask, or anybody could fill the store with noise."""
+        return state.get("token") is not None or self._service.rates.wait_of(f"unknown at {_address(scope)}") == 0
+
     def _write(self, scope: Scope, state: dict[str, Any], status: int) -> None:
-        token, client = state.get("token"), scope.get("client")
+        token = state.get("token")
         values = {"time": time.time(), "token": None if token is None else token.name, "status": status}
         values |= {
-            "address": client[0] if client else "unknown",
-            "method": scope["method"],
+            "address": _address(scope),
+            "method": _method(scope),
             "path": scope["path"][:500],
         }
         try:
@@ -106,6 +112,16 @@ def actions(service: Service, *, limit: int, offset: int) -> documents.Page[docu
         for row in rows
     ]
     return views.page(found, total=total, offset=offset)
+
+
+def _address(scope: Scope) -> str:
+    client = scope.get("client")
+    return client[0][:100] if client else "unknown"
+
+
+def _method(scope: Scope) -> str:
+    """One of those that there are: anything can be sent as one."""
+    return scope["method"] if scope["method"] in _METHODS else "other"
 
 
 def _route(scope: Scope) -> str:

@@ -24,7 +24,7 @@ def kept(service: Service, name: str, what: tuple[Hashable, ...], draw: Callable
     Raises:
         NotFoundError: there is no such sweep; and what `draw` raises.
     """
-    row = service.store.study(name)
+    row = service.row(name)
     # Bars of trials that run grow with time alone.
     moment = None if row.state in ENDED else int(time.time())
     drawn = service.drawings.get((row.id, row.created, *what), Drawn)

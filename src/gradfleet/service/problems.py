@@ -126,9 +126,9 @@ def responses(*statuses: int) -> dict[int | str, dict[str, Any]]:
 def install(app: FastAPI) -> None:
     """Have the app answer every error so."""
 
-    def of_http(_: Request, error: Exception) -> Response:
+    def of_http(request: Request, error: Exception) -> Response:
         assert isinstance(error, HTTPException)
-        return answer(error.status_code, str(error.detail), headers=error.headers)
+        return answer(error.status_code, _detail(request, error), headers=error.headers)
 
     def of_validation(_: Request, error: Exception) -> Response:
         assert isinstance(error, RequestValidationError)
@@ -140,6 +140,14 @@ def install(app: FastAPI) -> None:
     app.add_exception_handler(ClientDisconnect, lambda _, error: of_error(error))
     app.add_exception_handler(GradfleetError, lambda _, error: of_error(error))
     app.add_exception_handler(Exception, lambda _, error: of_error(error))
+
+
+def _detail(request: Request, error: HTTPException) -> str:
+    """What was said; of a route that there is not, what there is."""
+    if error.detail != HTTPStatus(error.status_code).phrase:
+        return str(error.detail)
+    what = {404: "There is nothing at", 405: f"{request.method[:20]} is not answered at"}.get(error.status_code)
+    return str(error.detail) if what is None else f"{what} {request.url.path[:200]}; /openapi.json has every route."
 
 
 def _sentence(problem: Mapping[str, Any]) -> str:

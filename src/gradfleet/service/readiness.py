@@ -10,10 +10,14 @@ from gradfleet.service.documents import Readiness
 from gradfleet.service.service import Service
 
 
-def look(service: Service) -> Readiness:
-    """The service is ready while its store answers; a cluster that is away only keeps sweeps waiting."""
+def look(service: Service, *, cluster: str) -> Readiness:
+    """The service is ready while its store answers; a cluster that is away only keeps sweeps waiting.
+
+    Args:
+        cluster: how that is.
+    """
     store = _store(service)
-    return Readiness(ready=store == "ok", store=store, cluster=cluster(service))
+    return Readiness(ready=store == "ok", store=store, cluster=cluster)
 
 
 def cluster(service: Service) -> str:

@@ -9,6 +9,8 @@ from typing import Annotated, Self
 
 from fastapi import Depends, Request
 
+from gradfleet.errors import NotFoundError
+from gradfleet.service import submissions
 from gradfleet.service.predictions import Loaded
 from gradfleet.service.rates import Rates
 from gradfleet.service.recent import Drawn, Recent
@@ -35,12 +37,14 @@ class Service:
         predictors: the models that were asked for last.
         drawings: the plots and reports that were asked for last.
         asked: set when there is something for the supervisor.
+        exports: as many as models may be exported at a time.
     """
 
     settings: ServiceSettings
     store: Store
     artifacts: str
     rates: Rates
+    exports: threading.Semaphore
     started: float = field(default_factory=time.time)
     boards: Recent[Board] = field(default_factory=lambda: Recent(_BOARDS))
     predictors: Recent[Loaded] = field(default_factory=lambda: Recent(_MODELS))
@@ -55,18 +59,29 @@ class Service:
             StoreError: no store can be there.
             SettingError: the store is a server, and no artifacts are given.
         """
-        artifacts = artifacts_of(settings.store, settings.artifacts)
+        artifacts, limits = artifacts_of(settings.store, settings.artifacts), settings.limits
         settings.data.mkdir(parents=True, exist_ok=True)
         store = Store.open(settings.store, patience=10.0)
-        return cls(settings, store, artifacts, Rates(settings.limits.requests, settings.limits.burst))
+        return cls(
+            settings, store, artifacts, Rates(limits.requests, limits.burst), threading.Semaphore(limits.exports)
+        )
 
     def study(self, name: str) -> Study:
         """The study of that name, with a board that is kept from request to request.
 
         Raises:
-            NotFoundError: there is none.
+            NotFoundError: there is none, or none yet.
         """
-        return self.study_of(self.store.study(name))
+        return self.study_of(self.row(name))
+
+    def row(self, name: str) -> StudyRow:
+        """The study of that name; errors as of `study`."""
+        try:
+            return self.store.study(name)
+        except NotFoundError:
+            if submissions.get(self.store, name) is None:
+                raise
+            raise NotFoundError(f"{name} was asked for and has no trials yet: ask again when it runs.") from None
 
     def study_of(self, row: StudyRow) -> Study:
         return Study(self.store, row, board=self.boards.get((row.id, row.created), lambda: Board(self.store, row)))

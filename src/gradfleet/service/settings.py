@@ -26,6 +26,7 @@ class Limits:
         requests: a second and token, in the long run.
         burst: requests at once after a pause.
         streams: event streams open at a time.
+        exports: models that are exported at a time; each is a process that loads a model.
     """
 
     body: int = 4 * MEGABYTE
@@ -35,6 +36,7 @@ class Limits:
     requests: float = 50.0
     burst: int = 200
     streams: int = 200
+    exports: int = 2
 
     def __post_init__(self) -> None:
         amounts = asdict(self)

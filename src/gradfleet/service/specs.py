@@ -8,12 +8,12 @@ import socket
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
+from urllib.parse import unquote, urlsplit
 
 from gradfleet.errors import Problems, SettingError
 from gradfleet.service.service import Service
 from gradfleet.study.driving.opening import new_name
-from gradfleet.sweeps.document import MAX_DEPTH, Document
+from gradfleet.sweeps.document import MAX_DEPTH, Document, check_size
 from gradfleet.sweeps.sweep import checked_words
 
 _OURS = ("store", "artifacts", "cluster")
@@ -25,6 +25,7 @@ def read(text: bytes, *, is_yaml: bool) -> Document:
     Raises:
         SettingError: it is no YAML or JSON, no mapping, or is made to take long to read.
     """
+    check_size(len(text), "The spec")
     try:
         decoded = text.decode("utf-8")
     except UnicodeDecodeError as error:
@@ -32,7 +33,9 @@ def read(text: bytes, *, is_yaml: bool) -> Document:
     if is_yaml:
         return Document.parse(decoded, name="spec")
     try:
-        values = json.loads(decoded)
+        values = json.loads(decoded, object_pairs_hook=_each_once)
+    except SettingError:
+        raise
     except (ValueError, RecursionError) as error:
         raise SettingError(f"The spec is no JSON: {error}. Send YAML as application/yaml.") from error
     if not isinstance(values, dict):
@@ -94,7 +97,8 @@ def _refuse_links_out(path: Path, root: Path) -> None:
 
 
 def _allowed_url(service: Service, url: str) -> str:
-    if not any(url.startswith(prefix) for prefix in service.settings.urls) or ".." in url.split("/"):
+    below = any(f"{url}/".startswith(f"{prefix.rstrip('/')}/") for prefix in service.settings.urls)
+    if not below or "::" in urlsplit(url).path or ".." in unquote(url).replace("\\", "/").split("/"):
         allowed = ", ".join(service.settings.urls) or "none"
         raise SettingError(f"data at {url[:100]!r} is not allowed. URLs begin with: {allowed}.")
     host = urlsplit(url).hostname
@@ -139,6 +143,15 @@ def _texts(value: Any) -> Iterator[str]:
     elif isinstance(value, list):
         for one in value:
             yield from _texts(one)
+
+
+def _each_once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """JSON takes the last of two; a sweep file refuses both, and so does a service."""
+    found = dict(pairs)
+    if len(found) < len(pairs):
+        twice = next(key for place, (key, _) in enumerate(pairs) if key in dict(pairs[:place]))
+        raise SettingError(f"The spec says {twice[:100]!r} twice; say it once.")
+    return found
 
 
 def _depth(value: Any) -> int:

@@ -56,7 +56,7 @@ def request(service: Service, name: str, number: int) -> documents.Request:
     Raises:
         NotFoundError: there is no such sweep, or no such request of it.
     """
-    study = service.store.study(name)
+    study = service.row(name)
     found = requests.get(service.store, number, study=study)
     if found is None:
         raise NotFoundError(f"{name} has no request {number}.")

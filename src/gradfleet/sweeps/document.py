@@ -15,8 +15,8 @@ from ruamel.yaml.nodes import MappingNode, Node, SequenceNode
 
 from gradfleet.errors import NotFoundError, SettingError
 
-MAX_BYTES = 1_000_000
-"""A sweep is a page of text; a file above this size is none, and reading it could take minutes."""
+MAX_BYTES = 100_000
+"""A sweep is a page of text; what is longer is none, and YAML of a megabyte takes half a minute to read."""
 
 MAX_DEPTH = 20
 """Mappings and lists inside each other; no sweep comes near it."""
@@ -52,8 +52,7 @@ class Document:
         path = Path(path)
         if not path.is_file():
             raise NotFoundError(f"There is no sweep file {str(path)!r}. `gradfleet init {path}` writes one.")
-        if path.stat().st_size > MAX_BYTES:
-            raise SettingError(f"{path} has {path.stat().st_size:,} bytes; a sweep file has at most {MAX_BYTES:,}.")
+        check_size(path.stat().st_size, str(path))
         try:
             text = path.read_text(encoding="utf-8")
         except UnicodeDecodeError as error:
@@ -65,12 +64,14 @@ class Document:
         """The document that `text` is.
 
         Raises:
-            SettingError: it is no YAML or no mapping, has a key twice, uses an alias, or nests too deep.
+            SettingError: it is too long, no YAML or no mapping, has a key twice, uses an alias, or nests too deep.
         """
+        check_size(len(text), name)
         try:
             _refuse_traps(text, name)
-            root = _yaml().compose(text)
-            values = _yaml().load(text)
+            yaml = _yaml()
+            root = yaml.compose(text)
+            values = None if root is None else yaml.constructor.construct_document(root)
         except SettingError:
             raise
         except MarkedYAMLError as error:
@@ -119,6 +120,16 @@ class Document:
             {one: said for one, said in known.items() if not _is_in(one, key)} for known in (self.places, self.typed)
         )
         return Document(self.name, values, places, {**typed, key: place})
+
+
+def check_size(size: int, name: str) -> None:
+    """Refuse a sweep of more than `MAX_BYTES`, before anything reads it.
+
+    Raises:
+        SettingError: it is too large.
+    """
+    if size > MAX_BYTES:
+        raise SettingError(f"{name[:100]} has {size:,} bytes; a sweep has at most {MAX_BYTES:,}.")
 
 
 def scalar(text: str) -> Any:

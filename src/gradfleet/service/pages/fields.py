@@ -36,6 +36,7 @@ _CHOICES: Mapping[str, Sequence[str]] = {
     "options.on_bad_rows": ("raise", "skip"),
 }
 _TEXTS = ("name", "data", "task", "objective.metric", "objective.mode")
+_LONGEST = 1_000  # characters of a field; YAML takes long to read
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,7 +92,7 @@ def values(task: str, said: Mapping[str, str], known: Sequence[Field]) -> tuple[
         if not text:
             continue
         try:
-            value = text if field.key in _TEXTS else scalar(text)
+            value = text if field.key in _TEXTS else _read(text)
         except SettingError:
             problems[field.key] = f"This cannot be read: {text[:60]!r}."
             continue
@@ -119,6 +120,12 @@ def by_field(problems: Sequence[str], known: Sequence[Field]) -> dict[str, str]:
         key, text = (place, rest) if place in keys else ("", problem.removeprefix("form: "))
         found[key] = f"{found[key]} {text}" if key in found else text
     return found
+
+
+def _read(text: str) -> Any:
+    if len(text) > _LONGEST:
+        raise SettingError(f"A field has at most {_LONGEST:,} characters, got {len(text):,}.")
+    return scalar(text)
 
 
 def _search() -> Iterator[str]:

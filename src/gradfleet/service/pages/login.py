@@ -43,8 +43,9 @@ def _enter(request: Request, form: Mapping[str, str]) -> Response:
     service: Service = request.app.state.service
     text, next_page = form.get("token", "").strip(), form.get("next", "")
     try:
+        token = admitted(service, text, address=address_of(request))  # first, because it counts who tries
         session.check_form(form, request.cookies.get(session.VISITOR))
-        request.state.token = admitted(service, text, address=address_of(request))  # for the audit log
+        request.state.token = token  # for the audit log
     except RefusedError as error:
         if error.status == 401:
             return _form(request, next_page=next_page, problem=str(error), status=401)

@@ -98,7 +98,7 @@ def _try(visit: Visit) -> str:
 
 
 def _facts(visit: Visit) -> Mapping[str, Any] | None:
-    facts: Mapping[str, Any] | None = visit.service.store.study(visit.name).spec.get("facts")
+    facts: Mapping[str, Any] | None = visit.service.row(visit.name).spec.get("facts")
     return facts
 
 
@@ -138,7 +138,7 @@ def _bare(name: str) -> str:
 
 
 def _objective(visit: Visit) -> str:
-    metric: str = visit.service.store.study(visit.name).objective.metric
+    metric: str = visit.service.row(visit.name).objective.metric
     return metric
 
 

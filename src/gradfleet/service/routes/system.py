@@ -18,15 +18,15 @@ router = APIRouter(tags=["service"])
 
 
 @router.get("/health")
-def health() -> Health:
+async def health() -> Health:  # so that it waits for no thread
     """That the process answers; nothing else is looked at, and no token is needed."""
     return Health(status="ok", version=gradfleet.__version__)
 
 
 @router.get("/ready", responses={503: {"model": Readiness}})
-def ready(service: Current, response: Response) -> Readiness:
-    """Whether the store answers, and how the cluster is; no token is needed."""
-    found = readiness.look(service)
+def ready(service: Current, request: Request, response: Response) -> Readiness:
+    """Whether the store answers, and how the cluster was within the last seconds; no token is needed."""
+    found = readiness.look(service, cluster=request.app.state.cluster.now())
     response.status_code = 200 if found.ready else 503
     return found
 
