@@ -173,6 +173,25 @@ def test_a_token_that_is_missing_or_wrong_is_one_line_and_exit_code_4(
     )
 
 
+@pytest.mark.parametrize("token", ["", "x" * 40])
+def test_a_host_of_the_cluster_without_its_token_is_told_so_at_once_with_exit_code_4(
+    cluster: RayHosts, laptop: Laptop, token: str
+) -> None:
+    head = cluster.hosts["head"]
+    place = f"{head.address}:6379"
+    ended = head.run(
+        [sys.executable, *CLI, "sweep", "run", "lost.yaml", "name=refused", "cluster=auto"],
+        cwd=laptop.folder,
+        env=cluster.environment(RAY_ADDRESS=place, RAY_AUTH_TOKEN=token, HOME=str(laptop.folder)),
+        timeout=60,
+    )
+    assert (ended.returncode, ended.stderr) == (
+        4,
+        f"Error: The cluster at {place} asks for a token, and what this process sends is none of its own: set "
+        "RAY_AUTH_MODE=token, and the token in RAY_AUTH_TOKEN, RAY_AUTH_TOKEN_PATH or ~/.ray/auth_token.\n",
+    )
+
+
 def test_the_address_of_ray_client_leads_to_the_dashboard_and_the_sweep_is_sent_there(
     cluster: RayHosts, laptop: Laptop
 ) -> None:

@@ -14,11 +14,14 @@ from typing import Any, Self
 
 import ray
 from ray._private.ray_constants import DEBUG_AUTOSCALING_STATUS
+from ray._private.services import canonicalize_bootstrap_address
 from ray.autoscaler.v2.sdk import get_cluster_status
 from ray.experimental.internal_kv import _internal_kv_get
 
 from gradfleet.errors import ClusterError
+from gradfleet.fleet.cluster_token import unsent_token
 from gradfleet.fleet.quiet import quiet_ray
+from gradfleet.fleet.ray_client import is_refused
 from gradfleet.fleet.scratch import make_scratch, remove_scratch
 from gradfleet.trials.resources import Resources
 
@@ -150,6 +153,7 @@ def connect(address: str | None = None) -> Cluster:
 
     Raises:
         ClusterError: no cluster answers, or the address is of a kind that is not known.
+        AccessError: the cluster that this machine is part of does not take this process's token.
     """
     if not ray.is_initialized():
         with quiet_ray():
@@ -166,10 +170,22 @@ def _start(address: str | None) -> None:
         options |= {"include_dashboard": False, "_temp_dir": str(folder)}
     elif address != "auto":
         raise ClusterError(f"cluster is None (this machine), 'auto' or 'inline'; got {address!r}.")
+    else:
+        _check_token()
     try:
         ray.init(address=address or "local", **options)
     except Exception as error:  # that is what Ray raises when its processes need more than half a minute to begin
         raise ClusterError(f"Ray could not be reached or started: {error}") from error
+
+
+def _check_token() -> None:
+    """
+    Raises:
+        AccessError: the cluster that this machine is part of does not take it; Ray would try for half a minute.
+    """
+    place = canonicalize_bootstrap_address("auto")
+    if place is not None and is_refused(place, "/ray.rpc.NodeInfoGcsService/GetClusterId"):
+        raise unsent_token(place)
 
 
 def _shut_down(folder: Path) -> None:

@@ -35,6 +35,14 @@ def missing_token(address: str) -> AccessError:
     return AccessError(f"The cluster at {address} asks for a token, and none was found in {_PLACES}.")
 
 
+def unsent_token(address: str) -> AccessError:
+    """What to raise where a cluster that this process is to join does not take what Ray itself sends."""
+    return AccessError(
+        f"The cluster at {address} asks for a token, and what this process sends is none of its own: set "
+        f"RAY_AUTH_MODE=token, and the token in {_PLACES}."
+    )
+
+
 def refused_token(address: str) -> AccessError:
     """What to raise where a cluster does not take the token."""
     return AccessError(f"The cluster at {address} refuses the token that was found in {_PLACES}.")

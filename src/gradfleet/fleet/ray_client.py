@@ -88,20 +88,28 @@ def main() -> None:
     """Ask the cluster at the address that is the only argument."""
     import ray
 
-    if _is_refused(sys.argv[1]):
+    host, port = _place(sys.argv[1])
+    if is_refused(f"{host}:{port}", "/ray.rpc.RayletDriver/ClusterInfo"):
         sys.exit(_REFUSED)
     with ray.init(sys.argv[1]) as found:
         sys.stdout.write(f"{_SAID}{found.dashboard_url or ''}\n")
 
 
-def _is_refused(address: str) -> bool:
-    """Whether it does not take the token; Ray's client takes that for a server that is not ready yet."""
-    from ray._private.grpc_utils import init_grpc_channel  # private, but it knows of Ray's tokens and TLS
+def is_refused(place: str, method: str) -> bool:
+    """Whether a server of Ray's does not take this process's token; Ray takes that for one that is not ready yet.
 
-    host, port = _place(address)
-    with init_grpc_channel(f"{host}:{port}") as channel:
+    Args:
+        place: its host and port.
+        method: of it, by full name.
+    """
+    from ray._private.grpc_utils import init_grpc_channel  # private, but it knows of Ray's tokens and TLS
+    from ray.exceptions import AuthenticationError
+
+    with init_grpc_channel(place) as channel:
         try:
-            channel.unary_unary("/ray.rpc.RayletDriver/ClusterInfo")(b"", timeout=_ANSWERS_WITHIN)
+            channel.unary_unary(method)(b"", timeout=_ANSWERS_WITHIN)
+        except AuthenticationError:  # there is no token to send
+            return True
         except Exception as error:  # of gRPC, which is Ray's to import
             return "StatusCode.UNAUTHENTICATED" in str(error)
     return False
