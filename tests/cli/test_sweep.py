@@ -120,6 +120,32 @@ def test_a_sweep_without_a_name_cannot_be_gone_on_with(
     assert not (here / "gradfleet.db").exists()
 
 
+PRINTS = """\
+from gradfleet import AutoModel, Float, Objective
+print("imported")
+
+def train(config, report):
+    print("trained")
+    report({"score": config["x"]})
+
+def search():
+    return AutoModel.from_function(train, {"x": Float(0.0, 1.0)}, Objective("score", "max"))
+"""
+
+
+@pytest.mark.row_part("UX2")
+def test_what_the_users_code_prints_is_no_data(run: Run, here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.syspath_prepend(str(here))
+    (here / "says_much.py").write_text(PRINTS)
+    (here / "a.yaml").write_text("version: 1\nname: a\nrecipe: says_much:search\ncluster: inline\n")
+    validated = run("validate", "a.yaml", "--json")
+    assert (json.loads(validated.stdout)["name"], validated.stderr) == ("a", "imported\n")
+    ran = run("sweep", "run", "a.yaml", "search.trials=1", "--json", "--quiet")
+    assert (json.loads(ran.stdout)["state"], ran.stderr) == ("completed", "trained\n")
+    again = run("replay", "a", "0", "--trust-recipe", "--json")
+    assert (json.loads(again.stdout)["same"], "trained\n" in again.stderr) == (True, True)
+
+
 def test_a_new_file_is_checked_before_it_is_written(run: Run, images: Path, here: Path) -> None:
     assert "say --task and --data, or --recipe" in run("init", "a.yaml").stderr
     wrong = run("init", "a.yaml", "--task", "image-classification", "--data", "nowhere")

@@ -5,8 +5,9 @@ from __future__ import annotations
 import json
 import math
 import sys
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, redirect_stdout
+from typing import Any, TextIO, cast
 
 import typer
 
@@ -24,6 +25,23 @@ def note(text: str) -> None:
 def show_json(values: Mapping[str, Any]) -> None:
     """The one object of `--json`; what is no number in JSON (NaN, infinity) becomes null."""
     show(json.dumps(_plain(values), indent=2, ensure_ascii=False, allow_nan=False))
+
+
+@contextmanager
+def users_code() -> Iterator[None]:
+    """While code of the user's own may run: what that prints is no data, and goes to stderr."""
+    with redirect_stdout(cast(TextIO, _Aside(sys.stderr))):
+        yield
+
+
+class _Aside:
+    """A stream that is not the same object: whoever takes over both streams of `sys` has two to tell apart."""
+
+    def __init__(self, stream: TextIO) -> None:
+        self._stream = stream
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._stream, name)
 
 
 def on_terminal() -> bool:

@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from gradfleet.cli.output import show
+from gradfleet.cli.output import show, users_code
 from gradfleet.cli.sweep_file import File, Overrides
 
 SLURM_EXAMPLES = (
@@ -42,7 +42,8 @@ def slurm(
         nodes=nodes, cpus=cpus, gpus=gpus, time=time, partition=partition, account=account, setup=tuple(setup or ())
     )
     said = list(overrides or ())
-    spec = Sweep.read(file, said).spec
+    with users_code():
+        spec = Sweep.read(file, said).spec
     name = spec.name or file.stem
     # Without a name a job that is queued again would begin a new study.
     named = said if spec.name else [*said, f"name={name}"]

@@ -20,7 +20,7 @@ from gradfleet.cli.options import (
     said,
 )
 from gradfleet.cli.outcome import end
-from gradfleet.cli.output import note, pairs, show, show_json
+from gradfleet.cli.output import note, pairs, show, show_json, users_code
 from gradfleet.errors import SettingError
 
 INIT_EXAMPLES = (
@@ -80,7 +80,8 @@ def init(
         raise SettingError("A sweep is of a task and its data, or of a recipe: say --task and --data, or --recipe.")
     asked = {"version": 1, "task": task, "recipe": recipe, "data": data}
     places: dict[Key, str] = {(name,): f"--{name}" for name in asked}
-    sweep = Sweep.of(Document("init", {name: value for name, value in asked.items() if value is not None}, places))
+    with users_code():
+        sweep = Sweep.of(Document("init", {name: value for name, value in asked.items() if value is not None}, places))
     text = template(space=sweep.model.space, name=file.stem, task=task, recipe=recipe, data=data)
     file.write_text(text, encoding="utf-8")
     schema = file.with_name(SCHEMA_FILE)
@@ -93,7 +94,8 @@ def validate(file: File, overrides: Overrides = None, *, json: JsonOption = Fals
     """Check a sweep file without running it: its keys, its recipe, its data and every dimension."""
     from gradfleet.sweeps.sweep import Sweep
 
-    sweep = Sweep.read(file, said(overrides))
+    with users_code():
+        sweep = Sweep.read(file, said(overrides))
     if json:
         show_json(sweep.spec.model_dump(exclude_none=True))
         return
@@ -134,7 +136,8 @@ def submit(
         made = ServiceClient(address).submit(json_module.dumps(_for_service(document.values)))
         found = made.facts()
     elif is_remote(address):
-        found = Sweep.of(document).fit(resume=resume, progress=False, wait=False).facts()
+        with users_code():
+            found = Sweep.of(document).fit(resume=resume, progress=False, wait=False).facts()
     else:
         raise SettingError(
             f"A sweep is submitted to a cluster such as http://head:8265 or service+http://host:8000, got {address!r}."
@@ -174,9 +177,13 @@ def run(
     """
     from gradfleet.sweeps.sweep import Sweep
 
-    sweep = Sweep.read(file, said(overrides, store=store, artifacts=artifacts, cluster=cluster))
-    _check_named(sweep.spec.name, file, going_on="--extend" if extend else "--resume" if resume else None)
-    study = sweep.fit(resume=resume, extend=extend, retry_failed=retry_failed, progress=not quiet, wait=not background)
+    going_on = "--extend" if extend else "--resume" if resume else None
+    with users_code():
+        sweep = Sweep.read(file, said(overrides, store=store, artifacts=artifacts, cluster=cluster))
+        _check_named(sweep.spec.name, file, going_on=going_on)
+        study = sweep.fit(
+            resume=resume, extend=extend, retry_failed=retry_failed, progress=not quiet, wait=not background
+        )
     if background:
         show_json(study.facts()) if json else show(pairs({"sweep": study.name, "log": study.log}))
         return

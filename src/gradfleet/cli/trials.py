@@ -9,7 +9,7 @@ import typer
 from gradfleet.cli import exits
 from gradfleet.cli.options import AnyStoreOption, JsonOption, Name, Trial, TrustOption
 from gradfleet.cli.outcome import facts, lines_of, outcome
-from gradfleet.cli.output import note, pairs, show, show_json
+from gradfleet.cli.output import note, pairs, show, show_json, users_code
 from gradfleet.cli.studies import study_at
 
 if TYPE_CHECKING:
@@ -49,7 +49,8 @@ def replay(
     def say(record: EpochRecord) -> None:
         note(f"epoch {record.epoch}: {metric} {objective.value(record.metrics):.4f}")
 
-    again = study.replay(trial, say=say)
+    with users_code():
+        again = study.replay(trial, say=say)
     if json:
         show_json({"study": study.name, **facts(again), "recorded": again.recorded, "same": again.same})
     else:
