@@ -16,6 +16,7 @@ from pathlib import Path
 import pytest
 from fastapi import FastAPI
 from fastapi.testclient import TestClient
+from PIL import Image
 
 from gradfleet import Bundle
 from gradfleet.service import tokens
@@ -47,6 +48,13 @@ def images(done: Path) -> list[Path]:
 
 def as_text(image: Path) -> str:
     return base64.b64encode(image.read_bytes()).decode()
+
+
+def blank(size: int) -> str:
+    """A white picture in the base64 of a PNG: a few thousand bytes, however large it is."""
+    packed = io.BytesIO()
+    Image.new("1", (size, size)).save(packed, "PNG")
+    return base64.b64encode(packed.getvalue()).decode()
 
 
 @pytest.mark.row("ES6")
@@ -94,6 +102,7 @@ def test_a_trial_is_promoted_predicts_by_its_name_and_is_downloaded(
         ([{"a": 1}], "item 0 is no text"),
         ([""] * 31, "One request predicts at most 30 items, got 31."),
         ([None], "items.0"),
+        ([blank(6000)] * 3, "One request predicts at most 100,000,000 pixels, got 108,000,000; send fewer images."),
     ],
 )
 def test_items_that_cannot_be_are_refused(user: TestClient, items: list[object], said: str) -> None:

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import base64
 import binascii
+import io
 import threading
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -15,6 +17,10 @@ from gradfleet.service.documents import plain
 
 if TYPE_CHECKING:
     from gradfleet.service.service import Service
+
+
+_MOST_PIXELS = 100_000_000
+"""Of all images of a request."""
 
 
 @dataclass(frozen=True)
@@ -76,7 +82,9 @@ def read_items(items: Sequence[Any], facts: Mapping[str, Any] | None) -> list[An
         raise DataError("At least one item is needed, got none.")
     kind = kind_of(facts)
     if kind == "images":
-        return [one if isinstance(one, bytes) else _image(one, place) for place, one in enumerate(items)]
+        images = [one if isinstance(one, bytes) else _image(one, place) for place, one in enumerate(items)]
+        _refuse_many_pixels(images)
+        return images
     wrong = [place for place, one in enumerate(items) if not isinstance(one, _TYPES[kind])]
     if wrong:
         came = type(items[wrong[0]]).__name__
@@ -106,6 +114,18 @@ def _image(text: Any, place: int) -> bytes:
         return base64.b64decode(text.partition("base64,")[2] or text, validate=True)
     except (binascii.Error, ValueError) as error:
         raise DataError(f"Item {place} is no image as base64: {error}.") from error
+
+
+def _refuse_many_pixels(images: Sequence[bytes]) -> None:
+    """A hundred pictures of one colour are a megabyte to send, and a minute to decode."""
+    from PIL import Image
+
+    pixels = 0
+    for one in images:
+        with suppress(Exception), Image.open(io.BytesIO(one)) as opened:  # what is no image is named by who decodes it
+            pixels += opened.width * opened.height
+    if pixels > _MOST_PIXELS:
+        raise DataError(f"One request predicts at most {_MOST_PIXELS:,} pixels, got {pixels:,}; send fewer images.")
 
 
 def _named(row: Any, labels: Sequence[str]) -> dict[str, float | None]:
