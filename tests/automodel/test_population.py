@@ -21,7 +21,7 @@ def search(folder: Path, **settings: Any) -> Study:
     tuner.optimizer("sgd", learning_rate=Float(1e-4, 1.0, log=True), momentum=Float(0.0, 0.95))
     tuner.add("batch_size", Choice(16, 32))
     model = AutoModel(tuner, objective=Objective("val_loss", "min"))
-    given = {
+    given: dict[str, Any] = {
         "trials": 10,
         "epochs": 5,
         "seed": 1,
@@ -30,7 +30,8 @@ def search(folder: Path, **settings: Any) -> Study:
         "store": folder / "g.db",
         "name": "population",
     }
-    return model.fit(AutoDataset(moons()), scheduler=POPULATION, **{**given, "cluster": "inline", **settings})
+    given |= {"cluster": "inline", "scheduler": POPULATION}
+    return model.fit(AutoDataset(moons()), **{**given, **settings})
 
 
 @pytest.fixture(scope="module")
@@ -58,6 +59,15 @@ def test_copies_of_the_best_networks_take_the_place_of_the_worst_and_go_on_from_
         first = study.history(copy.number).values("train_loss")[0]
         anew = study.history(0).values("train_loss")[0]
         assert first < anew, "and not with a new network"
+
+
+@pytest.mark.row("SE6")
+def test_copies_whose_values_were_drawn_anew_train_on_and_are_copied_in_their_turn(tmp_path: Path) -> None:
+    anew = Population(size=3, interval=1, quantile=0.4, resample=1.0)
+    study = search(tmp_path, scheduler=anew, trials=12, epochs=6)
+    found = copies(study)
+    assert any(study.trials[copy.came_from.parent] in found for copy in found), "a copy of a copy"
+    assert [(trial.state, trial.reason) for trial in study.trials if trial.state == "FAIL"] == []
 
 
 @pytest.mark.row("RP4")

@@ -2,7 +2,9 @@ from __future__ import annotations
 
 import json
 import pickle
+from typing import Any
 
+import numpy
 import optuna
 import pytest
 
@@ -65,6 +67,14 @@ def test_several_conditions_must_all_hold() -> None:
 def test_a_configuration_comes_back_in_the_order_of_the_space() -> None:
     config = {"batch_size": 64, "architecture.mlp.width": 32, "architecture": "mlp"}
     assert list(SPACE.validate(config)) == ["architecture", "architecture.mlp.width", "batch_size"]
+
+
+def test_a_configuration_comes_back_in_pythons_own_numbers() -> None:
+    space = SearchSpace((Entry("rate", Float(0.0, 1.0)), Entry("width", Int(1, 9)), Entry("kind", Choice(1, "a"))))
+    config: dict[str, Any] = {"rate": numpy.float64(0.5), "width": numpy.int64(3), "kind": numpy.int32(1)}
+    for given in (space.validate(config), space.complete(config)):
+        assert given == {"rate": 0.5, "width": 3, "kind": 1}
+        assert [type(value) for value in given.values()] == [float, int, int]
 
 
 def test_all_problems_of_a_configuration_are_told_at_once() -> None:

@@ -5,11 +5,10 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 from enum import Enum
-from numbers import Integral, Real
-from typing import Any, Final, Literal
+from typing import Final, Literal
 
 from gradfleet.errors import SpaceError
-from gradfleet.search.suggester import Suggester, Value
+from gradfleet.search.suggester import Suggester, Value, plain
 
 
 class NotGiven(Enum):
@@ -40,8 +39,8 @@ class Choice:
     default: Value | Literal[NotGiven.NOT_GIVEN]
 
     def __init__(self, *choices: Value, default: Value | Literal[NotGiven.NOT_GIVEN] = NOT_GIVEN) -> None:
-        object.__setattr__(self, "choices", tuple(map(_plain, choices)))
-        object.__setattr__(self, "default", default if default is NOT_GIVEN else _plain(default))
+        object.__setattr__(self, "choices", tuple(map(plain, choices)))
+        object.__setattr__(self, "default", default if default is NOT_GIVEN else plain(default))
         if not choices:
             raise SpaceError("Choice needs at least one value, got none.")
         self._check_values()
@@ -86,13 +85,6 @@ class Choice:
 
     def __hash__(self) -> int:
         return hash(repr(self))
-
-
-def _plain(value: Any) -> Any:
-    """NumPy's numbers as Python's, which JSON gives back as they are."""
-    if isinstance(value, bool) or not isinstance(value, Real):
-        return value
-    return int(value) if isinstance(value, Integral) else float(value)
 
 
 def _is_value(value: object) -> bool:

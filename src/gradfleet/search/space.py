@@ -11,7 +11,7 @@ from gradfleet.search.choice import Choice as Choice
 from gradfleet.search.dimensions import Dimension, check_dimension, dimension_from_json, dimension_to_json
 from gradfleet.search.ranges import Float as Float
 from gradfleet.search.ranges import Int as Int
-from gradfleet.search.suggester import Config, Suggester, Value
+from gradfleet.search.suggester import Config, Suggester, Value, plain
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,11 +150,12 @@ class SearchSpace:
         return self.validate(given | self._walk(lambda entry, _: given.get(entry.name, entry.dimension.start)))
 
     def validate(self, config: Mapping[str, Value]) -> Config:
-        """The same configuration, in the order of the space.
+        """The same configuration, in the order of the space and in Python's own numbers.
 
         Raises:
             SpaceError: every name, value and branch that is not of this space, and every one that is missing.
         """
+        config = {name: plain(value) for name, value in config.items()}
         problems = [unknown_name("dimension", name, self.names) for name in config if name not in self.names]
         taken: Config = {}  # what hangs on a value out of its own branch is out of its branch too
         for entry in self.entries:

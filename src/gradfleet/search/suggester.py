@@ -3,10 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Protocol
+from numbers import Integral, Real
+from typing import Any, Protocol
 
 Value = str | int | float | bool | None
 Config = dict[str, Value]
+
+
+def plain(value: Any) -> Any:
+    """NumPy's numbers as Python's: JSON gives them back as they are, and checkpoints hold no others."""
+    if isinstance(value, bool) or not isinstance(value, Real):
+        return value
+    return int(value) if isinstance(value, Integral) else float(value)
 
 
 class Suggester(Protocol):
