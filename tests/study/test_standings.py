@@ -81,6 +81,17 @@ def test_everything_that_cannot_be_asked_is_said_at_once(found: Study) -> None:
     assert "No column of the leaderboard is called 'second'. Did you mean 'seconds'?" in str(e.value)
 
 
+@pytest.mark.parametrize("where", ["value > 0.8 and starred", "seconds <= 10s"])
+def test_numbers_are_compared_with_numbers(found: Study, where: str) -> None:
+    with pytest.raises(SettingError, match=r"has numbers and is compared with one, got '.*'\. Several conditions are"):
+        found.leaderboard(where=where)
+
+
+@pytest.mark.parametrize("name", ["learning rate", "net/width", "ärger"])
+def test_a_column_is_found_whatever_its_name_is_made_of(name: str) -> None:
+    assert Condition.parse(f" {name}>= 3") == Condition(name, ">=", 3)
+
+
 def test_a_condition_that_nothing_meets_leaves_an_empty_table(found: Study) -> None:
     table = found.leaderboard(where="value > 2", sort="-value")
     assert (len(table), "value" in table.columns) == (0, True)

@@ -23,7 +23,7 @@ _OPERATORS: Mapping[str, Callable[[Any, Any], Any]] = {
     ">": operator.gt,
     "~": lambda cell, text: str(text).lower() in str(cell).lower(),
 }
-_COMPARISON = re.compile(r"\s*([\w.\-]+)\s*(<=|>=|!=|==|=|<|>|~)\s*(.*?)\s*", flags=re.DOTALL)
+_COMPARISON = re.compile(r"\s*([^\s<>=!~].*?)\s*(<=|>=|!=|==|=|<|>|~)\s*(.*?)\s*", flags=re.DOTALL)
 _NAME = re.compile(r"\s*([\w.\-]+)\s*")
 _WORDS: Mapping[str, Value] = {"true": True, "false": False, "none": None, "null": None}
 
@@ -85,7 +85,8 @@ def select(
         sort: columns, the first one first; with a minus the largest first. What has no value comes last.
 
     Raises:
-        SettingError: with every condition that cannot be read and every column that there is not.
+        SettingError: with every condition that cannot be read and every column that there is not; or numbers are asked
+            to be more or less than a word.
     """
     problems, conditions = Problems(), []
     for text in _several(where):
@@ -99,6 +100,7 @@ def select(
     found = list(places)
     for condition in conditions:
         column = cells(condition.column)
+        _check_order(condition, column)
         found = [place for place in found if condition.holds(column[place])]
     for name, descending in reversed(keys):
         found = _ordered(found, cells(name), descending=descending)
@@ -117,6 +119,21 @@ def _of(columns: Collection[str], condition: Condition) -> Condition:
 def _check_column(columns: Collection[str], name: str) -> None:
     if name not in columns:
         raise SettingError(unknown_name("column of the leaderboard", name, columns))
+
+
+def _check_order(condition: Condition, column: Sequence[Any]) -> None:
+    """
+    Raises:
+        SettingError: numbers are asked to be more or less than a word, which none ever is.
+    """
+    if not isinstance(condition.value, str) or condition.comparison not in ("<", "<=", ">", ">="):
+        return
+    there = [cell for cell in column if not _is_missing(cell)]
+    if there and all(isinstance(cell, int | float) for cell in there):
+        raise SettingError(
+            f"{condition.column!r} has numbers and is compared with one, got {condition.value!r}. Several conditions "
+            "are several texts."
+        )
 
 
 def _ordered(places: Sequence[int], column: Sequence[Any], *, descending: bool) -> list[int]:
