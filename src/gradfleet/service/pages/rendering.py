@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import time
+from collections import Counter
+from collections.abc import Mapping
 from functools import cache
 from typing import Any
 
@@ -45,6 +47,21 @@ def shown(one: Any) -> str:
     return "\N{EN DASH}" if one is None else value(one)
 
 
+def shortened(values: Mapping[str, Any]) -> list[tuple[str, str, Any]]:
+    """Each name, as much of its end as tells it from the others, and its value.
+
+    Example:
+        >>> [short for _, short, _ in shortened({"sgd.momentum": 0.9, "mixup.strength": 0.1, "weights.strength": 0.2})]
+        ['momentum', 'mixup.strength', 'weights.strength']
+    """
+    ends = Counter(name.rsplit(".", 1)[-1] for name in values)
+    found = []
+    for name, one in values.items():
+        parts = name.split(".")
+        found.append((name, ".".join(parts[-1 if ends[parts[-1]] == 1 else -2 :]), one))
+    return found
+
+
 @cache
 def _environment() -> Environment:
     made = Environment(
@@ -54,5 +71,5 @@ def _environment() -> Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    made.filters |= {"shown": shown, "duration": duration, "date": date, "ago": ago}
+    made.filters |= {"shown": shown, "duration": duration, "date": date, "ago": ago, "shortened": shortened}
     return made
