@@ -146,6 +146,37 @@ def test_what_the_users_code_prints_is_no_data(run: Run, here: Path, monkeypatch
     assert (json.loads(again.stdout)["same"], "trained\n" in again.stderr) == (True, True)
 
 
+NETWORK = """\
+from torch import nn
+from gradfleet import AutoModel, Float, Objective, Tuner
+
+def linear(input_shape, num_outputs):
+    return nn.Sequential(nn.Flatten(), nn.LazyLinear(num_outputs))
+
+def network():
+    tuner = Tuner()
+    tuner.architecture("linear", linear)
+    tuner.optimizer("sgd", learning_rate=Float(1e-3, 1e-1, log=True))
+    return AutoModel(tuner, objective=Objective("val_loss", "min")).compile(loss="cross_entropy")
+"""
+
+
+def test_what_is_advised_at_the_end_can_be_done(
+    run: Run, here: Path, images: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A function's checkpoints are read by its author alone, and a recipe that was kept by value has to be trusted."""
+    monkeypatch.syspath_prepend(str(here))
+    (here / "advises.py").write_text(PRINTS + NETWORK)
+    for name, more in (("search", ""), ("network", "data: images\n")):
+        text = f"version: 1\nname: {name}\nrecipe: advises:{name}\ncluster: inline\n{more}"
+        (here / f"{name}.yaml").write_text(text)
+    ended = run("sweep", "run", "search.yaml", "search.trials=1", "--quiet")
+    assert ended.stdout.endswith("\nNext:\n  gradfleet leaderboard search\n")
+    ended = run("sweep", "run", "network.yaml", "search.trials=1", "search.epochs=1", "--quiet")
+    assert "\n  gradfleet evaluate network --trust-recipe\n" in ended.stdout
+    assert run("evaluate", "network", "--trust-recipe").exit_code == 0
+
+
 def test_a_new_file_is_checked_before_it_is_written(run: Run, images: Path, here: Path) -> None:
     assert "say --task and --data, or --recipe" in run("init", "a.yaml").stderr
     wrong = run("init", "a.yaml", "--task", "image-classification", "--data", "nowhere")

@@ -25,7 +25,7 @@ def end(study: Study, *, target: float | None, store: str | None, json: bool) ->
     if json:
         show_json(found)
     else:
-        show(_report(found, store=store))
+        show(_report(found, _nexts(study), store=store))
     if study.interrupted:
         raise typer.Exit(exits.INTERRUPTED)
     if found["state"] == "failed":
@@ -105,7 +105,13 @@ def lines_of(found: dict[str, Any]) -> dict[str, object]:
     }
 
 
-def _report(found: dict[str, Any], *, store: str | None) -> str:
+def _nexts(study: Study) -> list[str]:
+    """The verbs that go on from here; of what a function has trained only its author can load a model."""
+    trusted = " --trust-recipe" if study.spec.get("recipe", {}).get("kind") == "pickle" else ""
+    loading = [] if "function" in study.spec else [f"evaluate {study.name}", f"predict {study.name} FILE..."]
+    return [f"leaderboard {study.name}", *(f"{verb}{trusted}" for verb in loading)]
+
+
+def _report(found: dict[str, Any], nexts: list[str], *, store: str | None) -> str:
     where = "" if store is None else f" --store {shlex.quote(store)}"
-    nexts = (f"leaderboard {found['study']}", f"evaluate {found['study']}", f"predict {found['study']} FILE...")
     return "\n".join([pairs(lines_of(found)), "", "Next:", *(f"  gradfleet {verb}{where}" for verb in nexts)])
