@@ -49,7 +49,7 @@ def searched(folder: Path, resources: Resources, *, cluster: str | None = None, 
 @pytest.mark.ray
 @pytest.mark.slow
 @pytest.mark.row("DI7")
-@pytest.mark.parametrize("strategy", ["ddp", pytest.param("fsdp", marks=pytest.mark.long)])
+@pytest.mark.parametrize("strategy", ["ddp", "fsdp"])
 def test_a_trial_of_two_processes_has_the_metrics_of_one(two_cores: None, tmp_path: Path, strategy: str) -> None:
     alone, together = searched(tmp_path, Resources(), cluster="inline"), searched(tmp_path, TWO, strategy=strategy)
     timed = {"train_seconds", "latency_ms"}
