@@ -14,7 +14,7 @@ import torch
 from torch import nn
 
 from gradfleet import AutoModel, Choice, Tuner
-from gradfleet.errors import DivergedError, SettingError
+from gradfleet.errors import DivergedError, SettingError, TrialStopped
 from gradfleet.training.callbacks import CALLBACKS, Callback, Checkpoint, EarlyStopping, Progress, StopOnNaN, TimeLimit
 from gradfleet.training.context import Context
 from gradfleet.training.model import Model
@@ -247,6 +247,19 @@ def test_checkpoint_keeps_the_model_that_an_exception_leaves(error: type[BaseExc
 
     assert kept(tmp_path) == ["exception"]
     assert Model.load(tmp_path / "exception", nn.Linear(1, 1, bias=False)).epoch == 2
+
+
+def test_a_trial_that_is_stopped_in_the_middle_of_a_batch_leaves_a_model_that_can_be_kept(tmp_path: Path) -> None:
+    class Stops(Callback):
+        def on_step_end(self, context: Context) -> None:
+            if context.epoch == 3:
+                raise TrialStopped
+
+    model = Model(nn.Linear(1, 1, bias=False)).compile("mse", optimizer="sgd", learning_rate=1e-9)
+    with pytest.raises(TrialStopped):
+        model.fit((torch.ones(4, 1), torch.zeros(4, 1)), epochs=4, batch_size=1, callbacks=[Stops()])
+    model.save(tmp_path / "kept")
+    assert Model.load(tmp_path / "kept", nn.Linear(1, 1, bias=False)).epoch == 2
 
 
 @pytest.mark.row("CB9")

@@ -102,7 +102,6 @@ class Loop:
                 self.is_at_work = True
                 self._model.meet()
         except (Exception, KeyboardInterrupt) as error:
-            self._is_training = False
             self._state.error = error
             self._events.fire("exception")
             raise
@@ -243,11 +242,13 @@ class Loop:
             self._go_to(self._position, batches, meter)
         with self._model.passing(state, meter):
             self._is_training = True
-            for batch in batches:
-                if state.cancel >= Cancel.EPOCH:
-                    break
-                self.learner.learn(batch, meter)
-            self._is_training = False
+            try:
+                for batch in batches:
+                    if state.cancel >= Cancel.EPOCH:
+                        break
+                    self.learner.learn(batch, meter)
+            finally:  # whatever ends it: a place in the epoch is one between batches
+                self._is_training = False
         self._begin_alike()  # running statistics are of each process's own rows
         state.metrics |= {f"train_{name}": value for name, value in meter.numbers().items()}
         return state.cancel < Cancel.EPOCH or state.batch_number == state.num_batches
