@@ -125,8 +125,7 @@ class Network:
         own = self.folder / f"{name}-{self._made}"
         mount.mkdir(exist_ok=True)
         own.mkdir()
-        with self._names.open("a") as names:
-            names.write(f"{self._address(self._made)} {name}\n")
+        self.name(name, self._address(self._made))
         begin = ["sh", "-c", _INIT, name, str(own), str(mount), str(self._names)]
         init = subprocess.Popen([*_WITH_US, *_APART, *begin], stderr=subprocess.DEVNULL)  # it complains of its own end
         host = Host(name, self._address(self._made), init, mount)
@@ -134,6 +133,11 @@ class Network:
         wait_until(lambda: _is_up(init.pid), seconds=10, what=f"the host {name}")
         self._plug_in(host)
         return host
+
+    def name(self, name: str, address: str) -> None:
+        """Have every host know an address by a name."""
+        with self._names.open("a") as names:
+            names.write(f"{address} {name}\n")
 
     def _plug_in(self, host: Host) -> None:
         ours, theirs = f"gfv{self._number}-{self._made}", f"gfe{self._number}-{self._made}"

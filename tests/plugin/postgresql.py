@@ -27,19 +27,23 @@ class PostgreSQL:
         programs: the folder of `initdb` and `pg_ctl`.
         folder: a new, empty one, which the server's user owns.
         user: whom it runs as; None is who runs the tests. It refuses to be root.
+        address: where it listens; whoever reaches it there is let in.
     """
 
-    def __init__(self, programs: Path, folder: Path, *, user: str | None) -> None:
+    def __init__(self, programs: Path, folder: Path, *, user: str | None, address: str) -> None:
         self._programs = programs
         self._data = folder / "data"
         self._folder = folder
         self._user = user
         self._numbers = itertools.count()
+        self._address = address
         self.port = _free_port()
         self._run("initdb", "--no-sync", "--auth=trust", "--username=gradfleet", "--encoding=UTF8", "--locale=C")
         with (self._data / "postgresql.conf").open("a") as file:
-            file.write(f"{_SETTINGS}port = {self.port}\nlisten_addresses = '127.0.0.1'\n")
+            file.write(f"{_SETTINGS}port = {self.port}\nlisten_addresses = '{address}'\n")
             file.write(f"unix_socket_directories = '{folder}'\n")
+        with (self._data / "pg_hba.conf").open("a") as file:
+            file.write("host all all samenet trust\n")
 
     def start(self) -> None:
         self._run("pg_ctl", "start", "--wait", f"--log={self._folder}/log")
@@ -58,7 +62,7 @@ class PostgreSQL:
         return self.url(name)
 
     def url(self, database: str) -> str:
-        return f"postgresql://gradfleet@127.0.0.1:{self.port}/{database}"
+        return f"postgresql://gradfleet@{self._address}:{self.port}/{database}"
 
     def _run(self, program: str, *arguments: str) -> None:
         command = [str(self._programs / program), f"--pgdata={self._data}", *arguments]
@@ -70,13 +74,20 @@ class PostgreSQL:
 @pytest.fixture(scope="session")
 def postgresql() -> Iterator[PostgreSQL]:
     """The server of this session; a test that stops it starts it again."""
+    with served("127.0.0.1") as server:
+        yield server
+
+
+@contextlib.contextmanager
+def served(address: str) -> Iterator[PostgreSQL]:
+    """A running server at an address of this machine; the test is skipped where there can be none."""
     pytest.importorskip("psycopg", reason="needs psycopg: make env")
     programs, user = _programs(), _user()
     with tempfile.TemporaryDirectory(prefix="gf-pg-") as name:  # its socket needs a short path
         folder = Path(name)
         if user is not None:
             shutil.chown(folder, user)
-        server = PostgreSQL(programs, folder, user=user)
+        server = PostgreSQL(programs, folder, user=user, address=address)
         server.start()
         yield server
         with contextlib.suppress(subprocess.CalledProcessError):  # a failed test may have left it stopped
