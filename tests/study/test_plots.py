@@ -208,7 +208,9 @@ def test_an_infinite_result_has_no_place_on_a_scale_and_leaves_one_to_the_others
             written.add_trial(store, lease, number, config, seed=number, optuna_number=number)
             store.add_record(lease, number, EpochRecord(1, {"score": score}))
             written.end_trial(store, lease, number, "COMPLETE")
-    Study(store, row).plot(kind, to=tmp_path / "plot.png")  # a warning of matplotlib's is an error here
+    file = tmp_path / "plot.png"
+    Study(store, row).plot(kind, to=file)  # a warning of matplotlib's is an error here
+    assert file.read_bytes().startswith(b"\x89PNG")
 
 
 @pytest.mark.parametrize(
