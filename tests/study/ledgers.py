@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import traceback
+from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -191,6 +192,30 @@ class TwoAtOnce:
             return False
         ledger.end(number)
         return False
+
+
+class HearsLater(TwoAtOnce):
+    """Two at once whose plans are asked for ahead, and which hears of an end only after that, as from processes."""
+
+    def run(self, recipe: Curve, ledger: Ledger) -> None:
+        running: dict[int, Iterator[tuple[EpochRecord, str]]] = {}
+        ahead: deque[TrialPlan] = deque()
+        while running or ahead or not ledger.finished:
+            told = {number: ledger.record(number, *record) for number, record in _next_of(running)}
+            while len(ahead) < 2 and (plan := ledger.next_plan()) is not None:
+                assert plan.number not in running, "its worker has not let go of it"
+                ahead.append(plan)
+            for number in [number for number in running if not told.get(number)]:
+                del running[number]
+                ledger.end(number)
+            while ahead and len(running) < 2:
+                plan = ahead.popleft()
+                ledger.begin(plan.number)
+                running[plan.number] = recipe.epochs(plan)
+
+
+def _next_of(running: dict[int, Iterator[tuple[EpochRecord, str]]]) -> Iterator[tuple[int, tuple[EpochRecord, str]]]:
+    return ((number, record) for number, epochs in running.items() if (record := next(epochs, None)) is not None)
 
 
 class StopsAt(Scheduler):

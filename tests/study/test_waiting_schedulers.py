@@ -23,13 +23,13 @@ from gradfleet.study.storage.lease import Lease
 from gradfleet.study.storage.rows import TrialRow
 from gradfleet.study.storage.store import Store
 from gradfleet.trials.executor import InlineExecutor
-from tests.study.ledgers import ACCURACY, TwoAtOnce, Walk, accuracy, open_ledger, outcomes
+from tests.study.ledgers import ACCURACY, HearsLater, TwoAtOnce, Walk, accuracy, open_ledger, outcomes
 from tests.study.test_crash_points import Killed, MortalDatabase
 
 SPACE = SearchSpace((Entry("x", Float(0.0, 1.0)),))
 POPULATION = Population(size=4, interval=2, quantile=0.25)
 PASHA = Pasha(grace=1, reduction_factor=2)
-EXECUTORS = [InlineExecutor(), TwoAtOnce()]
+EXECUTORS = {"one by one": InlineExecutor(), "side by side": TwoAtOnce(), "ends heard later": HearsLater()}
 
 
 def made(options: SchedulerOptions, *, epochs: int, trials: int | None = None, space: SearchSpace = SPACE) -> Scheduler:
@@ -132,7 +132,7 @@ def test_nan_is_stopped_and_never_promoted() -> None:
 
 
 @pytest.mark.row_part("SE6")
-@pytest.mark.parametrize("executor", EXECUTORS, ids=["one by one", "side by side"])
+@pytest.mark.parametrize("executor", EXECUTORS.values(), ids=EXECUTORS)
 def test_pasha_spends_little_where_the_order_settles_early_and_finds_the_best(tmp_path: Path, executor: Any) -> None:
     recipe, _ = search(tmp_path, PASHA, executor, trials=24, epochs=16)
     trials = trials_of(tmp_path)
@@ -190,7 +190,7 @@ def test_the_best_take_the_place_of_the_worst_with_their_weights(tmp_path: Path)
 @pytest.mark.row_part("SE6")
 def test_the_same_seed_gives_the_same_population_one_by_one_and_side_by_side(tmp_path: Path) -> None:
     found = []
-    for name, executor in zip(("one", "two"), EXECUTORS, strict=True):
+    for name, executor in EXECUTORS.items():
         search(tmp_path / name, POPULATION, executor, trials=20, epochs=8)
         by_chain = {}
         for trial in ends(tmp_path / name):
@@ -198,7 +198,8 @@ def test_the_same_seed_gives_the_same_population_one_by_one_and_side_by_side(tmp
             key = (origin.epoch, origin.replaces) if origin and origin.replaces < 4 else trial["number"]
             by_chain[str(key)] = (trial["config"], trial["value"], trial["state"])
         found.append(by_chain)
-    assert found[0] == found[1]
+    one_by_one, *others = found
+    assert all(other == one_by_one for other in others)
 
 
 def test_where_trials_leave_no_room_for_copies_everybody_trains_on(tmp_path: Path) -> None:

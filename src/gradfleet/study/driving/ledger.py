@@ -352,8 +352,10 @@ class StudyLedger:
         return self._trials_left and self._scheduler.takes_new
 
     def _move(self) -> TrialPlan | None:
-        """What the scheduler wants before a new trial begins."""
+        """What the scheduler wants before a new trial begins; no trial is moved before its worker has let go of it."""
         while (move := self._scheduler.next_move()) is not None:
+            if not (isinstance(move, Fork) or self._roster.rests(move.number)):
+                return None
             self._scheduler.made(move)
             if isinstance(move, Fork):
                 return self._ask(move)
@@ -365,7 +367,7 @@ class StudyLedger:
         return None
 
     def _new(self) -> TrialPlan | None:
-        return self._ask() if self._may_ask else None
+        return self._ask() if self._may_ask and self._scheduler.next_move() is None else None
 
     def _pause(self, number: int) -> None:
         """Its worker is free, and the trial waits until the scheduler has it go on or ends it."""

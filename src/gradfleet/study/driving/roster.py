@@ -61,7 +61,12 @@ class Roster:
         return self._live[self._waiting.pop(0)] if self._waiting else None
 
     def pause(self, number: int) -> None:
+        """Its scheduler has it wait for others, and its worker has let go of it."""
         self._paused.add(number)
+
+    def rests(self, number: int) -> bool:
+        """Whether it is paused, so that it may go on elsewhere, or end."""
+        return number in self._paused
 
     def wake(self, number: int) -> LiveTrial:
         self._paused.discard(number)
