@@ -4,6 +4,7 @@ import gzip
 import io
 import os
 import stat
+import struct
 import tarfile
 import zipfile
 from pathlib import Path
@@ -12,6 +13,7 @@ from typing import Any
 import fsspec
 import pytest
 
+from gradfleet.data.archive import check
 from gradfleet.data.dataset import AutoDataset
 from gradfleet.data.labelled import labelled_folder
 from gradfleet.errors import DataError
@@ -90,10 +92,10 @@ def test_an_archive_that_climbs_out_or_links_is_refused(tmp_path: Path, info: ta
 
 
 @pytest.mark.row_part("DA10")
-def test_a_zip_that_climbs_out_or_links_is_refused(tmp_path: Path) -> None:
+def test_a_zip_that_climbs_out_or_links_or_has_a_file_without_a_name_is_refused(tmp_path: Path) -> None:
     link = zipfile.ZipInfo("a/link.png")
     link.external_attr = (stat.S_IFLNK | 0o777) << 16
-    for number, info in enumerate((zipfile.ZipInfo("../out.png"), link)):
+    for number, info in enumerate((zipfile.ZipInfo("../out.png"), link, zipfile.ZipInfo("."))):
         path = tmp_path / f"{number}.zip"
         with zipfile.ZipFile(path, "w") as archive:
             archive.writestr(info, "x")
@@ -109,6 +111,24 @@ def test_a_zip_bomb_is_refused_before_it_fills_the_disk(tmp_path: Path, monkeypa
         archive.writestr("a/1.png", bytes(20 * 2**20))
     with pytest.raises(DataError, match="unpacks to more than .* MB, 100 times its own size"):
         AutoDataset(path)
+
+
+@pytest.mark.parametrize("is_64", [False, True])
+def test_a_zip_of_too_many_files_is_refused_before_its_list_is_read(tmp_path: Path, *, is_64: bool) -> None:
+    path, said = tmp_path / "many.zip", 300 * 2**20
+    end = struct.pack("<4s4H2LH", b"PK\5\6", 0, 0, 1, 1, said, 0, 0)
+    if is_64:
+        end = struct.pack("<4sQ2H2L4Q", b"PK\6\6", 44, 45, 45, 0, 0, 1, 1, said, 0)
+        end += struct.pack("<4sLQL", b"PK\6\7", 0, said, 1)
+        end += struct.pack("<4s4H2LH", b"PK\5\6", 0, 0, 0xFFFF, 0xFFFF, 0xFFFFFFFF, 0xFFFFFFFF, 0)
+    with path.open("wb") as file:
+        file.truncate(said)  # nothing of it is on the disk
+        file.seek(said)
+        file.write(end)
+    with pytest.raises(
+        DataError, match=r"many\.zip cannot be unpacked: its list of files says that it has 314,572,800"
+    ):
+        check(path)
 
 
 def test_a_tar_whose_header_swells_is_refused_before_it_is_read(tmp_path: Path) -> None:

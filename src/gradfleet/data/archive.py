@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path, PurePosixPath
-from typing import IO, Any, Self
+from typing import IO, Any, Self, cast
 
 from gradfleet.data.vision import SUFFIXES as IMAGES
 from gradfleet.errors import DataError
@@ -22,6 +22,7 @@ _RATIO = 100  # pictures hardly shrink and texts shrink to a fifth; a bomb shrin
 _ALWAYS_FINE = 2**28  # bytes that an archive of any size may unpack to
 _MOST_MEMBERS = 10_000_000
 _MOST_AT_ONCE = 2**24  # bytes of one read; a tar's header may say that it has gigabytes, which are read as a whole
+_MOST_LISTED = 2**28  # bytes of a zip's list of members, which is read as a whole before any of them is looked at
 _CHUNK = 2**20
 
 
@@ -110,12 +111,15 @@ def _members(archive: Path) -> Iterator[Member]:
 
 @contextmanager
 def _opened(archive: Path) -> Iterator[Iterator[Member]]:
-    if zipfile.is_zipfile(archive):
-        with zipfile.ZipFile(archive) as opened:
-            yield _of_zip(archive, opened)
-    else:
-        with archive.open("rb") as file, _Tar.open(fileobj=file) as tar:
-            yield _of_tar(archive, tar)
+    with archive.open("rb") as file:
+        if zipfile.is_zipfile(file):
+            gradual = cast("IO[bytes]", _Gradual(file, "its list of files", _MOST_LISTED))
+            with zipfile.ZipFile(gradual) as opened:
+                yield _of_zip(archive, opened)
+        else:
+            file.seek(0)
+            with _Tar.open(fileobj=file) as tar:
+                yield _of_tar(archive, tar)
 
 
 def _of_zip(archive: Path, opened: zipfile.ZipFile) -> Iterator[Member]:
@@ -133,18 +137,27 @@ class _Tar(tarfile.TarFile):
 
     @classmethod
     def taropen(cls, name: Any, mode: Any = "r", fileobj: Any = None, **options: Any) -> Self:
-        return super().taropen(name, mode, _Gradual(fileobj), **options)
+        return super().taropen(name, mode, _Gradual(fileobj, "a header", _MOST_AT_ONCE), **options)
 
 
 class _Gradual:
-    """A file of which nobody reads much at once."""
+    """A file of which nobody reads much at once.
 
-    def __init__(self, file: Any) -> None:
+    Args:
+        what: is read as a whole, however long it says that it is.
+        most: bytes.
+    """
+
+    def __init__(self, file: Any, what: str, most: int) -> None:
         self._file = file
+        self._what = what
+        self._most = most
 
-    def read(self, size: int) -> bytes:
-        if size > _MOST_AT_ONCE:
-            raise tarfile.ReadError(f"a header says that it has {size:,} bytes")
+    def read(self, size: int = -1) -> bytes:
+        if size > self._most:
+            raise tarfile.ReadError(
+                f"{self._what} says that it has {size:,} bytes, and at most {self._most:,} are read"
+            )
         content: bytes = self._file.read(size)
         return content
 
@@ -168,7 +181,7 @@ def _content_of(tar: tarfile.TarFile, one: tarfile.TarInfo) -> IO[bytes]:
 
 def _target(archive: Path, folder: Path, name: str) -> Path:
     parts = PurePosixPath(name.replace("\\", "/"))
-    if parts.is_absolute() or ".." in parts.parts or ":" in parts.parts[0]:
+    if not parts.parts or parts.is_absolute() or ".." in parts.parts or ":" in parts.parts[0]:
         raise DataError(_refused(archive, name, "lies outside the archive's own folder"))
     return folder.joinpath(*parts.parts)
 
