@@ -14,7 +14,7 @@ from gradfleet.service import dashboard, problems
 from gradfleet.service.cluster_state import ClusterState
 from gradfleet.service.datasets import clear_leftovers
 from gradfleet.service.deaths import DeathWatch
-from gradfleet.service.documents import Items
+from gradfleet.service.documents import Items, Marks, NewToken, Promotion
 from gradfleet.service.events import Feeds
 from gradfleet.service.guards import BodyLimit, HostCheck, SecurityHeaders
 from gradfleet.service.observation import Metrics, Observation
@@ -36,6 +36,9 @@ ROUTERS: tuple[APIRouter, ...] = (
     models.router,
     tokens.router,
 )
+
+_BODIES = (Items, Marks, NewToken, Promotion)
+"""What routes read by themselves, so that FastAPI does not know of it."""
 
 
 def create_app(settings: ServiceSettings) -> FastAPI:
@@ -95,7 +98,8 @@ def _describe(app: FastAPI) -> None:
             schemas = document["components"]["schemas"]
             schemas["Problem"] = Problem.model_json_schema()
             spec = SweepSpec.model_json_schema(ref_template="#/components/schemas/{model}")
-            schemas |= spec.pop("$defs") | {"SweepSpec": spec, "Items": Items.model_json_schema()}
+            schemas |= spec.pop("$defs") | {"SweepSpec": spec}
+            schemas |= {body.__name__: body.model_json_schema() for body in _BODIES}
             for name in ("HTTPValidationError", "ValidationError"):
                 schemas.pop(name, None)
         assert app.openapi_schema is not None

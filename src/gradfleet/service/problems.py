@@ -152,7 +152,8 @@ def _detail(request: Request, error: HTTPException) -> str:
 
 def _sentence(problem: Mapping[str, Any]) -> str:
     """One of pydantic's problems: where it is, what is wrong, what came."""
-    where = ".".join(map(str, problem["loc"][1:])) or str(problem["loc"][0])
+    part, *inner = map(str, problem["loc"])
+    where = f"{part} {'.'.join(inner)}" if inner else f"the {part}"
     came = problem.get("input")
     shown = "" if isinstance(came, dict | list | bytes) or came is None else f", got {str(came)[:60]!r}"
-    return f"{problem['loc'][0]} {where}: {problem['msg'][0].lower()}{problem['msg'][1:]}{shown}."
+    return f"{where}: {problem['msg'][0].lower()}{problem['msg'][1:]}{shown}."

@@ -21,6 +21,7 @@ from gradfleet.service.access import ADMIN, READ, RUN, Runner
 from gradfleet.service.documents import Items, Model, Predictions, Promotion
 from gradfleet.service.models import Packed
 from gradfleet.service.problems import RefusedError, responses
+from gradfleet.service.routes.bodies import JSON, described, json_body, media_type
 from gradfleet.service.routes.parameters import ModelName, Name, Number
 from gradfleet.service.service import Current, Service
 
@@ -28,7 +29,7 @@ router = APIRouter(tags=["models"], responses=responses(401, 403, 404, 422, 429,
 
 _ITEMS = {"schema": {"$ref": "#/components/schemas/Items"}}
 _ONE = {"schema": {"type": "string", "format": "binary"}}
-_BODY = {"requestBody": {"required": True, "content": {"application/json": _ITEMS, "image/*": _ONE}}}
+_BODY = {"requestBody": {"required": True, "content": {JSON: _ITEMS, "image/*": _ONE}}}
 _ZIP_FILE = {"content": {"application/zip": {"schema": {"type": "string", "format": "binary"}}}}
 _SCORED = {"description": "What the model gave in a new process, as JSON.", "schema": {"type": "string"}}
 _CHUNK = 2**20
@@ -42,8 +43,8 @@ def list_models(service: Current) -> list[Model]:
     return models.listed(service)
 
 
-@router.post("/models", status_code=201, responses=responses(409))
-def promote(service: Current, token: Runner, wanted: Promotion) -> Model:
+@router.post("/models", status_code=201, responses=responses(400, 409, 413, 415), openapi_extra=described(Promotion))
+def promote(service: Current, token: Runner, wanted: Annotated[Promotion, json_body(Promotion)]) -> Model:
     """Give a trial a name: it is exported as a bundle, which has to give its recorded score again in a new process."""
     return models.promote(service, wanted, by=token.name)
 
@@ -118,12 +119,12 @@ async def predict_best(
 
 
 async def _items(service: Service, request: Request) -> list[Any]:
-    kind = request.headers.get("content-type", "application/json").partition(";")[0].strip().lower()
+    kind = media_type(request)
     body = await request.body()
     if kind.startswith("image/"):
         return [body]
-    if kind != "application/json":
-        raise RefusedError(415, f"Items come as application/json, or one image as image/..., got {kind[:100]!r}.")
+    if kind != JSON:
+        raise RefusedError(415, f"Items come as {JSON}, or one image as image/..., got {kind[:100]!r}.")
     try:
         items = Items.model_validate_json(body).items
     except ValidationError as error:

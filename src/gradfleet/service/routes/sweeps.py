@@ -12,6 +12,7 @@ from gradfleet.service import documents, specs, steering, views
 from gradfleet.service.access import ADMIN, READ, RUN, Runner
 from gradfleet.service.documents import Best, Leaderboard, Page, SweepDetail, SweepSummary
 from gradfleet.service.problems import RefusedError, responses
+from gradfleet.service.routes.bodies import JSON, media_type
 from gradfleet.service.routes.parameters import Limit, Most, Name, Number, Offset
 from gradfleet.service.service import Current
 from gradfleet.study.storage.rows import StudyState
@@ -21,12 +22,8 @@ router = APIRouter(prefix="/sweeps", tags=["sweeps"], responses=responses(401, 4
 FOUND = responses(404)
 STEERED = responses(404, 409)
 
-_JSON, _YAML = "application/json", ("application/yaml", "text/yaml", "application/x-yaml")
+_YAML = ("application/yaml", "text/yaml", "application/x-yaml")
 _SPEC = {"schema": {"$ref": "#/components/schemas/SweepSpec"}}
-
-
-def _stripped(text: str) -> str:
-    return text.partition(";")[0].strip().lower()
 
 
 @router.get("", dependencies=[READ])
@@ -79,16 +76,16 @@ def best(service: Current, name: Name) -> Best:
         200: {"model": SweepDetail, "description": "The same was asked for before."},
         **responses(400, 409, 413, 415),
     },
-    openapi_extra={"requestBody": {"required": True, "content": {_JSON: _SPEC, _YAML[0]: _SPEC}}},
+    openapi_extra={"requestBody": {"required": True, "content": {JSON: _SPEC, _YAML[0]: _SPEC}}},
 )
 async def create_sweep(service: Current, token: Runner, request: Request, response: Response) -> SweepDetail:
     """Ask for a sweep: the body is what a sweep file says, as JSON or YAML.
 
     `store`, `artifacts` and `cluster` are the service's own. The same name with the same spec is the same sweep.
     """
-    kind = _stripped(request.headers.get("content-type", _JSON))
-    if kind != _JSON and kind not in _YAML:
-        raise RefusedError(415, f"A spec comes as {_JSON} or {_YAML[0]}, got {kind[:100]!r}.")
+    kind = media_type(request)
+    if kind != JSON and kind not in _YAML:
+        raise RefusedError(415, f"A spec comes as {JSON} or {_YAML[0]}, got {kind[:100]!r}.")
     body = await request.body()
 
     def ask() -> tuple[SweepDetail, bool]:

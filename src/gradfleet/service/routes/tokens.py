@@ -10,6 +10,7 @@ from gradfleet.service import tokens
 from gradfleet.service.access import ADMIN
 from gradfleet.service.documents import MadeToken, NewToken, TokenSummary
 from gradfleet.service.problems import responses
+from gradfleet.service.routes.bodies import described, json_body
 from gradfleet.service.service import Current
 from gradfleet.service.tokens import Token
 
@@ -24,8 +25,8 @@ def list_tokens(service: Current) -> list[TokenSummary]:
     return [TokenSummary(**_facts(one)) for one in tokens.listed(service.store)]
 
 
-@router.post("", status_code=201, responses=responses(409))
-def create_token(service: Current, wanted: NewToken, response: Response) -> MadeToken:
+@router.post("", status_code=201, responses=responses(400, 409, 413, 415), openapi_extra=described(NewToken))
+def create_token(service: Current, wanted: Annotated[NewToken, json_body(NewToken)], response: Response) -> MadeToken:
     """Make a token; its text is in this answer and nowhere else."""
     text = tokens.create(service.store, wanted.name, scope=wanted.scope, seconds=wanted.seconds)
     made = tokens.find(service.store, text)

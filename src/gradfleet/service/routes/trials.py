@@ -11,6 +11,7 @@ from gradfleet.service import replaying, steering, views
 from gradfleet.service.access import READ, RUN, Runner
 from gradfleet.service.documents import Marks, Page, Record, Replay, TrialDetail, TrialSummary
 from gradfleet.service.problems import responses
+from gradfleet.service.routes.bodies import described, json_body
 from gradfleet.service.routes.parameters import Limit, Most, Name, Number, Offset
 from gradfleet.service.service import Current
 from gradfleet.study.storage.rows import TrialState
@@ -65,8 +66,8 @@ def show_replay(service: Current, name: Name, number: Number) -> Replay:
     return views.replay(service, name, number)
 
 
-@router.patch("/{number}", dependencies=[RUN])
-def mark_trial(service: Current, name: Name, number: Number, marks: Marks) -> TrialDetail:
+@router.patch("/{number}", dependencies=[RUN], responses=responses(400, 413, 415), openapi_extra=described(Marks))
+def mark_trial(service: Current, name: Name, number: Number, marks: Annotated[Marks, json_body(Marks)]) -> TrialDetail:
     """Star a trial, or write about it."""
     steering.mark(service, name, number, marks)
     return views.trial(service, name, number)
