@@ -15,6 +15,7 @@ from gradfleet.service.predictions import Loaded
 from gradfleet.service.rates import Rates
 from gradfleet.service.recent import Drawn, Recent
 from gradfleet.service.settings import ServiceSettings
+from gradfleet.service.turns import Turns
 from gradfleet.study.board import Board
 from gradfleet.study.places import artifacts_of
 from gradfleet.study.storage.rows import StudyRow
@@ -38,6 +39,7 @@ class Service:
         drawings: the plots and reports that were asked for last.
         asked: set when there is something for the supervisor.
         exports: as many as models may be exported at a time.
+        predicting: the turns of predictions.
     """
 
     settings: ServiceSettings
@@ -45,6 +47,7 @@ class Service:
     artifacts: str
     rates: Rates
     exports: threading.Semaphore
+    predicting: Turns
     started: float = field(default_factory=time.time)
     boards: Recent[Board] = field(default_factory=lambda: Recent(_BOARDS))
     predictors: Recent[Loaded] = field(default_factory=lambda: Recent(_MODELS))
@@ -63,7 +66,12 @@ class Service:
         settings.data.mkdir(parents=True, exist_ok=True)
         store = Store.open(settings.store, patience=10.0)
         return cls(
-            settings, store, artifacts, Rates(limits.requests, limits.burst), threading.Semaphore(limits.exports)
+            settings,
+            store,
+            artifacts,
+            Rates(limits.requests, limits.burst),
+            threading.Semaphore(limits.exports),
+            Turns(limits.predictions, limits.waiting),
         )
 
     def study(self, name: str) -> Study:

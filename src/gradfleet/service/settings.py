@@ -29,6 +29,8 @@ class Limits:
         exports: models that are exported at a time; each is a process that loads a model.
     """
 
+        predictions: requests that predict at a time, each in a thread.
+        waiting: requests that wait to predict; others are refused.
     body: int = 4 * MEGABYTE
     upload: int = 2048 * MEGABYTE
     uploads: int = 20_480 * MEGABYTE
@@ -39,6 +41,8 @@ class Limits:
     exports: int = 2
 
     def __post_init__(self) -> None:
+    predictions: int = 4
+    waiting: int = 60
         amounts = asdict(self)
         problems = [f"{name} is more than 0, got {amount}." for name, amount in amounts.items() if not amount > 0]
         if problems:

@@ -6,6 +6,7 @@ import json
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import Any
 from urllib.parse import urlencode
 
@@ -83,8 +84,12 @@ Handler = Callable[[Visit], Response]
 Endpoint = Callable[[Request], Awaitable[Response]]
 
 
-def page(handler: Handler, *, scope: Scope = "read") -> Endpoint:
-    """A handler behind the login: it is called, in a thread, for tokens that have the scope."""
+def page(handler: Handler, *, scope: Scope = "read", predicts: bool = False) -> Endpoint:
+    """A handler behind the login: it is called, in a thread, for tokens that have the scope.
+
+    Args:
+        predicts: it waits for its turn among all that do.
+    """
 
     async def endpoint(request: Request) -> Response:
         service: Service = request.app.state.service
@@ -98,7 +103,7 @@ def page(handler: Handler, *, scope: Scope = "read") -> Endpoint:
                 visit = replace(visit, form=form, files=files)
                 if request.method == "POST":
                     session.check_form(form, request.cookies[session.TOKEN])
-                return await run_in_threadpool(handler, visit)
+                return await (service.predicting.take if predicts else run_in_threadpool)(partial(handler, visit))
         except RefusedError as error:
             if error.status == 401:
                 return to(f"/ui/login?{urlencode({'next': _asked_for(request)})}")

@@ -6,12 +6,12 @@ import json
 from collections.abc import Iterator
 from contextlib import AbstractContextManager
 from dataclasses import asdict
+from functools import partial
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Query, Request
 from fastapi.responses import StreamingResponse
 from pydantic import ValidationError
-from starlette.concurrency import run_in_threadpool
 
 from gradfleet.errors import SettingError
 from gradfleet.export.formats import FORMATS
@@ -96,7 +96,7 @@ def export(
 async def predict(service: Current, request: Request, model: ModelName, *, proba: Proba = False) -> Predictions:
     """What a model says of items: JSON, or one image as it is."""
     items = await _items(service, request)
-    return await run_in_threadpool(models.predict, service, model, items, proba=proba)
+    return await service.predicting.take(partial(models.predict, service, model, items, proba=proba))
 
 
 @router.post(
@@ -115,7 +115,7 @@ async def predict_best(
 ) -> Predictions:
     """What the best trial of a sweep, or another one, says of items: JSON, or one image as it is."""
     items = await _items(service, request)
-    return await run_in_threadpool(predictions.of_sweep, service, name, trial, items, proba=proba)
+    return await service.predicting.take(partial(predictions.of_sweep, service, name, trial, items, proba=proba))
 
 
 async def _items(service: Service, request: Request) -> list[Any]:
