@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import socket
 import threading
 from collections.abc import Iterator
 from dataclasses import replace
@@ -12,7 +13,10 @@ from typing import Any
 import pytest
 from fastapi.testclient import TestClient
 
-from gradfleet.errors import SettingError
+from gradfleet.data.download import Download
+from gradfleet.data.places import located
+from gradfleet.data.scratch import Scratch
+from gradfleet.errors import DataError, SettingError
 from gradfleet.service import specs, submissions
 from gradfleet.service.service import Service
 from gradfleet.service.settings import ServiceSettings
@@ -157,8 +161,43 @@ def test_urls_are_allowed_by_their_beginning_but_never_private_hosts(service: Se
         with pytest.raises(SettingError, match="is not allowed"):
             specs.located(open_service, url)
     for host in ("127.0.0.1", "localhost", "[::1]", "10.0.0.1", "169.254.169.254"):
-        with pytest.raises(SettingError, match="is a private address"):
+        with pytest.raises(SettingError, match="is a private address, and those are named by --allow-private-url"):
             specs.located(open_service, f"http://{host}/data.csv")
+    for url in ("http://[::1", "http:///data.csv"):
+        with pytest.raises(SettingError, match="data is at a URL such as https://example.org/flowers.zip, got "):
+            specs.located(open_service, url)
+    nowhere = f"http://{'a' * 300}/data.csv"  # no name is so long
+    assert specs.located(open_service, nowhere) == nowhere
+
+
+def test_hosts_of_ones_own_network_are_allowed_by_name(service: Service) -> None:
+    url, public = "http://127.0.0.1:9000/sets/rows.csv", "https://example.org/rows.csv"
+    settings = replace(service.settings, urls=("https://",), private_urls=("http://127.0.0.1:9000/sets/",))
+    assert specs.located(replace(service, settings=settings), url) == url
+
+    def download(url: str) -> Download:
+        return specs.download(url, urls=settings.urls, private_urls=settings.private_urls)
+
+    assert download(url) == Download(url, settings.private_urls, public=False)
+    assert download(public) == Download(public, settings.urls, public=True)
+
+
+def test_a_name_that_means_another_host_when_it_is_fetched_leads_nowhere(
+    service: Service, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    answers = iter(["93.184.216.34"])
+    monkeypatch.setattr(
+        socket,
+        "getaddrinfo",
+        lambda host, port, *_, **__: [
+            (socket.AF_INET, socket.SOCK_STREAM, 6, "", (next(answers, "127.0.0.1"), port or 0))
+        ],
+    )
+    url = "http://rebinding.example/rows.csv"
+    allowed = replace(service, settings=replace(service.settings, urls=("http://",)))
+    assert specs.located(allowed, url) == url
+    with pytest.raises(DataError, match=r"Nothing is fetched from 127\.0\.0\.1: it is a private address"):
+        located(specs.download(url, urls=("http://",), private_urls=()), Scratch())
 
 
 def test_recipes_are_allowed_by_name_or_package(service: Service) -> None:

@@ -128,7 +128,10 @@ def test_answers_tell_browsers_to_be_careful(client: Client) -> None:
 
 def test_settings_check_themselves(tmp_path: Path) -> None:
     with pytest.raises(SettingError, match="sweeps is at least 1, got 0") as refused:
-        ServiceSettings(data=tmp_path, port=70000, sweeps=0, urls=("bucket",))
-    assert len(refused.value.problems) == 3
+        ServiceSettings(data=tmp_path, port=70000, sweeps=0, urls=("bucket",), private_urls=("http://",))
+    assert len(refused.value.problems) == 4
+    assert "A URL prefix of one's own network names its host, such as http://data.intranet/, got 'http://'." in (
+        refused.value.problems
+    )
     with pytest.raises(SettingError, match="body is more than 0, got 0"):
         Limits(body=0)

@@ -47,6 +47,10 @@ def serve(
     allow_url: Annotated[
         list[str] | None, typer.Option(metavar="PREFIX", help="URLs that sweeps may learn from, such as s3://bucket/.")
     ] = None,
+    allow_private_url: Annotated[
+        list[str] | None,
+        typer.Option(metavar="PREFIX", help="The same at a host of your own network, such as http://data.intranet/."),
+    ] = None,
     allow_recipe: Annotated[
         list[str] | None,
         typer.Option(metavar="RECIPE", help="A recipe that sweeps may name, package.module:function or package.*."),
@@ -74,6 +78,7 @@ def serve(
         open_cluster=allow_open_cluster,
         data=data.absolute(),
         urls=tuple(allow_url or ()),
+        private_urls=tuple(allow_private_url or ()),
         recipes=tuple(allow_recipe or ()),
         host=host,
         port=port,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import socket
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -11,6 +12,7 @@ from urllib.parse import urlsplit
 import fsspec
 
 from gradfleet.data.archive import is_archive, unpack
+from gradfleet.data.download import Download
 from gradfleet.data.scratch import Scratch
 from gradfleet.errors import DataError
 
@@ -29,24 +31,33 @@ def anchored(name: str) -> str:
 def located(given: Any, scratch: Scratch) -> Any:
     """What was given, on this machine: a URL is fetched and an archive is unpacked, once; anything else stays.
 
+    Args:
+        given: a path, a URL, a `Download`, or data itself.
+
     Raises:
         DataError: it cannot be fetched or unpacked.
     """
+    options = given.options if isinstance(given, Download) else {}
+    given = given.url if isinstance(given, Download) else given
     if not isinstance(given, str | os.PathLike):
         return given
     name = os.fspath(given)
     if name.startswith(HUB):
         return _from_hub(name.removeprefix(HUB))
     if name not in scratch.known:
-        path = _fetched(name, scratch) if "://" in name else Path(name)
+        path = _fetched(name, scratch, options) if "://" in name else Path(name)
         scratch.known[name] = unpack(path, scratch.folder()) if is_archive(path) else path
     return scratch.known[name]
 
 
-def _fetched(url: str, scratch: Scratch) -> Path:
-    """A local copy of a file or folder; a local URL is its path."""
+def _fetched(url: str, scratch: Scratch, options: Mapping[str, Any]) -> Path:
+    """A local copy of a file or folder; a local URL is its path.
+
+    Args:
+        options: of the URL's filesystem.
+    """
     try:
-        filesystem, path = fsspec.core.url_to_fs(url)
+        filesystem, path = fsspec.core.url_to_fs(url, **options)
         if isinstance(filesystem, fsspec.implementations.local.LocalFileSystem):
             return Path(path)
         target = scratch.folder() / (Path(path).name or "data")

@@ -6,7 +6,9 @@ import ipaddress
 import socket
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
+from urllib.parse import urlsplit
 
+from gradfleet.data.download import is_web
 from gradfleet.errors import SettingError
 from gradfleet.fleet.addresses import is_dashboard, is_remote, is_service
 
@@ -27,10 +29,10 @@ class Limits:
         burst: requests at once after a pause.
         streams: event streams open at a time.
         exports: models that are exported at a time; each is a process that loads a model.
-    """
-
         predictions: requests that predict at a time, each in a thread.
         waiting: requests that wait to predict; others are refused.
+    """
+
     body: int = 4 * MEGABYTE
     upload: int = 2048 * MEGABYTE
     uploads: int = 20_480 * MEGABYTE
@@ -39,10 +41,10 @@ class Limits:
     burst: int = 200
     streams: int = 200
     exports: int = 2
-
-    def __post_init__(self) -> None:
     predictions: int = 4
     waiting: int = 60
+
+    def __post_init__(self) -> None:
         amounts = asdict(self)
         problems = [f"{name} is more than 0, got {amount}." for name, amount in amounts.items() if not amount > 0]
         if problems:
@@ -59,7 +61,8 @@ class ServiceSettings:
         cluster: where sweeps run, as for `fit`; None is this machine.
         open_cluster: a cluster that asks nobody for a token will do.
         data: the folder below which specs may name data, and where uploads go.
-        urls: beginnings of URLs that specs may name as data, such as "s3://bucket/".
+        urls: beginnings of URLs that specs may name as data, such as "s3://bucket/"; of the internet where it is http.
+        private_urls: the same for hosts of one's own network, each with its host.
         recipes: what specs may name as `recipe`: "package.module:function", or "package.*" for all of a package.
         host, port: where it listens; port 0 takes a free one.
         names: what clients may call it, in the header Host, beside loopback's names and `host`.
@@ -75,6 +78,7 @@ class ServiceSettings:
     open_cluster: bool = False
     data: Path = Path("gradfleet-data")
     urls: tuple[str, ...] = ()
+    private_urls: tuple[str, ...] = ()
     recipes: tuple[str, ...] = ()
     host: str = "127.0.0.1"
     port: int = 8000
@@ -94,6 +98,11 @@ class ServiceSettings:
             )
         problems += [
             f"A URL prefix has a scheme, such as s3://bucket/, got {url!r}." for url in self.urls if "://" not in url
+        ]
+        problems += [
+            f"A URL prefix of one's own network names its host, such as http://data.intranet/, got {url!r}."
+            for url in self.private_urls
+            if not is_web(url) or not urlsplit(url).hostname
         ]
         if problems:
             raise SettingError(problems)

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import ipaddress
 import json
 import socket
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
-from urllib.parse import unquote, urlsplit
+from urllib.parse import urlsplit
 
+from gradfleet.data.download import Download, is_below, is_public, is_web
 from gradfleet.errors import Problems, SettingError
 from gradfleet.service.service import Service
 from gradfleet.study.driving.opening import new_name
@@ -74,7 +74,8 @@ def located(service: Service, data: str) -> str:
         SettingError: it lies elsewhere, or is not there.
     """
     if "://" in data or data.startswith("hub:"):
-        return _allowed_url(service, data)
+        _check_url(service, data)
+        return data
     root = service.settings.data.resolve()
     try:
         path = (root / data).resolve()
@@ -96,23 +97,46 @@ def _refuse_links_out(path: Path, root: Path) -> None:
             raise SettingError(f"data holds {one.name!r}, a link that leads out of the service's folder for data.")
 
 
-def _allowed_url(service: Service, url: str) -> str:
-    below = any(f"{url}/".startswith(f"{prefix.rstrip('/')}/") for prefix in service.settings.urls)
-    if not below or "::" in urlsplit(url).path or ".." in unquote(url).replace("\\", "/").split("/"):
-        allowed = ", ".join(service.settings.urls) or "none"
-        raise SettingError(f"data at {url[:100]!r} is not allowed. URLs begin with: {allowed}.")
-    host = urlsplit(url).hostname
-    if url.startswith(("http://", "https://")) and host is not None and _is_private(host):
-        raise SettingError(f"data at {url[:100]!r} is not allowed: {host} is a private address.")
-    return url
+def download(url: str, *, urls: Sequence[str], private_urls: Sequence[str]) -> Download:
+    """How data at a URL is fetched; the beginnings are those of the settings.
+
+    Raises:
+        SettingError: it has none of them.
+    """
+    for below, public in ((private_urls, False), (urls, True)):
+        if is_below(url, below):
+            return Download(url, tuple(below), public)
+    allowed = ", ".join((*urls, *private_urls)) or "none"
+    raise SettingError(f"data at {url[:100]!r} is not allowed. URLs begin with: {allowed}.")
+
+
+def _check_url(service: Service, url: str) -> None:
+    """Early, so that the client is told; whoever fetches it looks again."""
+    settings = service.settings
+    allowed = download(url, urls=settings.urls, private_urls=settings.private_urls)
+    if is_web(url) and allowed.public and _is_private(host := _host_of(url)):
+        raise SettingError(
+            f"data at {url[:100]!r} is not allowed: {host} is a private address, and those are named by "
+            "--allow-private-url when the service is started."
+        )
+
+
+def _host_of(url: str) -> str:
+    try:
+        host = urlsplit(url).hostname
+    except ValueError:
+        host = None
+    if not host:
+        raise SettingError(f"data is at a URL such as https://example.org/flowers.zip, got {url[:100]!r}.")
+    return host
 
 
 def _is_private(host: str) -> bool:
     try:
-        found = {entry[4][0] for entry in socket.getaddrinfo(host, None)}
-    except OSError:
+        found = {str(entry[4][0]) for entry in socket.getaddrinfo(host, None)}
+    except (OSError, UnicodeError):
         return False  # nothing can be fetched from there either
-    return any(not ipaddress.ip_address(str(one).partition("%")[0]).is_global for one in found)
+    return not all(map(is_public, found))
 
 
 def _check_recipe(service: Service, recipe: str) -> None:

@@ -7,6 +7,7 @@ import sys
 from dataclasses import asdict, dataclass
 from functools import partial
 
+from gradfleet.data.download import Download
 from gradfleet.errors import (
     ClusterError,
     LeaseHeldError,
@@ -18,7 +19,7 @@ from gradfleet.errors import (
 from gradfleet.fleet import detached
 from gradfleet.fleet.addresses import is_remote
 from gradfleet.fleet.driver import exit_code
-from gradfleet.service import submissions
+from gradfleet.service import specs, submissions
 from gradfleet.service.readiness import refuse_open
 from gradfleet.service.renewal import signs_of_life
 from gradfleet.service.service import Service
@@ -38,7 +39,7 @@ class Call:
 
     Attributes:
         number: of the claim that it takes over.
-        artifacts, cluster, open_cluster: the service's own.
+        artifacts, cluster, open_cluster, urls, private_urls: the service's own.
     """
 
     store: str
@@ -47,6 +48,8 @@ class Call:
     artifacts: str
     cluster: str | None
     open_cluster: bool
+    urls: list[str]
+    private_urls: list[str]
 
     @property
     def settings(self) -> dict[str, str]:
@@ -54,13 +57,18 @@ class Call:
         said = {"store": self.store, "artifacts": self.artifacts, "cluster": self.cluster}
         return {key: value for key, value in said.items() if value is not None}
 
+    def found(self, data: str) -> str | Download:
+        """What a spec names, which lies at its path or is fetched from where the service allows."""
+        return specs.download(data, urls=self.urls, private_urls=self.private_urls) if "://" in data else data
+
 
 def begin(service: Service, submission: Submission, number: int) -> None:
     """Start the process over a claimed submission, in a session of its own; its end is noted by whoever is alive."""
     store, log = service.store, driver_log(service.artifacts, submission.name)
     url = store.database.url.render_as_string(hide_password=False)
     settings = service.settings
-    call = Call(url, submission.name, number, service.artifacts, settings.cluster, settings.open_cluster)
+    about = settings.cluster, settings.open_cluster, list(settings.urls), list(settings.private_urls)
+    call = Call(url, submission.name, number, service.artifacts, *about)
     detached.start(
         "gradfleet.service.starter",
         json.dumps(asdict(call)).encode(),
@@ -105,7 +113,7 @@ def _see_to(store: Store, submission: Submission, call: Call) -> None:
         return  # an earlier process died between the sweep's last write and its own
     if is_remote(call.cluster) and not call.open_cluster:
         refuse_open(call.cluster)
-    sweep = Sweep.of(Document("spec", {**submission.spec, **call.settings}))
+    sweep = Sweep.of(Document("spec", {**submission.spec, **call.settings}), found=call.found)
     sweep.fit(resume=True, retry_failed=submission.retry_failed, progress=True, wait=not is_remote(call.cluster))
 
 

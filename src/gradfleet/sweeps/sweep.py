@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import sys
 import traceback
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from functools import partial
 from importlib import import_module
@@ -41,11 +41,13 @@ class Sweep:
 
     Attributes:
         model: the search, its space narrowed.
-        task: the preset that owns `model`; None for a recipe.
+        data: what it learns from, as `AutoDataset` takes it; None where a recipe brings its own.
+        task: the preset that owns `model`, read from `data`; None for a recipe.
     """
 
     spec: SweepSpec
     model: AutoModel
+    data: Any = None
     task: Any = None
 
     @classmethod
@@ -60,24 +62,28 @@ class Sweep:
         return cls.of(overridden(Document.read(path), overrides))
 
     @classmethod
-    def of(cls, document: Document) -> Self:
-        """The sweep that a document asks for; errors as in `read`."""
+    def of(cls, document: Document, *, found: Callable[[str], Any] = anchored) -> Self:
+        """The sweep that a document asks for; errors as in `read`.
+
+        Args:
+            found: what `AutoDataset` is given for the document's `data`; by default a path of the working folder.
+        """
         spec = checked(document)
         _check_settings(document, spec)
         if spec.task is not None:
             _check_options(document, spec, spec.task)
         with document.blaming(("recipe",) if spec.task is None else ("data",)):
-            made = cls._from_task(spec) if spec.recipe is None else cls(spec, named_recipe(spec.recipe))
+            data = None if spec.data is None else found(spec.data)
+            made = cls._from_task(spec, data) if spec.recipe is None else cls(spec, named_recipe(spec.recipe), data)
         _aim(made.model, spec, document)
         _narrow(made.model, spec, document)
         return made
 
     @classmethod
-    def _from_task(cls, spec: SweepSpec) -> Self:
+    def _from_task(cls, spec: SweepSpec, data: Any) -> Self:
         assert spec.task is not None
-        assert spec.data is not None
-        task = autotask(spec.task, anchored(spec.data), seed=spec.search.seed, **spec.options)
-        return cls(spec, task.model, task)
+        task = autotask(spec.task, data, seed=spec.search.seed, **spec.options)
+        return cls(spec, task.model, data, task)
 
     def fit(
         self,
@@ -99,8 +105,7 @@ class Sweep:
             self.task.fit(**settings)
             study: Study = self.task.study
             return study
-        data = None if self.spec.data is None else anchored(self.spec.data)
-        return self.model.fit(data, seed=self.spec.search.seed, **settings)
+        return self.model.fit(self.data, seed=self.spec.search.seed, **settings)
 
     def _settings(self) -> dict[str, Any]:
         """What the file says of the arguments of `fit`; what it does not say is left to `fit`."""
