@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from abc import abstractmethod
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -10,7 +11,7 @@ import torch
 from torch import nn
 
 from autotasks.linear import logistic, solve
-from gradfleet.tasks import ArrayExamples, DataNetwork, FeatureCache
+from gradfleet.tasks import ArrayExamples, DataFacts, DataNetwork, FeatureCache
 
 
 class PretrainedEncoder(DataNetwork):
@@ -33,13 +34,27 @@ class PretrainedEncoder(DataNetwork):
         self._num_outputs = num_outputs
         self._strength = strength
 
+    @property
+    def seen_as(self) -> Sequence[str]:
+        """What the vectors of given examples depend on."""
+        return (self._source,)
+
     @abstractmethod
     def compute(self, examples: ArrayExamples) -> np.ndarray[Any, Any]:
         """The vector of each example, (rows, width), in the examples' order."""
 
+    def labelled_config(self, facts: DataFacts) -> Any:
+        """The pretrained network's own configuration, with the labels of the data."""
+        from transformers import AutoConfig
+
+        labels = [str(label) for label in facts.labels or range(facts.num_outputs)]
+        settings = self.encoder.config.to_dict() | {"id2label": dict(enumerate(labels))}
+        settings["label2id"] = {label: number for number, label in enumerate(labels)}
+        return AutoConfig.for_model(settings.pop("model_type"), **settings)
+
     def vectors(self, examples: ArrayExamples, name: str, cache: FeatureCache) -> torch.Tensor:
         """The same, computed by the first who asks for this part of the data."""
-        return cache.array([name, self._source, "vectors"], lambda: self.compute(examples))
+        return cache.array([name, *self.seen_as, "vectors"], lambda: self.compute(examples))
 
     def solve_head(self, features: torch.Tensor, targets: Any) -> None:
         """Make the head logistic regression on features (rows, features), each of which counts alike."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -13,6 +14,7 @@ from safetensors.numpy import load, save
 
 from autotasks.rouge import rouge1_of
 from autotasks.sentences import Array, SentenceFeatures, shortened, split_all
+from gradfleet.errors import ExportError
 from gradfleet.tasks import TextPreparation
 
 _DESCRIBED, _WEIGHTS = "summarizer.json", "weights.safetensors"
@@ -52,6 +54,14 @@ class Summarizer(ABC):
         documents = split_all(texts)
         scored = zip(documents, self.scores(documents), strict=True)
         return [shortened(document, scores, self.count) for document, scores in scored]
+
+    def save_pretrained(self, folder: Path) -> None:
+        """There is no network.
+
+        Raises:
+            ExportError: always.
+        """
+        raise ExportError(f'A {type(self).__name__} is no network of transformers; use format="bundle".')
 
     def files(self) -> dict[str, bytes]:
         """Everything learned, as JSON and safetensors by file name."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NoReturn
@@ -14,6 +14,7 @@ import pandas
 from autotasks.rouge import NAMES, rouge
 from autotasks.summarizers import Summarizer
 from autotasks.tfidf import text_inputs
+from autotasks.views import prepared_by
 from autotasks.writing_trial import WritingTrial
 from autotasks.written_summaries import WritingSummarizer
 from gradfleet import Tuner
@@ -25,7 +26,6 @@ from gradfleet.tasks import (
     Evaluation,
     FeatureCache,
     Report,
-    TextPreparation,
     TrialPlan,
     digest_of,
     inputs_of,
@@ -110,11 +110,6 @@ class _Told:
         self._report(EpochRecord(epoch, dict(metrics)), address)
 
 
-def prepared_by(facts: DataFacts) -> TextPreparation:
-    assert facts.preparation is not None, "texts are always prepared"
-    return TextPreparation.from_json(facts.preparation)
-
-
 class SummaryPredictor:
     """Writes summaries of texts.
 
@@ -139,10 +134,21 @@ class SummaryPredictor:
     def evaluate(self, data: Any) -> Evaluation:
         """ROUGE over texts with their summaries; `.details["rows"]` has each row's, the worst first."""
         texts, wanted = _texts(self._labelled(data))
-        found = self.summarizer.summarize(texts)
+        return self.compare(self.summarizer.summarize(texts), wanted)
+
+    def compare(self, found: Sequence[str], wanted: Sequence[str]) -> Evaluation:
+        """ROUGE of summaries that were written already."""
         scores = rouge(found, wanted)
         rows = pandas.DataFrame({**scores, "summary": found, "wanted": wanted}).sort_values("rouge1", kind="stable")
         return Evaluation({name: float(score.mean()) for name, score in scores.items()}, {"rows": rows})
+
+    def save_pretrained(self, folder: Path) -> None:
+        """Write what `AutoModelForSeq2SeqLM` and `AutoTokenizer` of transformers load, with its settings of generation.
+
+        Raises:
+            ExportError: the summarizer takes sentences of the text, by no network of transformers.
+        """
+        self.summarizer.save_pretrained(folder)
 
     def _labelled(self, data: Any) -> Any:
         if isinstance(data, ArrayExamples):

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import scipy.sparse
 import torch
+from safetensors.torch import save_file
 from torch import nn
 from torch.nn import functional
 
@@ -17,10 +19,13 @@ from autotasks.encoders import PretrainedEncoder
 from autotasks.linear import hinge, solve
 from autotasks.speed import seconds_an_epoch
 from autotasks.tfidf import TfidfLinear, text_inputs
-from gradfleet.tasks import ArrayExamples, FeatureCache, Inputs, NamedInputs, RowsByName, TextInputs
+from autotasks.views import prepared_by
+from gradfleet.errors import ExportError
+from gradfleet.tasks import ArrayExamples, DataFacts, FeatureCache, Inputs, NamedInputs, RowsByName, TextInputs
 
 _FEWEST_EPOCHS = 2  # with fewer, fine-tuning ends below the solved head that it begins with
 _LAYERS = 3
+_HEAD = "head.safetensors"
 _AT_ONCE = 64  # texts of like length whose vectors are computed together
 
 
@@ -84,6 +89,18 @@ class TextEncoder(PretrainedEncoder):
             vectors = self.pooled(input_ids, attention_mask)
         outputs: torch.Tensor = self.head(self.dropout(vectors))
         return outputs
+
+    def save_pretrained(self, folder: Path, facts: DataFacts) -> None:
+        """The encoder and its tokenizer, and in `head.safetensors` what no class of transformers has: the linear layer.
+
+        Its input is what `pooled` gives.
+        """
+        config = self.labelled_config(facts)
+        self.encoder.save_pretrained(folder)
+        config.architectures = [type(self.encoder).__name__]
+        config.save_pretrained(folder)
+        prepared_by(facts).save_pretrained(folder, self._view)
+        save_file({name: part.detach().cpu() for name, part in self.head.state_dict().items()}, folder / _HEAD)
 
     def pooled(self, input_ids: torch.Tensor, attention_mask: torch.Tensor) -> torch.Tensor:
         """The vector of each text, (rows, width)."""
@@ -176,6 +193,12 @@ class FrozenTextEncoder(TextEncoder):
             vectors = self.pooled(input_ids, attention_mask)
         outputs: torch.Tensor = self.head(self._unit(vectors)) + self.words(terms, weights)
         return outputs
+
+    def save_pretrained(self, folder: Path, facts: DataFacts) -> None:
+        raise ExportError(
+            "This classifier reads words beside the pretrained network's vectors, and no folder of transformers holds "
+            'those. Export a trial whose architecture is the network without "-frozen", or use format="bundle".'
+        )
 
     def _unit(self, vectors: torch.Tensor) -> torch.Tensor:
         unit: torch.Tensor = functional.normalize((vectors - self.mean) / self.deviation) * self._share

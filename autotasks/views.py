@@ -1,4 +1,4 @@
-"""Whether data that a user has read has the tokens of every backbone."""
+"""The views that texts are tokenized in, and whether data that a user has read has that of every backbone."""
 
 from __future__ import annotations
 
@@ -7,7 +7,13 @@ from collections.abc import Sequence
 from autotasks.backbones import names_of
 from gradfleet import AutoDataset
 from gradfleet.errors import DataError
-from gradfleet.tasks import TextPreparation
+from gradfleet.tasks import DataFacts, TextPreparation
+
+
+def prepared_by(facts: DataFacts) -> TextPreparation:
+    """How the texts of prepared data were tokenized."""
+    assert facts.preparation is not None, "texts are always prepared"
+    return TextPreparation.from_json(facts.preparation)
 
 
 def check_views(data: AutoDataset, backbones: Sequence[str]) -> None:

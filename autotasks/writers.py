@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -84,11 +85,23 @@ class Writer(nn.Module):
 
     def write(self, batch: Mapping[str, torch.Tensor], generation: Generation) -> torch.Tensor:
         """Token numbers of a text for each row, (rows, tokens), padded."""
+        device = next(self.parameters()).device
+        with in_eval_mode(self), torch.no_grad():
+            tokens: torch.Tensor = self.network.generate(
+                **{name: part.to(device) for name, part in batch.items()}, generation_config=self._settings(generation)
+            )
+        return tokens.cpu()
+
+    def save_pretrained(self, folder: Path, generation: Generation) -> None:
+        """Write what `AutoModelForSeq2SeqLM.from_pretrained` loads, and what its `generate` is to do."""
+        self.network.save_pretrained(folder)
+        self._settings(generation).save_pretrained(folder)
+
+    def _settings(self, generation: Generation) -> Any:
         from transformers import GenerationConfig
 
-        device = next(self.parameters()).device
         make: Any = GenerationConfig
-        settings = make(
+        return make(
             **self._told(),
             num_beams=generation.beams,
             length_penalty=generation.length_penalty if generation.beams > 1 else None,
@@ -98,11 +111,6 @@ class Writer(nn.Module):
             no_repeat_ngram_size=3,
             do_sample=False,
         )
-        with in_eval_mode(self), torch.no_grad():
-            tokens: torch.Tensor = self.network.generate(
-                **{name: part.to(device) for name, part in batch.items()}, generation_config=settings
-            )
-        return tokens.cpu()
 
     def _told(self) -> dict[str, int]:
         """The marks by transformers' names."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -71,6 +72,11 @@ class WritingSummarizer:
         greedy = [Generation(min_tokens=few, max_tokens=longest) for few in shortest]
         beams = [Generation(4, penalty, few, longest) for penalty in (0.6, 1.0, 2.0) for few in shortest[:2]]
         return [*greedy, *beams]
+
+    def save_pretrained(self, folder: Path) -> None:
+        """Write the network, its tokenizer, and how it is told to write."""
+        self.writer.save_pretrained(folder, self.generation)
+        self._preparation.save_pretrained(folder, self.view)
 
     def files(self) -> dict[str, bytes]:
         """Everything learned, as JSON and safetensors by file name."""

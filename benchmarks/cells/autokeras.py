@@ -31,7 +31,7 @@ def searched_by_autokeras(kind: str, parts: Mapping[str, Pair], budget: float) -
     with tempfile.TemporaryDirectory() as place:
         for part, (x, y) in parts.items():
             np.savez(Path(place, part), x=x, y=y)
-        subprocess.run(
-            [sys.executable, _SCRIPT, kind, place, str(budget)], env=environment, check=True, stdout=sys.stderr
-        )
+        # -P: else the script's own folder, which has this module in it, would come before the package of its name.
+        command = [sys.executable, "-P", _SCRIPT, kind, place, str(budget)]
+        subprocess.run(command, env=environment, check=True, stdout=sys.stderr)
         return [str(one) for one in json.loads(Path(place, "found.json").read_text(encoding="utf-8"))]

@@ -7,13 +7,15 @@ import time
 from pathlib import Path
 
 import pytest
+import torch
+from safetensors.torch import load_file
 
 from autotasks import AutoSummarizer, AutoTask, AutoTextClassifier
 from autotasks.speed import seconds_an_epoch
 from autotasks.text_encoders import TextEncoder
 from gradfleet import AutoDataset, Objective
 from gradfleet.data.feature_cache import FeatureCache
-from gradfleet.errors import DataError
+from gradfleet.errors import DataError, ExportError
 from gradfleet.tasks import EpochRecord, TrialPlan
 from tests.autotasks.small_texts import films
 
@@ -76,6 +78,36 @@ def test_the_vectors_and_the_words_are_one_classifier(encoder: Path, tmp_path: P
     network = model.model.network
     assert network.head.in_features == 3 * 32, "the mean of each of the last three layers"
     assert network.words.weights.weight.abs().sum() > 0
+
+
+@pytest.mark.row("ES8")
+def test_a_fine_tuned_encoder_goes_back_to_a_folder_of_its_library(encoder: Path, tmp_path: Path) -> None:
+    from transformers import AutoModel, AutoTokenizer
+
+    classifier = AutoTextClassifier(films(80), backbones=[encoder])
+    classifier.model.narrow({"architecture": "tiny-bert"})
+    classifier.fit(trials=1, epochs=1, cluster="inline", store=tmp_path / "g.db", progress=False)
+    exported = classifier.export(tmp_path / "out", format="transformers")
+    assert exported.score is not None
+    assert exported.score.measured == pytest.approx(exported.score.recorded)
+
+    network, tokenizer = (one.from_pretrained(tmp_path / "out") for one in (AutoModel, AutoTokenizer))
+    head = load_file(tmp_path / "out" / "head.safetensors")
+    texts = ["a fine film, and a warm one", "dull"]
+    batch = tokenizer(texts, truncation=True, padding=True, return_tensors="pt")
+    with torch.no_grad():
+        states = torch.cat(network.eval()(**batch, output_hidden_states=True).hidden_states[-3:], dim=2)
+    there = batch["attention_mask"][..., None]
+    outputs = (states * there).sum(1) / there.sum(1) @ head["weight"].T + head["bias"]
+    assert [network.config.id2label[number] for number in outputs.argmax(1).tolist()] == classifier.predict(texts)
+
+
+def test_words_beside_an_encoder_are_no_folder_of_transformers(encoder: Path, tmp_path: Path) -> None:
+    classifier = AutoTextClassifier(films(80), backbones=[encoder])
+    classifier.model.narrow({"architecture": "tiny-bert-frozen"})
+    classifier.fit(trials=1, cluster="inline", store=tmp_path / "g.db", progress=False)
+    with pytest.raises(ExportError, match='Export a trial whose architecture is the network without "-frozen"'):
+        classifier.export(tmp_path / "out", format="transformers")
 
 
 @pytest.mark.parametrize("preset", [AutoTextClassifier, AutoSummarizer])

@@ -11,7 +11,7 @@ import pytest
 from autotasks import AutoSummarizer
 from autotasks.writers import Generation
 from gradfleet import Bundle, Choice, Objective
-from gradfleet.errors import SettingError
+from gradfleet.errors import ExportError, SettingError
 from gradfleet.tasks import EpochRecord, TrialPlan
 from tests.autotasks.test_summarization import reports
 
@@ -74,6 +74,31 @@ def test_a_pretrained_encoder_decoder_goes_on_from_where_it_is(encoder: Path, tm
     only(summarizer, "tiny-bart-writer")
     summarizer.fit(trials=1, epochs=1, cluster="inline", store=tmp_path / "g.db", progress=False)
     assert len(summarizer.predict(["", COPPER])) == 2
+
+
+@pytest.mark.row("ES8")
+@pytest.mark.parametrize("architecture", ["writer", "tiny-bert-writer"])
+def test_what_writes_goes_back_to_a_folder_of_its_library(encoder: Path, tmp_path: Path, architecture: str) -> None:
+    from transformers import AutoModelForSeq2SeqLM, AutoTokenizer
+
+    summarizer = only(AutoSummarizer(reports(60), backbones=[encoder]), architecture)
+    summarizer.fit(trials=1, epochs=2, cluster="inline", store=tmp_path / "g.db", progress=False)
+    exported = summarizer.export(tmp_path / "out", format="transformers")
+    assert exported.score is not None
+    assert exported.score.measured == pytest.approx(exported.score.recorded, abs=1e-3)
+
+    network = AutoModelForSeq2SeqLM.from_pretrained(tmp_path / "out")
+    tokenizer = AutoTokenizer.from_pretrained(tmp_path / "out")
+    tokens = network.generate(**tokenizer(COPPER, truncation=True, return_tensors="pt"))
+    assert [tokenizer.decode(tokens[0], skip_special_tokens=True).strip()] == summarizer.predict([COPPER])
+
+
+def test_sentences_of_the_text_are_no_folder_of_transformers(tmp_path: Path) -> None:
+    summarizer = only(AutoSummarizer(reports(60)), "extractive")
+    summarizer.fit(trials=1, cluster="inline", store=tmp_path / "g.db", progress=False)
+    with pytest.raises(ExportError, match=r'A ExtractiveSummarizer is no network of transformers; use format="bundle"'):
+        summarizer.export(tmp_path / "out", format="transformers")
+    assert not (tmp_path / "out").exists()
 
 
 def test_what_there_is_no_time_to_train_says_how_much_it_needs(tmp_path: Path) -> None:

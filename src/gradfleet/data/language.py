@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 from typing import Any, ClassVar
 
 import torch
@@ -137,6 +138,10 @@ class TextPreparation:
     def from_json(cls, settings: Mapping[str, Any]) -> TextPreparation:
         tokenizers = {view: tokenizing.from_json(one) for view, one in settings["tokenizers"]}
         return cls(tokenizers, settings["max_length"], settings["bucketed"])
+
+    def save_pretrained(self, folder: Path, view: str) -> None:
+        """Write the tokenizer of a view as `AutoTokenizer.from_pretrained` of transformers loads it."""
+        tokenizing.save_pretrained(self._tokenizer(view), folder, max_length=self.max_length)
 
     def _tokenizer(self, view: str) -> Tokenizer:
         tokenizer = self.tokenizers[view]

@@ -6,6 +6,7 @@ import os
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from functools import lru_cache
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Protocol, Self
 
 from gradfleet.errors import DataError, unknown_name
@@ -150,6 +151,21 @@ def from_json(settings: Mapping[str, Any]) -> Tokenizer:
         raise DataError(unknown_name("tokenizer", kind, kinds))
     made: Tokenizer = kinds[kind](**values)
     return made
+
+
+def save_pretrained(tokenizer: Tokenizer, folder: Path, *, max_length: int) -> None:
+    """Write what `AutoTokenizer.from_pretrained` of transformers loads; it cuts texts as `encode` does."""
+    from transformers import PreTrainedTokenizerFast
+
+    engine = loaded(tokenizer.content)
+    make: Any = PreTrainedTokenizerFast
+    made = make(
+        tokenizer_object=engine,
+        pad_token=engine.id_to_token(tokenizer.padding),
+        model_max_length=max_length,
+        model_input_names=["input_ids", "attention_mask"],
+    )
+    made.save_pretrained(folder)
 
 
 @lru_cache(maxsize=16)

@@ -10,7 +10,6 @@ import uuid
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -22,12 +21,14 @@ from gradfleet.errors import ExportError, SettingError, unknown_name
 from gradfleet.export import clean_process
 from gradfleet.export.bundle import PROGRAM_REFERENCE, Member, write_bundle
 from gradfleet.export.onnx import quantize, require_onnx, write_onnx
+from gradfleet.export.pretrained_folder import Writes, measured_texts, write_folder
 from gradfleet.export.program import PROGRAM, exported, program_bytes
 from gradfleet.export.score import CLOSE, INPUTS, Score, metrics_of, rows_of
 from gradfleet.export.trained import Trained
-from gradfleet.training.data_network import DataNetwork, not_of_transformers
+from gradfleet.training.data_network import DataNetwork
 from gradfleet.training.state.checkpoint import DESCRIPTION, read_files
 from gradfleet.training.state.saving import TRAINING
+from gradfleet.trials.predictor import ModelPredictor
 
 DESCRIBED = "gradfleet.json"
 """What stands beside a graph or program: labels, preparation, shape, and where it comes from."""
@@ -94,11 +95,20 @@ def export(
 
 
 def _score(trained: Trained, folder: Path, form: _Format, max_loss: float) -> Score:
-    measure = _measured_bundle if form.runner is None else partial(_measured_outputs, form=form)
-    measured, num_rows = measure(trained, folder)
+    measured, num_rows = _measured(trained, folder, form)
     score = Score(trained.metric, trained.recorded, measured, num_rows)
     score.require_within(max_loss if form.is_lossy else CLOSE, "Pass a larger max_loss=." if form.is_lossy else "")
     return score
+
+
+def _measured(trained: Trained, folder: Path, form: _Format) -> tuple[float, int]:
+    """The score of the export in a clean process, and the number of validation rows."""
+    if form.runner is None:
+        return _measured_bundle(trained, folder)
+    predictor = trained.predictor
+    if isinstance(predictor, Writes):
+        return measured_texts(trained, predictor, folder)
+    return _measured_outputs(trained, folder, form)
 
 
 def _write_bundle(trained: Trained, folder: Path) -> None:
@@ -136,15 +146,7 @@ def _write_onnx_int8(trained: Trained, folder: Path) -> None:
 
 
 def _write_transformers(trained: Trained, folder: Path) -> None:
-    predictor = trained.network
-    network: Any = predictor.model.network
-    labels = [str(label) for label in predictor.facts.labels or range(predictor.facts.num_outputs)]
-    if isinstance(network, DataNetwork):
-        network.save_pretrained(folder, labels)
-    elif hasattr(network, "save_pretrained"):  # a network of transformers, as it is
-        network.save_pretrained(folder)
-    else:
-        raise not_of_transformers(network)
+    write_folder(trained, folder)
     _describe(trained, folder)
 
 
@@ -214,10 +216,10 @@ def _example(trained: Trained) -> dict[str, torch.Tensor]:
 
 
 def _describe(trained: Trained, folder: Path) -> None:
-    facts = trained.network.facts.to_json()
+    predictor = trained.predictor if isinstance(trained.predictor, Writes) else trained.network
+    facts = predictor.facts.to_json()
     kept = {name: facts[name] for name in ("kind", "labels", "input_shape", "preparation")}
-    network = trained.network.model.network
-    if isinstance(network, DataNetwork):
+    if isinstance(predictor, ModelPredictor) and isinstance(network := predictor.model.network, DataNetwork):
         kept["learned"] = network.learned()
     text = json.dumps({**kept, "about": dict(trained.about)}, indent=1, ensure_ascii=False)
     (folder / DESCRIBED).write_text(text, encoding="utf-8")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, ClassVar
@@ -11,6 +11,7 @@ from torch import nn
 
 from gradfleet.data.examples import ArrayExamples, Inputs
 from gradfleet.data.feature_cache import FeatureCache
+from gradfleet.data.prepared import DataFacts
 from gradfleet.data.rows_by_name import RowsByName
 from gradfleet.errors import ExportError
 
@@ -61,13 +62,16 @@ class DataNetwork(nn.Module):
         del name, cache
         return self.seen(examples)
 
-    def save_pretrained(self, folder: Path, labels: Sequence[str]) -> None:
+    def save_pretrained(self, folder: Path, facts: DataFacts) -> None:
         """Write what `from_pretrained` of transformers loads, with its preprocessing.
+
+        Args:
+            facts: of the data that it learned from.
 
         Raises:
             ExportError: the network has no such form.
         """
-        del folder, labels
+        del folder, facts
         raise not_of_transformers(self)
 
     def seen(self, examples: ArrayExamples) -> ArrayExamples:

@@ -7,12 +7,14 @@ from pathlib import Path
 import numpy as np
 import torch
 import transformers
+from safetensors.torch import load_file
 from torch.nn.functional import interpolate
 
 export, inputs, outputs = sys.argv[1:]
 name = json.loads(Path(export, "config.json").read_text(encoding="utf-8"))["architectures"][0]
 network = getattr(transformers, name).from_pretrained(export, local_files_only=True).eval()
 said = Path(export, "preprocessor_config.json")
+head = load_file(Path(export, "head.safetensors")) if Path(export, "head.safetensors").exists() else None
 wanted = json.loads(said.read_text(encoding="utf-8")) if said.exists() else None
 
 
@@ -28,12 +30,23 @@ def prepared(images: torch.Tensor) -> torch.Tensor:
     return (pixels - mean) / deviation
 
 
+def outputs_of(batch: dict[str, torch.Tensor]) -> torch.Tensor:
+    """What the network says of a batch; an encoder beside a linear layer gives it the means of its later layers."""
+    if head is None:
+        said_of = network(prepared(batch["inputs"])) if list(batch) == ["inputs"] else network(**batch)
+        logits: torch.Tensor = said_of.logits
+        return logits
+    layers = head["weight"].shape[1] // network.config.hidden_size
+    states = torch.cat(network(**batch, output_hidden_states=True).hidden_states[-layers:], dim=2)
+    there = batch["attention_mask"][..., None].float()
+    return (states * there).sum(1) / there.sum(1).clamp(min=1) @ head["weight"].T + head["bias"]
+
+
 rows = {name: torch.from_numpy(tensor) for name, tensor in np.load(inputs).items()}
 found = []
 for start in range(0, len(next(iter(rows.values()))), 64):
     batch = {name: tensor[start : start + 64] for name, tensor in rows.items()}
     with torch.no_grad():
-        said_of = network(prepared(batch["inputs"])) if list(batch) == ["inputs"] else network(**batch)
-    found.append(said_of.logits)
+        found.append(outputs_of(batch))
 np.save(outputs, torch.cat(found).float().numpy())
 assert "gradfleet" not in sys.modules
