@@ -10,7 +10,7 @@ from typing import Any
 from autotasks.augmentation import Augmentation, mixing
 from autotasks.backbones import names_of
 from autotasks.class_weights import ClassWeights
-from autotasks.image_encoders import FrozenImageEncoder, ImageEncoder, image_settings, side_of
+from autotasks.image_encoders import FrozenImageEncoder, ImageEncoder, image_settings, side_of, sides_of
 from autotasks.image_sizes import ImageSizes
 from autotasks.task import AutoTask
 from autotasks.vision_networks import cnn, mlp, resnet, vit
@@ -84,10 +84,12 @@ class AutoImageClassifier(AutoTask):
         tuner.architecture("vit", vit, depth=Int(2, 6), dropout=Float(0.0, 0.3), **widths)
         tuner.architecture("mlp", mlp, width=Int(64, 512, log=True), depth=Int(1, 3), dropout=Float(0.0, 0.5))
         for name, source in names_of(backbones).items():
+            sides = sides_of(source)
+            side = Choice(*sides, default=sides[-1])
             probe = partial(FrozenImageEncoder, source)
-            tuner.architecture(f"{name}-frozen", probe, strength=Float(1e-4, 10.0, log=True, default=0.01))
+            tuner.architecture(f"{name}-frozen", probe, side=side, strength=Float(1e-4, 10.0, log=True, default=0.01))
             whole = partial(ImageEncoder, source, strength=0.01)
-            tuner.architecture(name, whole, dropout=Float(0.0, 0.4, default=0.1))
+            tuner.architecture(name, whole, side=side, dropout=Float(0.0, 0.4, default=0.1))
         tuner.optimizer(
             "adamw",
             learning_rate=Float(3e-4, 1e-2, log=True, default=2e-3),

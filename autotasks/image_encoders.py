@@ -16,41 +16,50 @@ from torch.nn import functional
 from autotasks.backbones import computing, made_from, read_pretrained
 from autotasks.encoders import PretrainedEncoder
 from gradfleet.errors import SettingError
-from gradfleet.tasks import ArrayExamples, FeatureCache, NamedInputs
+from gradfleet.tasks import ArrayExamples, DataFacts, FeatureCache, NamedInputs
 
 _AT_ONCE = 32  # images whose vectors are computed together
 _FIRST_TOKEN = ("beit", "deit", "dinov2", "vit")
 """Kinds of network whose first state speaks for the image; what they call pooled may not be pretrained."""
+_ANY_SIDE = ("convnext", "convnextv2", "efficientnet", "mobilenet_v1", "mobilenet_v2", "regnet", "resnet")
+"""Kinds of network that look at images of any size."""
+_SMALLER = (96, 128, 160, 192)
 _DEFAULTS = {"image_mean": [0.485, 0.456, 0.406], "image_std": [0.229, 0.224, 0.225]}  # of ImageNet
 
 
 class ImageEncoder(PretrainedEncoder):
     """A transformers image network, its pooled vector, and a linear layer.
 
-    Takes pixels 0..255 as uint8, or 0..1 as floats, grey or RGB, of any size; resized and scaled as the network was
-    trained with.
+    Takes pixels 0..255 as uint8, or 0..1 as floats, grey or RGB, of any size; scaled as the network was trained with.
 
     Args:
-        Everything is as for PretrainedEncoder.
+        side: pixels a side that they are resized to; None for what the network was trained with.
+        Everything else is as for PretrainedEncoder.
     """
 
     mean: torch.Tensor
     deviation: torch.Tensor
 
-    def __init__(self, source: str, num_outputs: int, *, strength: float, dropout: float = 0.0) -> None:
+    def __init__(
+        self, source: str, num_outputs: int, *, strength: float, side: int | None = None, dropout: float = 0.0
+    ) -> None:
         super().__init__(source, num_outputs, strength=strength)
         self.dropout = nn.Dropout(dropout)
-        self._side = 224
+        self._side = side
         self.register_buffer("mean", torch.zeros(1, 3, 1, 1))
         self.register_buffer("deviation", torch.ones(1, 3, 1, 1))
 
     def start(self, train: ArrayExamples, cache: FeatureCache) -> None:
         self.encoder = read_pretrained(self._source)
         settings = _DEFAULTS | image_settings(self._source)
-        self._side = side_of(settings)
+        self._side = self._side or side_of(settings)
         self.mean.copy_(torch.tensor(settings["image_mean"]).view(1, 3, 1, 1))
         self.deviation.copy_(torch.tensor(settings["image_std"]).view(1, 3, 1, 1))
         self.solve_head(self.vectors(train, "train", cache), train.targets)
+
+    @property
+    def seen_as(self) -> Sequence[str]:
+        return (*super().seen_as, str(self._side))
 
     def learned(self) -> dict[str, Any]:
         return {"config": self.encoder.config.to_dict(), "side": self._side, "width": self.head.in_features}
@@ -68,8 +77,9 @@ class ImageEncoder(PretrainedEncoder):
         """The vector of each image, (rows, width)."""
         pixels = images.float() / 255 if images.dtype == torch.uint8 else images
         pixels = pixels.expand(-1, 3, -1, -1)
-        if pixels.shape[-2:] != (self._side, self._side):
-            size = (self._side, self._side)
+        assert self._side is not None, "known from `start` or `restore` on"
+        size = (self._side, self._side)
+        if pixels.shape[-2:] != size:
             pixels = functional.interpolate(pixels, size, mode="bilinear", align_corners=False, antialias=True)
         found = self.encoder(pixel_values=(pixels - self.mean) / self.deviation)
         first_token = self.encoder.config.model_type in _FIRST_TOKEN
@@ -82,14 +92,12 @@ class ImageEncoder(PretrainedEncoder):
             parts = [self.pooled(images[first : first + _AT_ONCE]) for first in range(0, len(images), _AT_ONCE)]
         return torch.cat(parts).float().numpy()
 
-    def save_pretrained(self, folder: Path, labels: Sequence[str]) -> None:
+    def save_pretrained(self, folder: Path, facts: DataFacts) -> None:
         """A network of transformers' own for classifying images, and how it wants them."""
-        from transformers import AutoConfig, AutoModelForImageClassification
+        from transformers import AutoModelForImageClassification
 
-        settings = self.encoder.config.to_dict() | {"id2label": dict(enumerate(labels))}
-        settings["label2id"] = {label: number for number, label in enumerate(labels)}
         whole: Any = AutoModelForImageClassification
-        model = whole.from_config(AutoConfig.for_model(settings.pop("model_type"), **settings))
+        model = whole.from_config(self.labelled_config(facts))
         getattr(model, model.base_model_prefix).load_state_dict(self.encoder.state_dict(), strict=False)
         self._give_head(model)
         model.save_pretrained(folder)
@@ -136,13 +144,12 @@ class FrozenImageEncoder(ImageEncoder):
 class EncoderShape(nn.Module):
     """An untrained network of the shape of a pretrained one, to see how long a step of it takes."""
 
-    def __init__(self, input_shape: tuple[int, ...], num_outputs: int, *, source: str) -> None:
+    def __init__(self, input_shape: tuple[int, ...], num_outputs: int, *, source: str, side: int) -> None:
         from transformers import AutoConfig
 
         super().__init__()
         del input_shape
         self.network = ImageEncoder(source, num_outputs, strength=1.0)
-        side = side_of(image_settings(source))
         config = AutoConfig.from_pretrained(source).to_dict()
         self.network.restore({"config": config, "side": side, "width": 1})
 
@@ -150,12 +157,27 @@ class EncoderShape(nn.Module):
         return self.network.pooled(images)
 
 
-def image_settings(source: str) -> dict[str, Any]:
+def sides_of(source: str) -> tuple[int, ...]:
+    """Pixels a side that a pretrained network can look at, ascending; the last are what it was trained with.
+
+    One that is not there, as where a model that began with it is loaded, may be of any kind.
+    """
+    from transformers import AutoConfig
+
+    trained = side_of(image_settings(source, local_files_only=True))
+    try:
+        is_free = AutoConfig.from_pretrained(source, local_files_only=True).model_type in _ANY_SIDE
+    except OSError:
+        is_free = True
+    return (*(side for side in _SMALLER if trained / 2 <= side < trained and is_free), trained)
+
+
+def image_settings(source: str, *, local_files_only: bool = False) -> dict[str, Any]:
     """How images were brought into shape for a pretrained network; empty when it does not say."""
     from transformers.image_processing_base import ImageProcessingMixin
 
     try:
-        return dict(ImageProcessingMixin.get_image_processor_dict(source)[0])
+        return dict(ImageProcessingMixin.get_image_processor_dict(source, local_files_only=local_files_only)[0])
     except OSError:
         return {}
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -9,7 +10,7 @@ from typing import Any
 
 from torch import nn
 
-from autotasks.image_encoders import EncoderShape
+from autotasks.image_encoders import EncoderShape, sides_of
 from autotasks.speed import seconds_a_row
 from autotasks.vision_networks import cnn, resnet, vit
 from gradfleet.tasks import Config, DataFacts, Narrowing, Situation, Tailoring
@@ -21,6 +22,7 @@ _ROWS_LEARNED = 120_000  # in a whole trial: 15 epochs of 8,000 images
 _MOST, _LEAST, _FINE_TUNED = 50, 12, 2  # epochs
 _LONGER = 1.6  # times as many epochs as wanted, where a net that is one size larger would not fit
 _STRETCH = 1.25  # a network may be so much slower than wanted, and is then trained for as many epochs fewer
+_FORWARD = 0.4  # of a step's time
 _BESIDE = 1.3  # of a step's time: augmentation, the optimizer, and validation on a quarter as many rows
 _BRIEF = 60  # seconds of a search below which one kind of network is enough
 _UNEVEN = 3  # times as many images of one class as of another
@@ -32,6 +34,29 @@ _LADDER: Mapping[str, tuple[Callable[..., nn.Module], str, tuple[int, ...]]] = {
 }
 _SIDES = {8: 32, 12: 32, 16: 64, 24: 64, 32: 96, 48: 128, 64: 128}
 """Pixels a side that go with so many channels: a network that must be small has more of a smaller picture."""
+
+
+@dataclass(frozen=True, slots=True)
+class Looking:
+    """Of one pretrained network, the sides of images that there is time for, ascending, and what the largest takes.
+
+    Attributes:
+        tuned: for fine-tuning; empty where there is no time.
+        epoch: seconds of fine-tuning at the last of `tuned`.
+        probed: for a linear probe; empty where there is no time to compute the vectors.
+    """
+
+    tuned: tuple[int, ...]
+    epoch: float
+    probed: tuple[int, ...]
+
+    @classmethod
+    def within(cls, seconds: float, epoch: float, sides: Sequence[int]) -> Looking:
+        """Args: `epoch` is that of the last side; the time goes with the number of pixels."""
+        at = {side: epoch * (side / sides[-1]) ** 2 for side in sides}
+        tuned = tuple(side for side in sides if at[side] * _FINE_TUNED <= 2 * WHOLE * seconds)
+        probed = tuple(side for side in sides if at[side] * _FORWARD <= WHOLE * seconds)
+        return cls(tuned, at[tuned[-1]] if tuned else math.inf, probed)
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,16 +103,21 @@ class ImageSizes:
         rows, seconds = facts.num_rows["train"], situation.seconds
         wanted = self._epochs or min(_MOST, max(_LEAST, _ROWS_LEARNED // max(1, rows)))
         measure = partial(_epoch_seconds, facts=facts, situation=situation)
-        tuned = {name: measure(partial(EncoderShape, source=source)) for name, source in self._backbones.items()}
-        tuned = {name: epoch for name, epoch in tuned.items() if epoch * _FINE_TUNED <= 2 * WHOLE * seconds}
+        looking = {name: self._looking(source, measure, seconds) for name, source in self._backbones.items()}
+        tuned = [one.epoch for one in looking.values() if one.tuned]
         if tuned and self._epochs is None:  # what is fine-tuned counts most, and an epoch of it
-            wanted = max(_FINE_TUNED, min(wanted, int(2 * WHOLE * seconds / max(tuned.values()))))
+            wanted = max(_FINE_TUNED, min(wanted, int(2 * WHOLE * seconds / max(tuned))))
         kinds = list(_LADDER) if seconds >= _BRIEF else ["cnn"]
         found = {name: fitting for name in kinds if (fitting := self._fitting(name, measure, WHOLE * seconds / wanted))}
         epochs = wanted
         if not tuned and self._epochs is None:
             epochs = max(1, min(_MOST, int(_LONGER * wanted), int(WHOLE * seconds / found["cnn"].epoch)))
-        return self._tailoring(facts, found, tuned, epochs, seconds)
+        return self._tailoring(facts, found, looking, epochs, seconds)
+
+    @staticmethod
+    def _looking(source: str, measure: Callable[[Callable[..., nn.Module]], float], seconds: float) -> Looking:
+        sides = sides_of(source)
+        return Looking.within(seconds, measure(partial(EncoderShape, source=source, side=sides[-1])), sides)
 
     @staticmethod
     def _fitting(name: str, measure: Callable[[Callable[..., nn.Module]], float], allowed: float) -> Fitting | None:
@@ -112,20 +142,28 @@ class ImageSizes:
         self,
         facts: DataFacts,
         found: Mapping[str, Fitting],
-        tuned: Mapping[str, float],
+        looking: Mapping[str, Looking],
         epochs: int,
         seconds: float,
     ) -> Tailoring:
-        probes = [f"{name}-frozen" for name in self._backbones]
+        tuned = [name for name, one in looking.items() if one.tuned]
+        probes = [f"{name}-frozen" for name, one in looking.items() if one.probed]
         is_small = facts.input_shape[1] * facts.input_shape[2] <= _SMALL
         kept = [*found, *tuned, *probes, *(["mlp"] if is_small else [])]
         choices = [one for one in self._choices if one in kept]
         narrowing: dict[str, Narrowing] = {"architecture": {"choices": choices, "default": (*probes, "cnn")[0]}}
         for name, fitting in found.items():
             narrowing |= _around(name, fitting, max(facts.input_shape[1:]))
+        for name, one in looking.items():
+            narrowing |= {f"architecture.{name}.side": _largest(one.tuned)} if one.tuned else {}
+            narrowing |= {f"architecture.{name}-frozen.side": _largest(one.probed)} if one.probed else {}
         narrowing |= _weighing(facts)
         known = tuple(config for config in self._known if config["architecture"] in choices)
-        return Tailoring(narrowing, epochs, known, _said(facts, found, tuned, self._backbones, epochs, seconds))
+        return Tailoring(narrowing, epochs, known, _said(facts, found, looking, epochs, seconds))
+
+
+def _largest(sides: Sequence[int]) -> Narrowing:
+    return {"choices": list(sides), "default": sides[-1]}
 
 
 def _around(name: str, fitting: Fitting, longest: int) -> dict[str, Narrowing]:
@@ -159,8 +197,7 @@ def _epoch_seconds(build: Callable[..., nn.Module], *, facts: DataFacts, situati
 def _said(
     facts: DataFacts,
     found: Mapping[str, Fitting],
-    tuned: Mapping[str, float],
-    backbones: Mapping[str, str],
+    looking: Mapping[str, Looking],
     epochs: int,
     seconds: float,
 ) -> str:
@@ -170,7 +207,13 @@ def _said(
         f"Measured here, {facts.num_rows['train']:,} images and {seconds:.0f} s allow {epochs} epochs of a "
         f"convolutional net of {net.size} channels on {side} pixels a side ({net.epoch:.2g} s an epoch)"
     ]
-    parts += [f"fine-tuning {name} takes {epoch:.2g} s an epoch" for name, epoch in tuned.items()]
-    left = [*(name for name in _LADDER if name not in found), *(name for name in backbones if name not in tuned)]
+    parts += [
+        f"fine-tuning {name} on {one.tuned[-1]} pixels a side takes {one.epoch:.2g} s an epoch"
+        for name, one in looking.items()
+        if one.tuned
+    ]
+    left = [name for name in _LADDER if name not in found]
+    left += [f"fine-tuning {name}" for name, one in looking.items() if not one.tuned]
+    left += [f"the vectors of {name}" for name, one in looking.items() if not one.probed]
     parts += [f"no time for {', '.join(left)}"] if left else []
     return f"{'; '.join(parts)}."

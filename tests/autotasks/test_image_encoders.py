@@ -11,6 +11,7 @@ import torch
 from PIL import Image
 
 from autotasks import AutoImageClassifier
+from autotasks.image_encoders import sides_of
 from gradfleet import Bundle
 from gradfleet.errors import ExportError
 
@@ -67,6 +68,19 @@ def test_a_probe_and_fine_tuning_learn_from_vectors_that_are_computed_once(backb
 def test_images_are_decoded_at_the_size_that_the_network_looks_at(backbone: Path, tmp_path: Path) -> None:
     classifier = AutoImageClassifier(write_tones(tmp_path / "tones", each=4), backbones=[backbone])
     assert classifier.data.open().facts.input_shape == (1, 19, 32)
+
+
+def test_there_is_a_choice_of_sides_where_a_network_looks_at_any(tmp_path: Path) -> None:
+    from transformers import ResNetConfig, ViTConfig
+
+    sides = {}
+    for config in (ResNetConfig(), ViTConfig()):
+        config.save_pretrained(tmp_path / config.model_type)
+        said = {"size": {"height": 224, "width": 224}}
+        (tmp_path / config.model_type / "preprocessor_config.json").write_text(json.dumps(said))
+        sides[config.model_type] = sides_of(str(tmp_path / config.model_type))
+    assert sides == {"resnet": (128, 160, 192, 224), "vit": (224,)}
+    assert sides_of(str(tmp_path / "gone")) == (128, 160, 192, 224)
 
 
 @pytest.mark.row("ES8")

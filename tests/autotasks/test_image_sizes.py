@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pytest
 
 from autotasks import AutoImageClassifier
 from autotasks.image_classification import held_out
-from autotasks.image_sizes import ImageSizes
+from autotasks.image_sizes import ImageSizes, Looking
 from gradfleet import AutoDataset, Resources
 from gradfleet.tasks import Situation, Tailoring
 
@@ -62,6 +64,23 @@ def test_the_users_epochs_stay_and_the_networks_are_made_to_fit(tmp_path: Path) 
 
 def test_pixels_of_a_large_picture_are_no_input_of_a_perceptron(tmp_path: Path) -> None:
     assert tailored(sizes()(situation(tmp_path, seconds=1e-3, side=40)))[0] == ["cnn"]
+
+
+@pytest.mark.parametrize(
+    ("seconds", "tuned", "probed"),
+    [
+        (10, (), ()),
+        (180, (), (128, 160, 192)),
+        (300, (128,), (128, 160, 192, 224)),
+        (600, (128, 160, 192, 224), (128, 160, 192, 224)),
+    ],
+)
+def test_a_pretrained_network_looks_at_images_as_large_as_there_is_time_for(
+    seconds: float, tuned: tuple[int, ...], probed: tuple[int, ...]
+) -> None:
+    found = Looking.within(seconds, 240.0, (128, 160, 192, 224))
+    assert (found.tuned, found.probed) == (tuned, probed)
+    assert found.epoch == pytest.approx(240.0 * (tuned[-1] / 224) ** 2 if tuned else math.inf)
 
 
 def test_nothing_is_measured_here_for_trials_elsewhere_or_without_a_time(tmp_path: Path) -> None:
