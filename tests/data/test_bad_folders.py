@@ -21,7 +21,7 @@ def test_a_folder_that_does_not_exist(tmp_path: Path) -> None:
 
 def test_a_file_instead_of_a_folder(tmp_path: Path) -> None:
     (tmp_path / "data.txt").write_text("a,b")
-    with pytest.raises(DataError, match=r"data\.txt is a file; a folder is needed"):
+    with pytest.raises(DataError, match=r"data\.txt is a file of no kind that is read\. Pass a folder, a table"):
         AutoDataset(tmp_path / "data.txt")
 
 
@@ -45,11 +45,13 @@ def test_images_without_class_folders(class_folders: Any) -> None:
         AutoDataset(folder)
 
 
+@pytest.mark.row("DA10")
 def test_one_class_only(class_folders: Any) -> None:
     with pytest.raises(DataError, match="at least two classes, got one: 'rose'. Add a folder of another class"):
         AutoDataset(class_folders({"rose": 3}))
 
 
+@pytest.mark.row("DA10")
 def test_classes_with_one_image(class_folders: Any) -> None:
     with pytest.raises(DataError, match=r"A class needs at least two images.*these have fewer: 'rose', 'tulip'"):
         AutoDataset(class_folders({"lily": 5, "rose": 1, "tulip": 1}))
@@ -60,6 +62,7 @@ def test_a_class_with_one_image_will_do_beside_validation_data(class_folders: An
     assert (facts.labels, dict(facts.num_rows)) == (("lily", "rose"), {"train": 6, "validation": 1})
 
 
+@pytest.mark.row("DA10")
 def test_empty_class_folders_are_all_named(class_folders: Any) -> None:
     folder = class_folders({"lily": 5, "rose": 0, "tulip": 0, "tulip/more": 2})
     with pytest.raises(DataError) as caught:
@@ -71,6 +74,7 @@ def test_empty_class_folders_are_all_named(class_folders: Any) -> None:
     )
 
 
+@pytest.mark.row("DA10")
 def test_a_validation_class_that_training_never_saw(class_folders: Any) -> None:
     with pytest.raises(DataError, match="label of the validation data must occur .* it never saw 'tulip'"):
         AutoDataset(class_folders({"train/lily": 2, "train/rose": 2, "val/tulip": 1}))
@@ -108,7 +112,7 @@ def spoil(folder: Path) -> list[str]:
     )
 
 
-@pytest.mark.row_part("DA10")
+@pytest.mark.row("DA10")
 def test_unusable_images_are_all_named_and_nothing_remains(class_folders: Any, tmp_path: Path) -> None:
     folder = class_folders({"rose": 5, "tulip": 5})
     spoiled = spoil(folder)
@@ -120,7 +124,7 @@ def test_unusable_images_are_all_named_and_nothing_remains(class_folders: Any, t
     assert sorted(os.listdir(tmp_path)) == before
 
 
-@pytest.mark.row_part("DA10")
+@pytest.mark.row("DA10")
 def test_unusable_images_are_left_out_when_asked_and_listed(
     class_folders: Any, tmp_path: Path, decoded: list[str]
 ) -> None:
@@ -177,3 +181,12 @@ def test_a_huge_image_is_named(class_folders: Any, monkeypatch: pytest.MonkeyPat
         DataError, match=r"rose/huge\.png cannot be read as an image: it has more than the 1,000 pixels"
     ):
         AutoDataset(folder).open()
+
+
+@pytest.mark.row("DA10")
+def test_images_that_train_and_validate_are_counted_and_said(class_folders: Any) -> None:
+    folder = class_folders({"train/rose": 4, "train/tulip": 4, "val/rose": 3, "val/tulip": 3})
+    (folder / "val" / "rose" / "again.png").write_bytes((folder / "train" / "tulip" / "000.png").read_bytes())
+    data = AutoDataset(folder)
+    data.open()
+    assert "1 image of the 7 that validate occurs among the training images too" in " ".join(data.notes)

@@ -88,6 +88,7 @@ def test_a_split_column_with_other_words_is_no_split() -> None:
     assert "not used: 'split'" in AutoDataset(FRAME.assign(split=["yes", "no"] * 10)).notes[0]
 
 
+@pytest.mark.row("DA10")
 def test_quoted_newlines_and_delimiters_stay_within_their_cell(tmp_path: Path) -> None:
     texts = ['one, "two"\nthree', "plain", "a;b", "x\r\ny"]
     pandas.DataFrame({"text": texts, "label": [0, 1, 0, 1]}).to_csv(tmp_path / "a.csv", index=False)
@@ -96,6 +97,7 @@ def test_quoted_newlines_and_delimiters_stay_within_their_cell(tmp_path: Path) -
     assert said == []
 
 
+@pytest.mark.row("DA10")
 @pytest.mark.parametrize(("delimiter", "word"), [(";", "semicolons"), ("\t", "tabs"), ("|", "vertical bars")])
 def test_another_delimiter_is_found_and_said(tmp_path: Path, delimiter: str, word: str) -> None:
     FRAME.assign(text=FRAME["text"] + ", indeed").to_csv(tmp_path / "a.csv", index=False, sep=delimiter)
@@ -104,6 +106,7 @@ def test_another_delimiter_is_found_and_said(tmp_path: Path, delimiter: str, wor
     assert data.notes[0] == f"a.csv has its cells between {word}."
 
 
+@pytest.mark.row("DA10")
 def test_another_encoding_is_found_and_said(tmp_path: Path) -> None:
     content = "text,label\n" + "".join(f"caf\xe9 {number},{number % 2}\n" for number in range(8))
     latin = AutoDataset(write(tmp_path / "latin.csv", content, "cp1252"))
@@ -162,6 +165,7 @@ def test_json_lines_name_the_line_that_is_broken(tmp_path: Path) -> None:
         AutoDataset(write(tmp_path / "c.jsonl", "[1]\n"))
 
 
+@pytest.mark.row("DA10")
 def test_rows_with_nothing_in_them_are_named_all_at_once() -> None:
     frame = FRAME.copy()
     frame.loc[[2, 5], "text"] = None
@@ -181,6 +185,7 @@ def test_rows_with_nothing_in_them_are_named_all_at_once() -> None:
         AutoDataset(FRAME.assign(text=""), on_bad_rows="skip")
 
 
+@pytest.mark.row("DA10")
 def test_a_label_for_each_row_is_refused() -> None:
     frame = pandas.DataFrame({"text": [f"text {n}" for n in range(10_000)], "label": [f"u{n}" for n in range(10_000)]})
     with pytest.raises(DataError, match=r"Each of the 10,000 training rows has a label of its own in 'label'"):
@@ -196,11 +201,13 @@ def test_floats_are_no_classes_unless_they_are_whole() -> None:
     assert AutoDataset(FRAME.assign(label=[1, 2] * 10), kind="regression").kind == "regression"
 
 
+@pytest.mark.row("DA10")
 def test_labels_that_training_never_saw_are_refused() -> None:
     with pytest.raises(DataError, match="never saw 'neutral'"):
         AutoDataset(FRAME, validation=FRAME.assign(label="neutral"))
 
 
+@pytest.mark.row("DA10")
 def test_validation_needs_the_columns_of_training() -> None:
     with pytest.raises(DataError, match=r"The validation data has no column 'label', which the training data has"):
         AutoDataset(FRAME, validation=FRAME[["text"]])
@@ -228,3 +235,27 @@ def test_texts_and_labels_may_be_a_pair() -> None:
     assert list(data.open().validation.inputs.texts) == TEXTS[:4]
     with pytest.raises(DataError, match="a target for each text"):
         AutoDataset((TEXTS, LABELS[:3]))
+
+
+@pytest.mark.row("DA10")
+def test_a_table_without_names_is_refused_and_one_that_only_looks_so_can_be_said(tmp_path: Path) -> None:
+    rows = [f"film {number},{'good' if number % 2 else 'bad'}" for number in range(20)]
+    (tmp_path / "nameless.csv").write_text("\n".join(rows))
+    with pytest.raises(DataError, match=r"seems to have no names: 'bad' is what a column is called and what it holds"):
+        AutoDataset(tmp_path / "nameless.csv")
+    assert AutoDataset(tmp_path / "nameless.csv", inputs="film 0", target="bad").labels == ("bad", "good")
+    (tmp_path / "named.csv").write_text("\n".join(["text,good", *rows]))
+    assert AutoDataset(tmp_path / "named.csv").labels == ("bad", "good")
+
+
+def test_labels_that_are_almost_alike_are_told(tmp_path: Path) -> None:
+    data = AutoDataset({"text": [f"film {number}" for number in range(24)], "label": ["good", "Good ", "bad"] * 8})
+    assert "The labels 'Good ', 'good' differ in case or spaces alone." in data.notes
+
+
+def test_labels_that_look_like_several_are_told() -> None:
+    rows = {"text": [f"film {number}" for number in range(24)], "label": ["sad", "sad|long", "long"] * 8}
+    said = "Labels such as 'sad|long' look like several: AutoDataset(..., kind=\"multilabel\") takes them apart."
+    assert said in AutoDataset(rows).notes
+    assert AutoDataset(rows, kind="multilabel").labels == ("long", "sad")
+    assert not any("look like several" in note for note in AutoDataset({**rows, "label": ["a|b", "c", "d"] * 8}).notes)

@@ -37,6 +37,8 @@ class Pair:
 class ArraySource(Source):
     """Rows that are in memory already. float64 inputs become float32, uint8 stays, other integers become int64."""
 
+    form = "arrays"
+
     def __init__(self, train: tuple[Any, Any], parts: Mapping[str, Any], settings: Settings) -> None:
         if settings.preparation is not None:
             raise DataError("preparation= is for raw files; arrays are taken as they are. Leave it out.")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping
 from dataclasses import replace
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +20,7 @@ from gradfleet.data.preparation import Preparation, preparation_from_json
 from gradfleet.data.prepared import INPUTS, LEARNED, PARTS, TARGETS, WEIGHTS, DataFacts
 from gradfleet.data.problems import LIMIT, counted, listed, shortened
 from gradfleet.data.rows import keep_rows, save_rows, statistics
-from gradfleet.data.source import Rows, Settings, Source, split
+from gradfleet.data.source import Rows, Settings, Source, said_of_both, split
 from gradfleet.data.vision import ImagePreparation
 from gradfleet.data.weights import row_weights
 from gradfleet.errors import DataError
@@ -31,6 +32,7 @@ _ADVICE = 'Repair or remove them, or pass on_bad_rows="skip" to leave them out.'
 class FolderSource(Source):
     """Image files, listed at birth; each is decoded once, when the prepared folder is filled."""
 
+    form = "images"
     kind = "multiclass"
 
     def __init__(self, root: str | os.PathLike[str], parts: Mapping[str, Any], settings: Settings) -> None:
@@ -88,11 +90,19 @@ class FolderSource(Source):
         return [f"The validation data has no image of {listed(missing)}."] if missing else []
 
     def _fingerprint(self) -> str:
-        # What is hidden for the final test stays unread.
-        learned = [file for file, part in zip(self._files, self._part, strict=True) if part != "test"]
-        parts = self._part[self._part != "test"].tolist()
-        named = zip(parts, learned, fingerprint.of_files([file.path for file in learned]), strict=True)
-        return fingerprint.of_json([[part, file.label, file.name, digest] for part, file, digest in named])
+        learned = ((str(self._part[row]), self._files[row], digest) for row, digest in self._digests.items())
+        return fingerprint.of_json([[part, file.label, file.name, digest] for part, file, digest in learned])
+
+    @cached_property
+    def _digests(self) -> dict[int, str]:
+        """Of each file's content, by its position; what is hidden for the final test stays unread."""
+        learned = np.flatnonzero(self._part != "test").tolist()
+        return dict(zip(learned, fingerprint.of_files([self._files[row].path for row in learned]), strict=True))
+
+    def _repeated(self, rows: Mapping[str, Rows]) -> list[str]:
+        train = {self._digests[row] for row in rows["train"].tolist()}
+        both = sum(self._digests[row] in train for row in rows["validation"].tolist())
+        return said_of_both(both, len(rows["validation"]), "image")
 
     def fill(self, folder: Path) -> DataFacts:
         kept = np.ones(len(self._files), bool)
@@ -106,7 +116,7 @@ class FolderSource(Source):
             kept[order[list(problems)]] = False
             rows, said = self._ordered(kept)
         self._write(folder, order, np.concatenate(list(rows.values())), moved=bool(problems))
-        return self._facts(folder, preparation, rows, [*notes, *said])
+        return self._facts(folder, preparation, rows, [*notes, *said, *self._repeated(rows)])
 
     def _decode(self, path: Path, preparation: Preparation, order: Rows) -> dict[int, str]:
         """Write the images in `order` to one array; what is wrong with each that cannot be read, by its row there."""

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import re
+from collections import Counter
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -122,6 +124,21 @@ def bad_targets(frame: pandas.DataFrame, columns: tuple[str, ...]) -> npt.NDArra
         if frame[name].dtype.kind == "f":
             bad |= np.isinf(frame[name].to_numpy())
     return bad
+
+
+def almost_alike(labels: Iterable[str]) -> list[list[str]]:
+    """Labels that differ in case or spaces alone, together."""
+    known: dict[str, list[str]] = {}
+    for label in labels:
+        known.setdefault("".join(label.split()).casefold(), []).append(label)
+    return [same for same in known.values() if len(same) > 1]
+
+
+def seeming_several(labels: Iterable[str]) -> str | None:
+    """A label that looks like several between bars or semicolons, each of which stands elsewhere, too."""
+    parts = {label: [one.strip() for one in re.split(r"[|;]", label)] for label in labels}
+    count = Counter(one for of in parts.values() for one in of)
+    return next((label for label, of in parts.items() if len(of) > 1 and all(count[one] > 1 for one in of)), None)
 
 
 def _values(column: pandas.Series, name: str) -> Array:

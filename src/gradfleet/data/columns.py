@@ -68,6 +68,8 @@ class Columns:
             DataError: a column that was named is not there, or nothing fits.
         """
         self._check(frame)
+        if not (self.inputs and self.target):
+            _check_names(frame)
         settled = replace(self, split=self.split or _split_column(frame))
         taken = {*settled.inputs, settled.split, settled.group, settled.weight}
         target = settled.target or _target(frame, kind, settled.inputs, taken)
@@ -96,6 +98,19 @@ class Columns:
 
 def _names(given: str | Sequence[str] | None) -> tuple[str, ...]:
     return (given,) if isinstance(given, str) else tuple(given or ())
+
+
+def _check_names(frame: pandas.DataFrame) -> None:
+    """Refuse a table whose first row was taken for the names of its columns."""
+    known = {*_TEXTS, *_IMAGES, *_TARGETS, *_SUMMARIES, *_ASIDE, _SPLIT}
+    if known & {name.lower() for name in frame.columns}:
+        return
+    for name in frame.columns:
+        if is_text(frame[name]) and (frame[name] == name).any():
+            raise DataError(
+                f"The table seems to have no names: {name!r} is what a column is called and what it holds. Add a first "
+                'line of names, such as text,label; or say that these are names: inputs="...", target="...".'
+            )
 
 
 def _split_column(frame: pandas.DataFrame) -> str | None:

@@ -17,7 +17,7 @@ from gradfleet.data.cache import prepare_once
 from gradfleet.data.columns import Columns
 from gradfleet.data.preparation import Preparation
 from gradfleet.data.prepared import DataFacts, DataRef, Kind, Part, PreparedData, read_test, remember
-from gradfleet.data.source import Settings, Source
+from gradfleet.data.source import Form, Settings, Source
 from gradfleet.data.sources import open_source
 from gradfleet.data.targets import as_array
 from gradfleet.errors import DataError, unknown_name
@@ -93,6 +93,11 @@ class AutoDataset:
     def kind(self) -> Kind:
         """Of problem, by rule (see `gradfleet.data.targets`)."""
         return self._source.kind
+
+    @property
+    def form(self) -> Form:
+        """What its inputs are: "images", "texts", other "columns" of a table, "arrays", or "objects" of a Dataset."""
+        return self._source.form
 
     @property
     def labels(self) -> tuple[str, ...] | None:

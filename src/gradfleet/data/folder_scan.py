@@ -13,6 +13,7 @@ from gradfleet.data.vision import SUFFIXES
 from gradfleet.errors import DataError
 
 _SPLITS = {"train": "train", "val": "validation", "valid": "validation", "validation": "validation", "test": "test"}
+_READ = "a folder, a table (.csv, .tsv, .jsonl, .json, .parquet), or an archive (.zip, .tar, .tar.gz)"
 _LAYOUT = "Put the images of each class into a folder of its own: {0}/<class>/<image>."
 
 
@@ -130,7 +131,7 @@ def _check_folder(folder: Path) -> None:
     if not folder.exists():
         raise DataError(f"There is no folder {folder}. Pass the path of a folder of class folders of images.")
     if not folder.is_dir():
-        raise DataError(f"{folder} is a file; a folder is needed. {_LAYOUT.format('<folder>')}")
+        raise DataError(f"{folder} is a file of no kind that is read. Pass {_READ}. {_LAYOUT.format('<folder>')}")
 
 
 def _entries(folder: Path, ignored: Ignored) -> tuple[list[Path], list[Path]]:

@@ -10,6 +10,7 @@ from typing import Any
 import pandas
 import torch
 
+from gradfleet.data.channels import shaped
 from gradfleet.data.decoding import apply_all
 from gradfleet.data.examples import Inputs
 from gradfleet.data.language import TextInputs, TextPreparation
@@ -115,7 +116,7 @@ def _some(items: Any) -> list[Any]:
 
 
 def _tensor(items: Any, input_shape: Sequence[int]) -> torch.Tensor:
-    inputs = torch.as_tensor(items)
+    inputs = shaped(torch.as_tensor(items), input_shape)
     if tuple(inputs.shape[1:]) != tuple(input_shape):
         raise DataError(
             f"Inputs need the shape (rows, {', '.join(map(str, input_shape))}) as in training, "

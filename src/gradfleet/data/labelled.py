@@ -10,6 +10,7 @@ import numpy as np
 import torch
 
 from gradfleet.data.arrays import read_pair
+from gradfleet.data.channels import shaped
 from gradfleet.data.column_targets import ColumnTargets, bad_targets
 from gradfleet.data.decoding import apply_all
 from gradfleet.data.encoders import LabelEncoder
@@ -91,7 +92,8 @@ def labelled_arrays(inputs: Any, targets: Any, facts: DataFacts) -> ArrayExample
     if facts.tokens:
         return _labelled_texts(inputs, targets, facts)
     pair = read_pair((inputs, targets), "evaluation")
-    if pair.inputs.shape[1:] != tuple(facts.input_shape):
+    inputs = shaped(torch.tensor(pair.inputs), facts.input_shape)
+    if inputs.shape[1:] != tuple(facts.input_shape):
         raise DataError(
             f"The inputs need the shape {tuple(facts.input_shape)} a row as in training, got {pair.inputs.shape[1:]}."
         )
@@ -99,7 +101,7 @@ def labelled_arrays(inputs: Any, targets: Any, facts: DataFacts) -> ArrayExample
     if len(bad):
         raise DataError(f"Inputs and targets need finite numbers; row {bad[0]} has NaN, infinity or None.")
     read = TargetReader.of(facts).read(pair.targets, "evaluation")
-    return ArrayExamples(torch.tensor(pair.inputs), torch.from_numpy(read))
+    return ArrayExamples(inputs, torch.from_numpy(read))
 
 
 def _labelled_texts(texts: Any, targets: Any, facts: DataFacts) -> ArrayExamples:

@@ -6,7 +6,7 @@ from abc import ABC, abstractmethod
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -20,6 +20,8 @@ from gradfleet.data.problems import counted
 from gradfleet.data.scratch import Scratch
 
 Rows = npt.NDArray[np.int64]
+Form = Literal["images", "texts", "columns", "arrays", "objects"]
+"""What the inputs are: of a table's columns, of rows in memory, or examples of a Dataset where they are no files."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +61,7 @@ class Source(ABC):
 
     Attributes:
         settings: how it is split and read.
+        form: what its inputs are.
         held_out: whether validation rows are split off the training data.
         kind: of problem, by rule.
         labels: class names in class-number order, where classes have names.
@@ -66,6 +69,7 @@ class Source(ABC):
     """
 
     settings: Settings
+    form: Form
     held_out: bool
     kind: Kind
     labels: tuple[str, ...] | None
@@ -135,6 +139,17 @@ def split(targets: npt.NDArray[Any], kind: Kind, settings: Settings, groups: Any
     else:
         train, held, how = *splits.shuffled(num_rows, fraction, seed), "drawn at random"
     return train, held, f"No validation data was given, so {_told(train, held, num_rows)} ({how}, seed {seed})."
+
+
+def said_of_both(both: int, held: int, noun: str) -> list[str]:
+    """The sentence that `both` of the `held` examples that validate are among those that train; none of none."""
+    if not both:
+        return []
+    occur = "occurs" if both == 1 else "occur"
+    return [
+        f"{counted(both, noun)} of the {held:,} that validate {occur} among the training {noun}s too, so validation "
+        "looks better than it is."
+    ]
 
 
 def _told(train: Rows, held: Rows, num_rows: int) -> str:

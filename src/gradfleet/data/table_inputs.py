@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import os
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import numpy.typing as npt
@@ -19,6 +20,7 @@ from gradfleet.data.preparation import Preparation, preparation_from_json
 from gradfleet.data.prepared import INPUTS, DataFacts
 from gradfleet.data.problems import listed
 from gradfleet.data.rows import slim, statistics
+from gradfleet.data.source import Form
 from gradfleet.data.stored_texts import write_texts
 from gradfleet.data.tables import is_text, missing
 from gradfleet.data.tabular import TablePreparation
@@ -26,6 +28,8 @@ from gradfleet.data.vision import ImagePreparation
 from gradfleet.errors import DataError
 
 Problems = dict[int, str]
+_SHOWN = 60  # characters of a cell in a message
+_TRIED = 100  # names by which the folder of the files is found
 
 
 class TableInputs(ABC):
@@ -36,6 +40,7 @@ class TableInputs(ABC):
         preparation: what is done to them; None for numbers that are taken as they are.
     """
 
+    form: ClassVar[Form] = "columns"
     preparation: Any = None
 
     def __init__(self, columns: Sequence[str]) -> None:
@@ -64,6 +69,8 @@ class TableInputs(ABC):
 
 class Texts(TableInputs):
     """One column of strings."""
+
+    form = "texts"
 
     def __init__(self, columns: Sequence[str], preparation: TextPreparation | None) -> None:
         super().__init__(columns)
@@ -128,6 +135,8 @@ class Encoded(TableInputs):
 class Images(TableInputs):
     """One column of image files, or of whatever else the preparation takes."""
 
+    form = "images"
+
     def __init__(self, columns: Sequence[str], preparation: Preparation | None, root: Path) -> None:
         super().__init__(columns)
         self.preparation: Preparation = preparation or ImagePreparation()
@@ -136,17 +145,38 @@ class Images(TableInputs):
     def fit(self, frame: pandas.DataFrame, written: Sequence[str] = ()) -> None:
         self.preparation = self.preparation.fit(self.items(frame))
 
-    def items(self, frame: pandas.DataFrame) -> list[Any]:
-        """Files as paths below the folder of their table."""
-        return [self._item(cell) for cell in frame[self.columns[0]]]
+    def bad_rows(self, frame: pandas.DataFrame) -> dict[str, npt.NDArray[np.bool_]]:
+        items = self.items(frame)
+        absent = np.array([isinstance(item, Path) and not os.path.exists(item) for item in items], bool)
+        first = frame[self.columns[0]].iloc[int(absent.argmax())] if absent.any() else ""
+        return super().bad_rows(frame) | {f"no file for {self.columns[0]!r}, such as {first!r},": absent}
 
-    def _item(self, cell: Any) -> Any:
-        if isinstance(cell, Mapping):
-            return cell["bytes"] or self._root / cell["path"]
-        return self._root / cell if isinstance(cell, str) else cell
+    def items(self, frame: pandas.DataFrame) -> list[Any]:
+        """Files as paths below the folder of their table, or below the one folder beside it that has them."""
+        cells = frame[self.columns[0]].tolist()
+        root = _folder_of([cell for cell in cells if isinstance(cell, str)], self._root)
+        return [_item(cell, root) for cell in cells]
 
     def write(self, folder: Path, frame: pandas.DataFrame) -> Problems:
         return decode_to(folder / INPUTS, self.preparation, self.items(frame))
+
+
+def _item(cell: Any, root: Path) -> Any:
+    if isinstance(cell, Mapping):
+        return cell["bytes"] or root / cell["path"]
+    return root / cell if isinstance(cell, str) and cell else cell
+
+
+def _folder_of(names: Sequence[str], root: Path) -> Path:
+    """`root`, unless it has none of the first files and exactly one folder in it has some."""
+
+    def has(folder: Path) -> bool:
+        return any(os.path.exists(folder / name) for name in names[:_TRIED])
+
+    if not names or not root.is_dir() or has(root):
+        return root
+    found = [folder for folder in root.iterdir() if folder.is_dir() and has(folder)]
+    return found[0] if len(found) == 1 else root
 
 
 def choose(frame: pandas.DataFrame, columns: Sequence[str], preparation: Preparation | None, root: Path) -> TableInputs:
@@ -165,6 +195,11 @@ def choose(frame: pandas.DataFrame, columns: Sequence[str], preparation: Prepara
     if preparation is not None or (alone is not None and are_images(alone)):
         if alone is None:
             raise DataError(f"A {type(preparation).__name__} takes one column, got {listed(columns)}.")
+        if isinstance(preparation, ImagePreparation) and is_text(alone) and not are_images(alone):
+            raise DataError(
+                f"Images need to be one column of files, such as 'rose/1.jpg'; {columns[0]!r} has "
+                f'{alone.dropna().iloc[0][:_SHOWN]!r}. Say which column: inputs="...".'
+            )
         return Images(columns, preparation, root)
     if all(frame[name].dtype.kind in "biuf" for name in columns) or (alone is not None and _are_arrays(alone)):
         return Numbers(columns)

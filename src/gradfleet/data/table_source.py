@@ -13,14 +13,14 @@ import numpy.typing as npt
 import pandas
 
 from gradfleet.data import fingerprint, table_inputs
-from gradfleet.data.column_targets import ColumnTargets, bad_targets
+from gradfleet.data.column_targets import ColumnTargets, almost_alike, bad_targets, seeming_several
 from gradfleet.data.columns import Columns
 from gradfleet.data.found_tables import one_table
 from gradfleet.data.language import TextPreparation
 from gradfleet.data.prepared import INPUTS, LEARNED, PARTS, TARGETS, WEIGHTS, DataFacts
 from gradfleet.data.problems import LIMIT, counted, listed, numbered, shortened
 from gradfleet.data.rows import keep_rows
-from gradfleet.data.source import Settings, Source, split
+from gradfleet.data.source import Settings, Source, said_of_both, split
 from gradfleet.data.stored_texts import write_texts
 from gradfleet.data.weights import row_weights
 from gradfleet.errors import DataError
@@ -38,6 +38,7 @@ class TableSource(Source):
         self._hidden = parts.get("test")
         frames, self._columns = self._read(given, {name: part for name, part in parts.items() if name != "test"})
         self._inputs = table_inputs.choose(frames["train"], self._columns.inputs, settings.preparation, self._root)
+        self.form = self._inputs.form
         frames = self._usable(frames)
         self._targets = self._fit_targets(frames["train"])
         self.kind = self._targets.kind
@@ -114,14 +115,15 @@ class TableSource(Source):
         inputs = {part: self._identities(frame) for part, frame in self._frames.items()}
         train = set(inputs["train"])
         both = sum(one in train for one in inputs["validation"])
-        said = []
-        if both:
-            said.append(
-                f"{counted(both, 'row')} of the {len(inputs['validation']):,} that validate occur among the training "
-                "rows too, so validation looks better than it is."
-            )
+        said = said_of_both(both, len(inputs["validation"]), "row")
         if self.kind == "text" and (longer := self._longer_than_inputs()):
             said.append(f"In {counted(longer, 'row')} the text to be written is longer than the one that is read.")
+        alike = almost_alike(self.labels or ())
+        said += [f"The labels {listed(same)} differ in case or spaces alone." for same in alike]
+        if self.kind == "multiclass" and (several := seeming_several(self.labels or ())):
+            said.append(
+                f'Labels such as {several!r} look like several: AutoDataset(..., kind="multilabel") takes them apart.'
+            )
         if self.kind == "multiclass" and not self.held_out:
             there = set(self._read_targets["validation"].tolist())
             names = self.labels or tuple(map(str, range(self._targets.num_outputs)))

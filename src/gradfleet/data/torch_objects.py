@@ -23,6 +23,8 @@ from gradfleet.errors import DataError
 class ObjectSource(Source):
     """A Dataset or DataLoader a part. Targets are never changed, so classes have to be numbers from 0."""
 
+    form = "objects"
+
     def __init__(self, train: Any, parts: Mapping[str, Any], settings: Settings) -> None:
         self.settings, self.notes = settings, []
         checked = {part: _checked(given, part) for part, given in {"train": train, **parts}.items()}

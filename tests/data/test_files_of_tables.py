@@ -1,0 +1,40 @@
+"""A table that names image files: where they are looked for, and what happens when some are not there."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pandas
+import pytest
+
+from gradfleet.data.dataset import AutoDataset
+from gradfleet.errors import DataError
+
+
+def labels(folder: Path, names: list[str], place: Path) -> Path:
+    pandas.DataFrame({"image": names, "label": ["rose", "tulip"] * (len(names) // 2)}).to_csv(place, index=False)
+    return folder
+
+
+@pytest.mark.row("DA1")
+@pytest.mark.parametrize("below", ["flowers/all/", ""])
+def test_a_table_beside_a_folder_of_images_names_them_with_or_without_it(class_folders: Any, below: str) -> None:
+    flowers = class_folders({"all": 12})
+    names = [f"{below.removeprefix('flowers/')}{number:03}.png" for number in range(12)]
+    data = AutoDataset(labels(flowers, names, flowers / "labels.csv"))
+    assert data.form == "images"
+    assert data.open().facts.num_rows == {"train": 10, "validation": 2}
+    assert data.open().facts.columns == {"inputs": ["image"], "target": ["label"]}
+
+
+@pytest.mark.row("DA10")
+def test_files_that_are_not_there_are_refused_by_row_or_left_out(class_folders: Any) -> None:
+    flowers = class_folders({"all": 12})
+    names = [f"{number:03}.png" for number in range(14)]
+    labels(flowers, names, flowers / "labels.csv")
+    with pytest.raises(DataError, match=r"no file for 'image', such as '012\.png', in 2 rows .*: 12, 13\."):
+        AutoDataset(flowers)
+    kept = AutoDataset(flowers, on_bad_rows="skip")
+    assert sum(kept.open().facts.num_rows.values()) == 12
+    assert any("no file for 'image'" in note for note in kept.notes)
