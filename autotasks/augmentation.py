@@ -73,7 +73,7 @@ class Augmentation(Callback):
 
     def __call__(self, images: torch.Tensor) -> torch.Tensor:
         """Augmented images of the same shape (rows, channels, height, width), as floats 0..1 when pixels came."""
-        if images.dtype == torch.uint8:
+        if not images.is_floating_point():
             images = images.float() / 255
         if self.shift or self.rotation or self.scale or self.mirror:
             images = self._moved(images)
@@ -84,7 +84,12 @@ class Augmentation(Callback):
         return images
 
     def _in_colours(self, images: torch.Tensor) -> torch.Tensor:
-        """What kornia does, which knows coloured images: a grey one becomes one and is grey again."""
+        """What kornia does, which knows coloured images from 0 to 1: a grey one becomes one and is grey again.
+
+        Others, such as those of more channels or of numbers that were standardized, stay as they are.
+        """
+        if images.shape[1] not in (1, 3) or images.min() < 0 or images.max() > 1:
+            return images
         changed = images.expand(-1, 3, -1, -1)
         for change in self._coloured:
             changed = change(changed)

@@ -8,13 +8,17 @@ import socket
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 from urllib.parse import urlsplit
 
 import torch
 from torch import nn
 
 from gradfleet.errors import SettingError
+
+Reads = Literal["images", "texts"]
+_TOLD_BY: Mapping[Reads, str] = {"images": "num_channels", "texts": "vocab_size"}
+"""What the configuration of a network has that reads these."""
 
 _PATIENCE = 5.0
 """Seconds to wait for the hub to answer."""
@@ -37,21 +41,22 @@ def names_of(backbones: Sequence[str]) -> dict[str, str]:
     return names
 
 
-def check_backbones(backbones: Sequence[str], *, kind: str) -> None:
+def check_backbones(backbones: Sequence[str], *, kind: str, reads: Reads) -> None:
     """Make sure of every backbone, so that one that cannot be had is refused before the search, and without waiting.
 
     A name on the hub is looked for in the local cache first and downloaded when the hub answers.
 
     Args:
         kind: of network that is needed, such as "text encoder".
+        reads: what it has to read.
 
     Raises:
-        SettingError: with every backbone that cannot be read.
+        SettingError: with every backbone that cannot be read, or that reads something else.
     """
     problems = []
     for source in map(str, backbones):
         try:
-            _check(source)
+            _check(source, reads)
         except Exception as error:
             problems.append(_refused(source, kind, error))
     if problems:
@@ -149,27 +154,37 @@ def _quiet() -> Iterator[None]:
             logging.enable_progress_bar()
 
 
-def _check(source: str) -> None:
+def _check(source: str, reads: Reads) -> None:
     from transformers import AutoConfig, AutoModel
 
     if Path(source).is_dir():
-        AutoConfig.from_pretrained(source, local_files_only=True)
+        _check_reads(AutoConfig.from_pretrained(source, local_files_only=True), reads)
         if not any(Path(source).glob("*.safetensors")):
             raise FileNotFoundError("it has no weights (*.safetensors)")
         return
     if Path(source).is_absolute():
         raise FileNotFoundError("there is no such folder")
     try:
-        AutoModel.from_pretrained(source, local_files_only=True)
+        found = AutoModel.from_pretrained(source, local_files_only=True)
     except OSError:
         _reach_hub()
-        AutoModel.from_pretrained(source)
+        found = AutoModel.from_pretrained(source)
+    _check_reads(found.config, reads)
+
+
+def _check_reads(config: Any, reads: Reads) -> None:
+    if getattr(config.get_text_config(), _TOLD_BY[reads], None) is None:
+        raise TypeError(f"a {config.model_type} reads no {reads}")
 
 
 def _reach_hub() -> None:
     """Raise at once where there is no network: the hub's own client tries again for half a minute."""
+    from huggingface_hub import constants
+
     address = urlsplit(os.environ.get("HF_ENDPOINT", "https://huggingface.co"))
     try:
+        if constants.HF_HUB_OFFLINE:
+            raise OSError("HF_HUB_OFFLINE is set")
         socket.create_connection((address.hostname or "", address.port or 443), timeout=_PATIENCE).close()
     except OSError as error:
         raise ConnectionError(f"it is not in the local cache, and {address.hostname} cannot be reached") from error

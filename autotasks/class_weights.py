@@ -12,6 +12,8 @@ from gradfleet.training.context import Context
 class ClassWeights(Callback):
     """Weighs each row's cross-entropy by how rare its class is among the training rows.
 
+    Targets that are no class numbers, such as several labels a row, are not weighed.
+
     The counts are taken of the first epoch's batches. In a batch of mixed images only a row's own part is weighed.
 
     Args:
@@ -29,6 +31,8 @@ class ClassWeights(Callback):
     def on_epoch_start(self, context: Context) -> None:
         if self.strength and self._weights is None:
             targets = torch.cat([batch[1] for batch in context.training_batches()])
+            if targets.is_floating_point():
+                return
             counts = torch.bincount(targets).clamp(min=1)
             weights = counts.float() ** -self.strength
             self._weights = weights * counts.sum() / (weights * counts).sum()  # a row counts 1 on average

@@ -12,6 +12,8 @@ from autotasks.backbones import names_of
 from autotasks.class_weights import ClassWeights
 from autotasks.image_encoders import FrozenImageEncoder, ImageEncoder, image_settings, side_of, sides_of
 from autotasks.image_sizes import ImageSizes
+from autotasks.learnable import require_classes, require_images, with_classes
+from autotasks.pictures import pictures
 from autotasks.task import AutoTask
 from autotasks.vision_networks import cnn, mlp, resnet, vit
 from gradfleet import AutoDataset, AutoModel, Choice, Float, Int, Tuner
@@ -37,6 +39,11 @@ def held_out(data: Any) -> float:
     return max(0.05, min(0.2, _VALIDATED / max(1, rows)))
 
 
+def _read_pictures(data: Any, told: Mapping[str, Any]) -> AutoDataset:
+    """Arrays are as large as they are."""
+    return AutoDataset(pictures(data), **told)
+
+
 class AutoImageClassifier(AutoTask):
     """Learns to tell classes of images apart.
 
@@ -57,6 +64,7 @@ class AutoImageClassifier(AutoTask):
 
     task = "image-classification"
     backbone_kind = "image network"
+    backbone_reads = "images"
 
     @classmethod
     def reading(cls, backbones: Sequence[str]) -> Mapping[str, Any]:
@@ -67,8 +75,12 @@ class AutoImageClassifier(AutoTask):
     def read(self, data: Any, told: Mapping[str, Any]) -> AutoDataset:
         told = {**told, "validation_fraction": held_out(data)}
         if isinstance(data, str | os.PathLike) or is_table(data):
-            return super().read(data, told)
-        return AutoDataset(data, **told)  # arrays are as large as they are
+            return with_classes(super().read, data, told)
+        return with_classes(_read_pictures, data, told)
+
+    def check(self, data: AutoDataset) -> None:
+        require_images(data)
+        require_classes(data)
 
     @classmethod
     def tuner(cls, backbones: Sequence[str] = ()) -> Tuner:
@@ -123,7 +135,7 @@ class AutoImageClassifier(AutoTask):
     @classmethod
     def automodel(cls, backbones: Sequence[str] = ()) -> AutoModel:
         model = AutoModel(cls.tuner(backbones), objective=cls.objective, reference=cls.reference(backbones))
-        return model.compile(kind="multiclass", metrics=["accuracy"], calibrate=True, channels_last=True)
+        return model.compile(metrics=["accuracy"], calibrate=True, channels_last=True)
 
     def tailor(self, *, epochs: int | None) -> Tailor:
         backbones = names_of(self._backbones)

@@ -8,6 +8,7 @@ from typing import Any, ClassVar
 
 from autotasks.backbones import is_writer, names_of
 from autotasks.encoded_sentences import EncodedSummarizer
+from autotasks.learnable import require_texts
 from autotasks.portfolio import KnownGood
 from autotasks.summarizers import ExtractiveSummarizer, LeadSummarizer
 from autotasks.summary_recipe import SummaryRecipe
@@ -15,6 +16,7 @@ from autotasks.task import AutoTask
 from autotasks.views import check_views
 from autotasks.written_summaries import from_scratch, pretrained
 from gradfleet import AutoDataset, AutoModel, Choice, Float, Int, Objective, Tuner
+from gradfleet.errors import DataError
 from gradfleet.tasks import PretrainedTokenizer, TextPreparation, TrainedTokenizer
 
 
@@ -45,9 +47,14 @@ class AutoSummarizer(AutoTask):
         own = {name: PretrainedTokenizer(source) for name, source in names_of(backbones).items()}
         return {"preparation": TextPreparation({"trained": TrainedTokenizer(), **own}), "kind": "text"}
 
-    def taken(self, data: AutoDataset) -> AutoDataset:
+    def check(self, data: AutoDataset) -> None:
+        require_texts(data)
+        if data.kind != "text":
+            raise DataError(
+                f"Summaries are texts, and the targets of this AutoDataset are for {data.kind}. Make it with "
+                "kind='text'."
+            )
         check_views(data, self._backbones)
-        return data
 
     @classmethod
     def tuner(cls, backbones: Sequence[str] = ()) -> Tuner:

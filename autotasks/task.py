@@ -8,7 +8,7 @@ from copy import copy
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Self
 
-from autotasks.backbones import check_backbones, names_of
+from autotasks.backbones import Reads, check_backbones, names_of
 from autotasks.portfolio import KnownGood, affordable, read_portfolio
 from gradfleet import AutoDataset, AutoModel, Choice, Objective, Resources, Study, Tuner
 from gradfleet.errors import NotFoundError, SettingError
@@ -57,7 +57,10 @@ class AutoTask(ABC):
 
     objective: ClassVar[Objective] = Objective("val_accuracy", "max")
     epochs: ClassVar[int] = 20
-    backbone_kind: ClassVar[str] = "network"
+    backbone_kind: ClassVar[str]
+    """What a backbone is called when it cannot be had."""
+
+    backbone_reads: ClassVar[Reads] = "texts"
     portfolio_of: ClassVar[str] = ""
     """The task whose portfolio this one shares; empty for its own."""
 
@@ -73,12 +76,13 @@ class AutoTask(ABC):
     ) -> None:
         # Absolute, because a worker has another working folder; a name on the hub is no folder here.
         self._backbones = tuple(str(Path(one).absolute()) if Path(one).exists() else str(one) for one in backbones)
-        check_backbones(self._backbones, kind=self.backbone_kind)
+        check_backbones(self._backbones, kind=self.backbone_kind, reads=self.backbone_reads)
         names_of(self._backbones)
         self._source = data
         self._told = {"on_bad_rows": on_bad_rows, "inputs": inputs, "target": target}
         told = {"seed": seed, "on_bad_rows": on_bad_rows, "inputs": inputs, "target": target}
-        self.data = self.taken(data) if isinstance(data, AutoDataset) else self.read(data, told)
+        self.data = data if isinstance(data, AutoDataset) else self.read(data, told)
+        self.check(self.data)
         self._seed = seed
         self.model = self.automodel(self._backbones)  # here, because the time budget of fit counts from its call
         self._study: Study | ServiceSweep | None = None
@@ -95,13 +99,13 @@ class AutoTask(ABC):
         """The data, read as the user has `told` and as this task reads it."""
         return AutoDataset(data, **told, **self.reading(self._backbones))
 
-    def taken(self, data: AutoDataset) -> AutoDataset:
-        """Data that the user has read.
+    @abstractmethod
+    def check(self, data: AutoDataset) -> None:
+        """Make sure of what this task needs of its data.
 
         Raises:
-            DataError: it lacks what this task needs of it.
+            DataError: it is not there.
         """
-        return data
 
     @classmethod
     @abstractmethod

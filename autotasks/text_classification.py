@@ -7,13 +7,13 @@ from functools import partial
 from typing import Any
 
 from autotasks.backbones import names_of
+from autotasks.learnable import require_classes, require_texts, with_classes
 from autotasks.task import AutoTask
 from autotasks.text_encoders import FrozenTextEncoder, TextEncoder
 from autotasks.text_networks import bag, cnn, transformer
 from autotasks.tfidf import TfidfLinear
 from autotasks.views import check_views
 from gradfleet import AutoDataset, AutoModel, Choice, Float, Int, Tuner
-from gradfleet.errors import DataError
 from gradfleet.tasks import PretrainedTokenizer, TextPreparation, TrainedTokenizer, When
 
 
@@ -46,23 +46,12 @@ class AutoTextClassifier(AutoTask):
         return {"preparation": TextPreparation({"trained": TrainedTokenizer(), **own})}
 
     def read(self, data: Any, told: Mapping[str, Any]) -> AutoDataset:
-        """Labels that are written as whole floats, 1.0 and 2.0, are classes here.
+        return with_classes(super().read, data, told)
 
-        Raises:
-            DataError: they are amounts, such as 0.5.
-        """
-        found = super().read(data, told)
-        if found.kind not in ("regression", "binary"):
-            return found
-        return AutoDataset(data, **told, **{**self.reading(self._backbones), "kind": "multiclass"})
-
-    def taken(self, data: AutoDataset) -> AutoDataset:
+    def check(self, data: AutoDataset) -> None:
+        require_texts(data)
+        require_classes(data)
         check_views(data, self._backbones)
-        if data.kind == "regression":
-            raise DataError(
-                "Texts are told apart by classes, and this AutoDataset has amounts. Make it with kind='multiclass'."
-            )
-        return data
 
     @classmethod
     def tuner(cls, backbones: Sequence[str] = ()) -> Tuner:

@@ -10,7 +10,7 @@ from torch.nn import functional
 
 
 class PixelInput(nn.Module):
-    """uint8 pixels 0..255, or floats 0..1, of shape (rows, channels, height, width), to centred floats.
+    """Pixels 0..255 as integers, or floats 0..1, of shape (rows, channels, height, width), to centred floats.
 
     The batch norm learns the channels' mean and deviation, so a network takes images as they were decoded and an
     exported one needs no other preprocessing than a resize.
@@ -25,7 +25,7 @@ class PixelInput(nn.Module):
         self.norm = nn.BatchNorm2d(channels)
 
     def forward(self, images: torch.Tensor) -> torch.Tensor:
-        if images.dtype == torch.uint8:
+        if not images.is_floating_point():
             images = images.float() / 255
         if self.size is not None:
             images = functional.interpolate(images, self.size, mode="bilinear", align_corners=False, antialias=True)

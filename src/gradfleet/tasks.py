@@ -8,6 +8,7 @@ from importlib.metadata import entry_points
 from typing import Any
 
 from gradfleet.automodel import AutoModel
+from gradfleet.data.channels import channels_first as channels_first
 from gradfleet.data.examples import ArrayExamples as ArrayExamples
 from gradfleet.data.examples import Inputs as Inputs
 from gradfleet.data.examples import NamedInputs as NamedInputs
