@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from autotasks.image_classification import AutoImageClassifier
-from autotasks.sentiment import AutoSentimentClassifier, Sentiment
+from autotasks.sentiment import AutoSentimentClassifier, Sentiment, sentiments
 from autotasks.summarization import AutoSummarizer
 from autotasks.task import AutoTask
 from autotasks.text_classification import AutoTextClassifier
@@ -15,4 +15,5 @@ __all__ = [
     "AutoTask",
     "AutoTextClassifier",
     "Sentiment",
+    "sentiments",
 ]

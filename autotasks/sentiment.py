@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, ClassVar, NamedTuple
+from typing import Any, ClassVar, NamedTuple, Protocol
 
 import numpy as np
 
@@ -71,9 +71,37 @@ class AutoSentimentClassifier(AutoTextClassifier):
 
     def predict(self, items: Any) -> list[Sentiment]:
         """The sentiment of each text."""
-        model = self.study.best.model()
-        scores = model.predict_proba(items) @ np.array(list(self.polarities.values()))
-        return [Sentiment(label, float(score)) for label, score in zip(model.predict(items), scores, strict=True)]
+        return sentiments(self.study.best.model(), items, self.polarities)
+
+
+class Classifies(Protocol):
+    """What tells classes apart: a Bundle, or the model of a trial."""
+
+    @property
+    def labels(self) -> tuple[str, ...] | None: ...
+
+    def predict(self, items: Any) -> Sequence[Any]: ...
+
+    def predict_proba(self, items: Any) -> np.ndarray[Any, Any]: ...
+
+
+def sentiments(model: Classifies, items: Any, polarities: Mapping[str, float] | None = None) -> list[Sentiment]:
+    """The sentiment of each text by a model that AutoSentimentClassifier has trained, such as an exported one.
+
+    Args:
+        polarities: of each label, where AutoSentimentClassifier was given some.
+
+    Raises:
+        DataError: a label without a polarity that could be known.
+
+    Example:
+        >>> sentiments(Bundle.load("reviews-model"), ["a lovely film"])  # doctest: +SKIP
+        [Sentiment(label='pos', score=0.94)]
+    """
+    likely = model.predict_proba(items)
+    labels = range(likely.shape[1]) if model.labels is None else model.labels
+    scores = likely @ np.array(list(read_polarities(list(labels), polarities).values()))
+    return [Sentiment(label, float(score)) for label, score in zip(model.predict(items), scores, strict=True)]
 
 
 def _labels(data: AutoDataset) -> tuple[Any, ...]:

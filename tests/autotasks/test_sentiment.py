@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 
-from autotasks import AutoSentimentClassifier
+from autotasks import AutoSentimentClassifier, sentiments
 from autotasks.polarity import polarities
-from gradfleet import autotask
+from gradfleet import Bundle, autotask
 from gradfleet.errors import DataError
 from tests.autotasks.small_texts import films
 
@@ -56,6 +56,10 @@ def test_a_file_of_stars_gives_labels_and_scores_and_macro_f1(tmp_path: Path) ->
     assert -1 <= bad.score < -0.3 < 0.3 < good.score <= 1
     assert sentiment.study.row.objective.metric == "val_f1"
     assert sentiment.evaluate(tmp_path / "stars.csv")["f1"] > 0.9
+    sentiment.export(tmp_path / "exported")
+    found = sentiments(Bundle.load(tmp_path / "exported"), ["The cast is lovely", "The plot is dull"])
+    assert [one.label for one in found] == [5, 1]
+    assert [one.score for one in found] == pytest.approx([good.score, bad.score], abs=1e-5)
 
 
 def test_several_labels_a_text_have_no_sentiment() -> None:
