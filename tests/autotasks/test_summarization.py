@@ -93,6 +93,13 @@ def test_rouge_is_that_of_the_library() -> None:
     assert found["rouge2"][0] == pytest.approx(2 * 2 / (2 + 3))
 
 
+def test_rouge_counts_words_of_every_script() -> None:
+    assert rouge(["кот сидел тихо"], ["Кот сидел."])["rouge1"][0] == pytest.approx(2 * 2 / (2 + 3))
+    assert rouge(["猫が座る"], ["猫が寝る"])["rouge1"][0] == pytest.approx(3 / 4)
+    assert rouge(["собака"], ["кот"])["rouge1"][0] == 0
+    assert rouge(["a café for two"], ["a café for two"])["rougeL"][0] == 1.0
+
+
 def test_summaries_longer_than_their_texts_are_counted_and_said() -> None:
     table = reports(20)
     table.loc[:2, "summary"] = table["text"] + " And more."
