@@ -191,3 +191,15 @@ def test_debug_shows_where_an_error_comes_from(run: Run, here: Path) -> None:
     result = run("--debug", *FIT, "animals", *QUICK)
     assert result.exit_code == 1
     assert "There is no folder" in str(result.exception)
+
+
+def test_columns_that_cannot_be_guessed_can_be_said(run: Run, here: Path) -> None:
+    rows = "".join(f"{number},a {'good' if number % 2 else 'bad'} one,{'ab'[number % 2]},x\n" for number in range(24))
+    (here / "said.csv").write_text(f"number,comment,verdict,by\n{rows}")
+    refused = run("fit", "text-classification", "said.csv", *QUICK)
+    assert refused.exit_code == 2
+    assert "Say which one is to be learned: --target-column" in refused.stderr
+    columns = ("--input-column", "comment", "--target-column", "verdict")
+    done = run("fit", "text-classification", "said.csv", *QUICK, *columns)
+    assert done.exit_code == 0, done.stderr
+    assert "From 'comment' the model learns 'verdict'" in done.stderr

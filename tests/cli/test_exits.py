@@ -51,6 +51,7 @@ def test_an_error_that_nobody_foresaw_has_no_code() -> None:
         ("Pass store= with the one it was made in.", "Pass --store with the one it was made in."),
         ("Run with cluster='inline'.", "Run with --cluster inline."),
         ('Or pass on_bad_rows="skip" to leave them out.', "Or pass --on-bad-rows skip to leave them out."),
+        ('Say which one is to be learned: target="...".', "Say which one is to be learned: --target-column ...."),
         ("If you trust it, pass trust_recipe=True.", "If you trust it, pass --trust-recipe."),
         ("cluster=htpp://x: No cluster is called so.", "cluster=htpp://x: No cluster is called so."),
         ("Add name=NAME, or pass name=.", "Add name=NAME, or pass --name."),

@@ -47,6 +47,8 @@ _CODES: tuple[tuple[type[Exception], int], ...] = (
 
 _FIT = re.compile(r"\bfit\(name='[^']*', resume=True\)")
 _RESOURCES = re.compile(r"\bresources=Resources\(\.\.\.\)")
+_COLUMNS = {"inputs": "--input-column", "target": "--target-column"}
+_COLUMN = re.compile(r"""\b(inputs|target)="(\.\.\.)\"""")
 _NAMES = "artifacts|cluster|extend|folds|keep|name|on_bad_rows|repeats|resume|retry_failed|store|trust_recipe"
 _ARGUMENT = re.compile(rf"""(?<![\w.])({_NAMES})=(?:True\b|'([^']*)'|"([^"]*)"|(?=\W?(?:\s|$)))""")
 
@@ -62,6 +64,7 @@ def message(error: Exception) -> str:
     if not isinstance(error, GradfleetError):
         return text
     text = _FIT.sub("the command that began it and --resume", _RESOURCES.sub("--cpu and --gpu", text))
+    text = _COLUMN.sub(lambda found: f"{_COLUMNS[found[1]]} {found[2]}", text)
     return _ARGUMENT.sub(_option, text)
 
 

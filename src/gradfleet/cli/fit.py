@@ -29,6 +29,7 @@ FIT_EXAMPLES = (
     "gradfleet fit image-classification flowers/ --target 0.95 --json > flowers.json",
     "gradfleet fit image-classification flowers/ --name flowers --cluster service+http://sweeps.example.org:8000",
     "gradfleet fit text-classification reviews.csv --backbone all-MiniLM-L6-v2/",
+    "gradfleet fit text-classification reviews.csv --input-column comment --target-column verdict",
 )
 
 
@@ -112,6 +113,18 @@ def fit(
         list[str] | None,
         typer.Option(metavar="FOLDER|NAME", help="A pretrained network: a local folder, or a name on the hub."),
     ] = None,
+    input_column: Annotated[
+        str | None,
+        typer.Option(metavar="COLUMN", help="Of a table, what to learn from.", show_default="guessed, and said"),
+    ] = None,
+    target_column: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="COLUMN",
+            help="Of a table, what to learn; given several times, columns of 0 and 1 for labels that go together.",
+            show_default="guessed, and said",
+        ),
+    ] = None,
     quiet: Annotated[bool, typer.Option("--quiet", help="No progress on stderr.")] = False,
     json: JsonOption = False,
 ) -> None:
@@ -147,12 +160,19 @@ def fit(
         "warm_start": not no_warm_start,
         "keep": keep,
     }
+    options: dict[str, Any] = {"on_bad_rows": on_bad_rows}
+    given = {"backbones": backbone, "inputs": input_column, "target": _alone(target_column)}
+    options |= {option: value for option, value in given.items() if value}
     if is_service(cluster):
-        options = {"on_bad_rows": on_bad_rows} | ({"backbones": backbone} if backbone else {})
         end_elsewhere(order(ServiceClient(cluster), task, data, options=options, seed=seed, **said), target, json=json)
-    preset = autotask(task, anchored(data), backbones=backbone or [], seed=seed, on_bad_rows=on_bad_rows)
+    preset = autotask(task, anchored(data), seed=seed, **options)
     preset.fit(**said, cluster=cluster, progress=not quiet)
     end(preset.study, target=target, store=store, json=json)
+
+
+def _alone(columns: list[str] | None) -> str | list[str] | None:
+    """A single column by its name, several as a list."""
+    return columns[0] if columns and len(columns) == 1 else columns
 
 
 def _check(task: str, known: list[str], *, name: str | None, going_on: str | None) -> None:
