@@ -11,6 +11,14 @@ from tests.examples.test_search_examples import run
 
 
 @pytest.mark.slow
+def test_a_digit_is_told_by_a_bundle_in_another_process(tmp_path: Path) -> None:
+    printed = run("image_classification.py", tmp_path)
+    assert float(re.findall(r"held-out images: ([\d.]+)", printed)[0]) > 0.9
+    here, there = re.findall(r"^(?:here|there): (.+)$", printed, flags=re.M)
+    assert here == there == "['3']"
+
+
+@pytest.mark.slow
 def test_a_docstring_is_told_by_a_bundle_in_another_process(tmp_path: Path) -> None:
     printed = run("text_classification.py", tmp_path)
     assert float(re.findall(r"held-out docstrings: ([\d.]+)", printed)[0]) > 0.7
