@@ -13,7 +13,7 @@ import torch
 from torch import nn
 from torch.nn import functional
 
-from autotasks.backbones import computing, made_from, read_pretrained
+from autotasks.backbones import computing, made_from, read_pretrained, usual_device
 from autotasks.encoders import PretrainedEncoder
 from gradfleet.errors import SettingError
 from gradfleet.tasks import ArrayExamples, DataFacts, FeatureCache, NamedInputs
@@ -30,7 +30,8 @@ _DEFAULTS = {"image_mean": [0.485, 0.456, 0.406], "image_std": [0.229, 0.224, 0.
 class ImageEncoder(PretrainedEncoder):
     """A transformers image network, its pooled vector, and a linear layer.
 
-    Takes pixels 0..255 as uint8, or 0..1 as floats, grey or RGB, of any size; scaled as the network was trained with.
+    Takes pixels 0..255 as integers, or 0..1 as floats, grey or RGB, of any size; scaled as the network was trained
+    with.
 
     Args:
         side: pixels a side that they are resized to; None for what the network was trained with.
@@ -55,6 +56,7 @@ class ImageEncoder(PretrainedEncoder):
         self._side = self._side or side_of(settings)
         self.mean.copy_(torch.tensor(settings["image_mean"]).view(1, 3, 1, 1))
         self.deviation.copy_(torch.tensor(settings["image_std"]).view(1, 3, 1, 1))
+        self.to(usual_device())
         self.solve_head(self.vectors(train, "train", cache), train.targets)
 
     @property
@@ -75,7 +77,7 @@ class ImageEncoder(PretrainedEncoder):
 
     def pooled(self, images: torch.Tensor) -> torch.Tensor:
         """The vector of each image, (rows, width)."""
-        pixels = images.float() / 255 if images.dtype == torch.uint8 else images
+        pixels = images if images.is_floating_point() else images.float() / 255
         pixels = pixels.expand(-1, 3, -1, -1)
         assert self._side is not None, "known from `start` or `restore` on"
         size = (self._side, self._side)
@@ -89,8 +91,9 @@ class ImageEncoder(PretrainedEncoder):
     def compute(self, examples: ArrayExamples) -> np.ndarray[Any, Any]:
         images = _images(examples)
         with computing(self):
-            parts = [self.pooled(images[first : first + _AT_ONCE]) for first in range(0, len(images), _AT_ONCE)]
-        return torch.cat(parts).float().numpy()
+            batches = (images[first : first + _AT_ONCE] for first in range(0, len(images), _AT_ONCE))
+            parts = [self.pooled(batch.to(self.mean.device)).float().cpu() for batch in batches]
+        return torch.cat(parts).numpy()
 
     def save_pretrained(self, folder: Path, facts: DataFacts) -> None:
         """A network of transformers' own for classifying images, and how it wants them."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +27,19 @@ _FEWEST_EPOCHS = 2  # with fewer, fine-tuning ends below the solved head that it
 _LAYERS = 3
 _HEAD = "head.safetensors"
 _AT_ONCE = 64  # texts of like length whose vectors are computed together
+
+
+@dataclass(frozen=True, slots=True)
+class Together:
+    """Rows that give, batch by batch, what each of several gives; one long text pads no more than its own batch."""
+
+    parts: tuple[RowsByName, ...]
+
+    def __len__(self) -> int:
+        return len(self.parts[0])
+
+    def take(self, rows: torch.Tensor) -> dict[str, torch.Tensor]:
+        return {name: tensor for part in self.parts for name, tensor in part.take(rows).items()}
 
 
 class TextEncoder(PretrainedEncoder):
@@ -176,8 +189,8 @@ class FrozenTextEncoder(TextEncoder):
         return replace(super().reads(inputs), beside=self.words.reads(inputs))
 
     def measured_on(self, examples: ArrayExamples, name: str, cache: FeatureCache) -> ArrayExamples:
-        terms = self.words.reads(examples.inputs).take(torch.arange(len(examples)))
-        return replace(examples, inputs=NamedInputs({"vectors": self.vectors(examples, name, cache), **terms}))
+        vectors = NamedInputs({"vectors": self.vectors(examples, name, cache)})
+        return replace(examples, inputs=Together((vectors, self.words.reads(examples.inputs))))
 
     def forward(
         self,

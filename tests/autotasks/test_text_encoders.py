@@ -6,17 +6,20 @@ import math
 import time
 from pathlib import Path
 
+import numpy as np
 import pytest
+import scipy.sparse
 import torch
 from safetensors.torch import load_file
 
 from autotasks import AutoSummarizer, AutoTask, AutoTextClassifier
 from autotasks.speed import seconds_an_epoch
-from autotasks.text_encoders import TextEncoder
+from autotasks.text_encoders import TextEncoder, Together
+from autotasks.tfidf import Terms
 from gradfleet import AutoDataset, Objective
 from gradfleet.data.feature_cache import FeatureCache
 from gradfleet.errors import DataError, ExportError
-from gradfleet.tasks import EpochRecord, TrialPlan
+from gradfleet.tasks import EpochRecord, NamedInputs, TrialPlan
 from tests.autotasks.small_texts import films
 
 ROOT = Path(__file__).parents[2]
@@ -108,6 +111,17 @@ def test_words_beside_an_encoder_are_no_folder_of_transformers(encoder: Path, tm
     classifier.fit(trials=1, cluster="inline", store=tmp_path / "g.db", progress=False)
     with pytest.raises(ExportError, match='Export a trial whose architecture is the network without "-frozen"'):
         classifier.export(tmp_path / "out", format="transformers")
+
+
+def test_one_long_text_pads_its_own_batch_alone() -> None:
+    terms = Terms(scipy.sparse.csr_matrix(np.vstack([np.ones((1, 50)), np.eye(3, 50)]), dtype=np.float32))
+    rows = Together((NamedInputs({"vectors": torch.zeros(4, 2)}), terms))
+    assert {name: tuple(one.shape) for name, one in rows.take(torch.tensor([1, 2])).items()} == {
+        "vectors": (2, 2),
+        "terms": (2, 1),
+        "weights": (2, 1),
+    }
+    assert rows.take(torch.tensor([0, 3]))["terms"].shape == (2, 50)
 
 
 @pytest.mark.parametrize("preset", [AutoTextClassifier, AutoSummarizer])
