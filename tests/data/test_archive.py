@@ -34,7 +34,7 @@ def tarred(folder: Path, target: Path, mode: str) -> Path:
     return target
 
 
-@pytest.mark.row_part("DA1")
+@pytest.mark.row("DA1")
 def test_an_archive_or_url_of_a_folder_is_the_same_data(class_folders: Any, tmp_path: Path) -> None:
     folder = class_folders(COUNTS)
     fsspec.filesystem("memory").put(f"{folder}/", "/flowers/", recursive=True)
@@ -53,7 +53,7 @@ def test_an_archive_or_url_of_a_folder_is_the_same_data(class_folders: Any, tmp_
     assert len(labelled_folder(sources[0], facts)) == 8
 
 
-@pytest.mark.row_part("DA1")
+@pytest.mark.row("DA1")
 def test_a_folder_or_archive_of_a_bucket_is_the_same_data(class_folders: Any, tmp_path: Path, bucket: str) -> None:
     folder = class_folders(COUNTS)
     s3 = fsspec.filesystem("s3")
@@ -73,7 +73,7 @@ def member(name: str, **settings: Any) -> tarfile.TarInfo:
     return info
 
 
-@pytest.mark.row_part("DA10")
+@pytest.mark.row("DA10")
 @pytest.mark.parametrize(
     ("info", "message"),
     [
@@ -91,7 +91,7 @@ def test_an_archive_that_climbs_out_or_links_is_refused(tmp_path: Path, info: ta
     assert not (tmp_path.parent / "out.png").exists()
 
 
-@pytest.mark.row_part("DA10")
+@pytest.mark.row("DA10")
 def test_a_zip_that_climbs_out_or_links_or_has_a_file_without_a_name_is_refused(tmp_path: Path) -> None:
     link = zipfile.ZipInfo("a/link.png")
     link.external_attr = (stat.S_IFLNK | 0o777) << 16
@@ -103,7 +103,7 @@ def test_a_zip_that_climbs_out_or_links_or_has_a_file_without_a_name_is_refused(
             AutoDataset(path)
 
 
-@pytest.mark.row_part("DA10")
+@pytest.mark.row("DA10")
 def test_a_zip_bomb_is_refused_before_it_fills_the_disk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("gradfleet.data.archive._ALWAYS_FINE", 2**20)
     path = tmp_path / "bomb.zip"

@@ -11,7 +11,7 @@ from gradfleet.errors import DataError
 FRAME = pandas.DataFrame({"text": [f"film {n}, so good" for n in range(12)], "label": ["neg", "pos"] * 6})
 
 
-@pytest.mark.row_part("DA1")
+@pytest.mark.row("DA1")
 def test_a_saved_hugging_face_dataset_is_the_same_data(tmp_path: Path) -> None:
     import datasets
 

@@ -63,13 +63,13 @@ def expected() -> torch.Tensor:
     return weights((X, Y))
 
 
-@pytest.mark.row_part("DA1")
+@pytest.mark.row("DA1")
 @pytest.mark.parametrize("name", SOURCES)
 def test_the_same_rows_give_the_same_weights(name: str, expected: torch.Tensor, tmp_path: Path) -> None:
     assert torch.equal(weights(SOURCES[name](tmp_path)), expected)
 
 
-@pytest.mark.row_part("DA1")
+@pytest.mark.row("DA1")
 def test_a_data_loader_in_the_order_of_the_rows_gives_the_weights_of_those_rows() -> None:
     def fitted(train: Any) -> torch.Tensor:
         torch.manual_seed(0)
@@ -83,7 +83,7 @@ def test_a_data_loader_in_the_order_of_the_rows_gives_the_weights_of_those_rows(
     assert torch.equal(fitted(through), plain)
 
 
-@pytest.mark.row_part("DA1")
+@pytest.mark.row("DA1")
 def test_images_in_a_folder_and_in_arrays_give_the_same_weights(class_folders: Any) -> None:
     from PIL import Image
 
@@ -101,3 +101,37 @@ def test_images_in_a_folder_and_in_arrays_give_the_same_weights(class_folders: A
     table = {"image": [str(path) for path in files], "label": names}
     assert torch.equal(fitted(folder), fitted((pixels, names)))
     assert torch.equal(fitted(folder), fitted(table))
+
+
+@pytest.mark.row("DA1")
+def test_masks_are_targets_whichever_way_they_come() -> None:
+    images = np.random.default_rng(0).normal(size=(24, 1, 4, 4)).astype(np.float32)
+    masks = (images > 0).astype(np.float32)
+
+    def fitted(source: Any) -> torch.Tensor:
+        torch.manual_seed(0)
+        network = nn.Conv2d(1, 1, 1)
+        Model(network).compile().fit(AutoDataset(source), epochs=2, batch_size=4, seed=1)
+        return network.weight.detach()
+
+    tensors = torch.from_numpy(images), torch.from_numpy(masks)
+    assert torch.equal(fitted(tensors), fitted((images, masks)))
+    assert torch.equal(fitted(TensorDataset(*tensors)), fitted((images, masks)))
+
+
+@pytest.mark.row("DA1")
+def test_several_labels_are_targets_whichever_way_they_come() -> None:
+    labels = (X > 0).astype(int)
+    columns = dict(zip("pqr", labels.T, strict=True))
+    names = [[name for name, there in zip("pqr", row, strict=True) if there] for row in labels]
+
+    def fitted(source: Any, **told: Any) -> torch.Tensor:
+        torch.manual_seed(0)
+        network = nn.Linear(3, 3)
+        Model(network).compile().fit(AutoDataset(source, **told), epochs=2, batch_size=8, seed=1)
+        return network.weight.detach()
+
+    expected = fitted((X, labels))
+    inputs = {name: X[:, number] for number, name in enumerate("abc")}
+    assert torch.equal(fitted({**inputs, **columns}, target=list("pqr")), expected)
+    assert torch.equal(fitted({**inputs, "labels": names}), expected)

@@ -73,7 +73,7 @@ def drawn(store: Store, row: StudyRow) -> Study:
     return Study(store, store.study("drawn"))
 
 
-@pytest.mark.row_part("UX5")
+@pytest.mark.row("UX5")
 @pytest.mark.parametrize("kind", KINDS)
 def test_every_plot_is_drawn_as_a_picture(drawn: Study, kind: str, tmp_path: Path) -> None:
     figure = drawn.plot(kind, metrics=TRADE_OFF.get(kind, ()), to=tmp_path / "plot.png")

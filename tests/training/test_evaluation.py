@@ -63,6 +63,7 @@ def test_evaluate_reads_as_a_dict_of_plain_names(pair: Pair, network: Make) -> N
     }
 
 
+@pytest.mark.row("UX5")
 def test_details_have_the_confusion_matrix_and_numbers_for_every_class(pair: Pair, network: Make) -> None:
     model = Model(network(3)).compile(kind="multiclass")
     model.labels = ("left", "right", "never")

@@ -23,7 +23,7 @@ def convolutional() -> nn.Module:
     return nn.Sequential(body, nn.Flatten(), nn.Linear(4 * 36, 10))
 
 
-@pytest.mark.row_part("UX5")
+@pytest.mark.row("UX5")
 def test_a_summary_lists_layers_with_shapes_parameters_and_what_is_trained() -> None:
     network = convolutional()
     freeze(network, ["0", "2.bias"])
@@ -39,7 +39,7 @@ def test_a_summary_lists_layers_with_shapes_parameters_and_what_is_trained() -> 
     assert (summary.num_parameters, summary.num_trainable) == (1498, 1440)
 
 
-@pytest.mark.row_part("UX5")
+@pytest.mark.row("UX5")
 def test_a_summary_is_a_table_and_a_frame() -> None:
     network = convolutional()
     freeze(network, "0")
@@ -63,7 +63,7 @@ def test_a_summary_is_a_table_and_a_frame() -> None:
     assert "BatchNorm2d" in captured.get()
 
 
-@pytest.mark.row_part("UX5")
+@pytest.mark.row("UX5")
 def test_a_summary_leaves_the_model_as_it_was(pair: Pair) -> None:
     network = nn.Sequential(nn.Linear(4, 8), nn.BatchNorm1d(8), nn.Dropout(0.5), nn.Linear(8, 2))
     network[1].eval()

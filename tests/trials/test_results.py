@@ -55,7 +55,7 @@ def folder(tmp_path: Path) -> Path:
     return tmp_path / "pictures"
 
 
-@pytest.mark.row_part("UX5")
+@pytest.mark.row("UX5")
 def test_the_row_that_the_model_is_most_wrong_about_comes_first(predictor: ModelPredictor, folder: Path) -> None:
     table = predictor.results(folder).table
     first = table.iloc[0]
@@ -66,7 +66,7 @@ def test_the_row_that_the_model_is_most_wrong_about_comes_first(predictor: Model
     assert table["loss"].mean() == pytest.approx(predictor.evaluate(folder)["loss"], abs=1e-5)
 
 
-@pytest.mark.row_part("UX5")
+@pytest.mark.row("UX5")
 def test_results_are_drawn_as_pictures_with_what_they_were_taken_for(
     predictor: ModelPredictor, folder: Path, tmp_path: Path
 ) -> None:
