@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 from typing import Any
 
 import pandas
 import pytest
+import torch
 
 from gradfleet.data.dataset import AutoDataset
+from gradfleet.data.labelled import labelled_table
 from gradfleet.errors import DataError
 
 
@@ -38,3 +41,16 @@ def test_files_that_are_not_there_are_refused_by_row_or_left_out(class_folders: 
     kept = AutoDataset(flowers, on_bad_rows="skip")
     assert sum(kept.open().facts.num_rows.values()) == 12
     assert any("no file for 'image'" in note for note in kept.notes)
+
+
+def test_a_held_out_table_finds_its_own_files(class_folders: Any, tmp_path: Path) -> None:
+    names = [f"{number:03}.png" for number in range(12)]
+    flowers = class_folders({"all": 12})
+    facts = AutoDataset(labels(flowers, names, flowers / "labels.csv")).open().facts
+    held_out = class_folders({"all": 12}, name="held_out", mode="1")
+    labels(held_out, names, held_out / "all" / "labels.csv")
+    expected = labelled_table(held_out / "all" / "labels.csv", facts)
+    assert not torch.equal(expected.inputs, labelled_table(flowers / "labels.csv", facts).inputs)
+    shutil.make_archive(str(tmp_path / "held_out"), "zip", held_out)
+    for given in (held_out / "all", tmp_path / "held_out.zip"):
+        assert torch.equal(labelled_table(given, facts).inputs, expected.inputs)

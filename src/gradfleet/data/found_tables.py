@@ -40,12 +40,17 @@ def one_table(given: Any, scratch: Scratch, *, skip_bad_lines: bool = False) -> 
     Raises:
         DataError: it is no table, or one of several parts.
     """
+    return read_table(found_table(given, scratch), skip_bad_lines=skip_bad_lines)
+
+
+def found_table(given: Any, scratch: Scratch) -> Any:
+    """The same, unread: its file on this machine, or what it is in memory."""
     tables = as_tables(located(given, scratch))
     if tables is None or set(tables) != {"train"}:
         raise DataError(
             f"One table is needed, such as a CSV file or a frame, got {given if tables is None else list(tables)!r}."
         )
-    return read_table(tables["train"], skip_bad_lines=skip_bad_lines)
+    return tables["train"]
 
 
 def _tables_of_path(path: Path) -> dict[str, Any] | None:

@@ -16,7 +16,7 @@ from gradfleet.data.decoding import apply_all
 from gradfleet.data.encoders import LabelEncoder
 from gradfleet.data.examples import ArrayExamples, Inputs
 from gradfleet.data.folder_scan import Ignored, scan_classes
-from gradfleet.data.found_tables import one_table
+from gradfleet.data.found_tables import found_table, one_table
 from gradfleet.data.items import folder_of, inputs_of, table_inputs
 from gradfleet.data.language import TextPreparation
 from gradfleet.data.places import located
@@ -24,7 +24,7 @@ from gradfleet.data.preparation import preparation_from_json
 from gradfleet.data.prepared import DataFacts
 from gradfleet.data.problems import listed
 from gradfleet.data.scratch import Scratch
-from gradfleet.data.tables import is_table
+from gradfleet.data.tables import is_table, read_table
 from gradfleet.data.targets import TargetReader, as_array, unusable_rows
 from gradfleet.errors import DataError
 
@@ -63,12 +63,14 @@ def labelled_table(given: Any, facts: DataFacts) -> ArrayExamples:
     Raises:
         DataError: a column is missing, a cell is empty, or a label is one that training never saw.
     """
-    frame, _ = one_table(given, Scratch())
+    scratch = Scratch()  # holds what is unpacked until it is read
+    table = found_table(given, scratch)
+    frame, _ = read_table(table)
     targets = ColumnTargets.of(facts)
     absent = [name for name in targets.columns if name not in frame.columns]
     if absent:
         raise DataError(f"To evaluate, the column {absent[0]!r} is needed; the columns are {listed(frame.columns)}.")
-    inputs = table_inputs(frame, facts, folder_of(given))
+    inputs = table_inputs(frame, facts, folder_of(table))
     bad = bad_targets(frame, targets.columns)
     if bad.any() and targets.form != "labels":
         raise DataError(f"There is no target in row {int(bad.argmax())} (the first row is 0).")
