@@ -86,7 +86,7 @@ class Augmentation(Callback):
     def _in_colours(self, images: torch.Tensor) -> torch.Tensor:
         """What kornia does, which knows coloured images from 0 to 1: a grey one becomes one and is grey again.
 
-        Others, such as those of more channels or of numbers that were standardized, stay as they are.
+        Others, such as those of more channels or of standardized numbers, stay as they are.
         """
         if images.shape[1] not in (1, 3) or images.min() < 0 or images.max() > 1:
             return images

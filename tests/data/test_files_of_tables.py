@@ -14,6 +14,9 @@ from gradfleet.data.dataset import AutoDataset
 from gradfleet.data.labelled import labelled_table
 from gradfleet.errors import DataError
 
+PARTS = {"train": "L", "validation": "1", "test": "L"}
+"""Grey noise, and the same in black and white."""
+
 
 def labels(folder: Path, names: list[str], place: Path) -> Path:
     pandas.DataFrame({"image": names, "label": ["rose", "tulip"] * (len(names) // 2)}).to_csv(place, index=False)
@@ -54,3 +57,13 @@ def test_a_held_out_table_finds_its_own_files(class_folders: Any, tmp_path: Path
     shutil.make_archive(str(tmp_path / "held_out"), "zip", held_out)
     for given in (held_out / "all", tmp_path / "held_out.zip"):
         assert torch.equal(labelled_table(given, facts).inputs, expected.inputs)
+
+
+def test_each_part_finds_its_files_beside_its_own_table(class_folders: Any) -> None:
+    names = [f"{number:03}.png" for number in range(12)]
+    places = {part: class_folders({"all": 12}, name=part, mode=mode) / "all" for part, mode in PARTS.items()}
+    tables = {part: labels(place, names, place / "labels.csv") / "labels.csv" for part, place in places.items()}
+    opened = AutoDataset(tables["train"], validation=tables["validation"], test=tables["test"]).open()
+    assert set(opened.train.inputs.unique().tolist()) - {0, 255}
+    assert set(opened.validation.inputs.unique().tolist()) == {0, 255}
+    assert torch.equal(opened.test.inputs, opened.train.inputs)

@@ -179,6 +179,15 @@ def _folder_of(names: Sequence[str], root: Path) -> Path:
     return found[0] if len(found) == 1 else root
 
 
+def with_paths(frame: pandas.DataFrame, columns: Sequence[str], table: Any) -> pandas.DataFrame:
+    """A table's frame with its image files as whole paths; one that is no file, or names none, as it is."""
+    name = columns[0]
+    if not isinstance(table, Path) or name not in frame or not is_text(frame[name]) or not are_images(frame[name]):
+        return frame
+    files = Images([name], None, table.absolute().parent).items(frame)
+    return frame.assign(**{name: [str(file) if isinstance(file, Path) else file for file in files]})
+
+
 def choose(frame: pandas.DataFrame, columns: Sequence[str], preparation: Preparation | None, root: Path) -> TableInputs:
     """The form that fits the columns of the training rows and the preparation that was given.
 

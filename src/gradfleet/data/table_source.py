@@ -15,7 +15,7 @@ import pandas
 from gradfleet.data import fingerprint, table_inputs
 from gradfleet.data.column_targets import ColumnTargets, almost_alike, bad_targets, seeming_several
 from gradfleet.data.columns import Columns
-from gradfleet.data.found_tables import one_table
+from gradfleet.data.found_tables import found_table, one_table
 from gradfleet.data.language import TextPreparation
 from gradfleet.data.prepared import INPUTS, LEARNED, PARTS, TARGETS, WEIGHTS, DataFacts
 from gradfleet.data.problems import LIMIT, counted, listed, numbered, shortened
@@ -61,7 +61,7 @@ class TableSource(Source):
             if part in frames:
                 raise DataError(f"The column {columns.split!r} names {part} rows already, so leave out {part}=.")
         self._hidden = frames.pop("test", self._hidden)
-        frames |= {part: self._frame(one) for part, one in parts.items()}
+        frames |= {part: self._other(one, columns) for part, one in parts.items()}
         _check_columns(frames, [*columns.inputs, *columns.target])
         return frames, columns
 
@@ -69,6 +69,11 @@ class TableSource(Source):
         frame, said = one_table(given, self.settings.scratch, skip_bad_lines=self.settings.skips)
         self.notes += said
         return frame
+
+    def _other(self, given: Any, columns: Columns) -> pandas.DataFrame:
+        """The table of another part, whose image files lie where it lies itself."""
+        table = found_table(given, self.settings.scratch)
+        return table_inputs.with_paths(self._frame(table), columns.inputs, table)
 
     def _usable(self, frames: Frames) -> Frames:
         """The rows that have what is needed; else every problem of every part at once."""
@@ -183,7 +188,8 @@ class TableSource(Source):
         return self._hidden is not None
 
     def fill_test(self, folder: Path, facts: DataFacts) -> DataFacts:
-        frame = self._hidden if isinstance(self._hidden, pandas.DataFrame) else self._frame(self._hidden)
+        hidden = self._hidden
+        frame = hidden if isinstance(hidden, pandas.DataFrame) else self._other(hidden, self._columns)
         _check_columns({"test": frame}, [*self._columns.inputs, *self._columns.target])
         frame = self._usable({"test": frame})["test"]
         targets = self._targets.read(frame, "test")
