@@ -15,6 +15,7 @@ from PIL import Image
 from torch import nn
 
 from gradfleet import AutoDataset, AutoModel, Float, Tuner
+from gradfleet.data.labelled import labelled_folder
 from gradfleet.data.loaders import make_batches
 from gradfleet.data.vision import ImagePreparation
 from gradfleet.errors import DataError
@@ -75,6 +76,19 @@ def test_a_folder_is_never_held_in_memory(tmp_path: Path) -> None:
     decoded = 2 * each * 3 * side**2 / 2**20
     before = most_held(pictures(tmp_path / "few", 100, side), tmp_path / "cache")  # with all that libraries hold
     held = most_held(pictures(tmp_path / "many", each, side), tmp_path / "cache") - before
+    assert held < decoded / 2, f"{held:.0f} MB were held of {decoded:.0f} MB"
+
+
+@pytest.mark.row("DA9")
+def test_nor_is_one_that_is_evaluated_on(tmp_path: Path) -> None:
+    side, each = 160, 800
+    few, many = pictures(tmp_path / "few", 40, side), pictures(tmp_path / "many", each, side)
+    facts = AutoDataset(few).open().facts
+    kept = labelled_folder(few, facts)
+    before = anonymous()  # with all that libraries hold
+    kept = labelled_folder(many, facts)
+    held, decoded = anonymous() - before, 2 * each * 3 * side**2 / 2**20
+    assert kept.inputs.shape == (2 * each, 3, side, side)
     assert held < decoded / 2, f"{held:.0f} MB were held of {decoded:.0f} MB"
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import tempfile
 from collections import deque
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -53,6 +54,16 @@ def decode_to(path: Path, preparation: Preparation, items: Sequence[Any]) -> dic
         raise DataError(shortened(list(problems.values()), "items cannot be read"))
     decoded.flush()
     return problems
+
+
+def decoded(preparation: Preparation, items: Sequence[Any]) -> torch.Tensor:
+    """As `apply_all`, mapped from a file, so that there may be more items than memory has room for."""
+    with tempfile.TemporaryDirectory(prefix="gradfleet-", ignore_cleanup_errors=True) as folder:
+        place = Path(folder, "decoded.npy")
+        if problems := decode_to(place, preparation, items):
+            raise DataError(shortened(list(problems.values()), "items cannot be read"))
+        # The file loses its name with its folder, and its bytes when nothing is mapped from it any more.
+        return torch.from_numpy(np.load(place, mmap_mode="c"))
 
 
 def apply_all(preparation: Preparation, items: Sequence[Any]) -> torch.Tensor:

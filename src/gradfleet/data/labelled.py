@@ -12,7 +12,7 @@ import torch
 from gradfleet.data.arrays import read_pair
 from gradfleet.data.channels import shaped
 from gradfleet.data.column_targets import ColumnTargets, bad_targets
-from gradfleet.data.decoding import apply_all
+from gradfleet.data.decoding import decoded
 from gradfleet.data.encoders import LabelEncoder
 from gradfleet.data.examples import ArrayExamples, Inputs
 from gradfleet.data.folder_scan import Ignored, scan_classes
@@ -40,7 +40,7 @@ def labelled_folder(path: str | os.PathLike[str], facts: DataFacts) -> ArrayExam
     scratch = Scratch()  # holds what is unpacked until it is decoded
     files = scan_classes(Path(located(path, scratch)), Ignored())
     targets = LabelEncoder(facts.labels).encode([file.label for file in files], str(path))
-    inputs = apply_all(preparation_from_json(facts.preparation), [file.path for file in files])
+    inputs = decoded(preparation_from_json(facts.preparation), [file.path for file in files])
     return ArrayExamples(inputs, torch.from_numpy(targets))
 
 
