@@ -24,6 +24,7 @@ from gradfleet.service.routes import datasets, events, models, pictures, sweeps,
 from gradfleet.service.service import Service
 from gradfleet.service.settings import ServiceSettings
 from gradfleet.service.supervisor import Supervisor
+from gradfleet.service.warm_up import WarmUp
 from gradfleet.sweeps.spec import SweepSpec
 
 ROUTERS: tuple[APIRouter, ...] = (
@@ -53,7 +54,7 @@ def create_app(settings: ServiceSettings) -> FastAPI:
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
-        threads: list[Supervisor | DeathWatch] = [Supervisor(service)]
+        threads: list[Supervisor | WarmUp | DeathWatch] = [Supervisor(service), WarmUp(service)]
         threads += [] if settings.remote_cluster is None else [DeathWatch(service)]
         for thread in threads:
             thread.start()
