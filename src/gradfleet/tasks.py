@@ -90,8 +90,25 @@ def task_options(name: str) -> dict[str, Any]:
     Raises:
         NotFoundError: no such preset is installed.
     """
-    parameters = inspect.signature(task_entry_point(name).load()).parameters.values()
-    return {one.name: one.default for one in parameters if one.kind is inspect.Parameter.KEYWORD_ONLY}
+    return {one.name: one.default for one in _options(task_entry_point(name).load())}
+
+
+def task_option_kinds(name: str) -> dict[str, Any]:
+    """The type of each option of a preset, as its author wrote it; Any where only a type checker can read that.
+
+    Raises:
+        NotFoundError: no such preset is installed.
+    """
+    preset = task_entry_point(name).load()
+    try:
+        return {one.name: one.annotation for one in _options(preset, eval_str=True)}
+    except NameError:
+        return dict.fromkeys((one.name for one in _options(preset)), Any)
+
+
+def _options(preset: Any, *, eval_str: bool = False) -> list[inspect.Parameter]:
+    parameters = inspect.signature(preset, eval_str=eval_str).parameters.values()
+    return [one for one in parameters if one.kind is inspect.Parameter.KEYWORD_ONLY]
 
 
 def task_summary(name: str) -> str:

@@ -95,7 +95,8 @@ def test_an_archive_that_climbs_out_or_links_is_refused(tmp_path: Path, info: ta
 def test_a_zip_that_climbs_out_or_links_or_has_a_file_without_a_name_is_refused(tmp_path: Path) -> None:
     link = zipfile.ZipInfo("a/link.png")
     link.external_attr = (stat.S_IFLNK | 0o777) << 16
-    for number, info in enumerate((zipfile.ZipInfo("../out.png"), link, zipfile.ZipInfo("."))):
+    nameless = zipfile.ZipInfo("")
+    for number, info in enumerate((zipfile.ZipInfo("../out.png"), link, zipfile.ZipInfo("."), nameless)):
         path = tmp_path / f"{number}.zip"
         with zipfile.ZipFile(path, "w") as archive:
             archive.writestr(info, "x")
@@ -111,6 +112,13 @@ def test_a_zip_bomb_is_refused_before_it_fills_the_disk(tmp_path: Path, monkeypa
         archive.writestr("a/1.png", bytes(20 * 2**20))
     with pytest.raises(DataError, match="unpacks to more than .* MB, 100 times its own size"):
         AutoDataset(path)
+
+
+def test_an_archive_without_files_is_refused_before_it_is_kept(tmp_path: Path) -> None:
+    with zipfile.ZipFile(tmp_path / "folders.zip", "w") as archive:
+        archive.writestr(zipfile.ZipInfo("rose/"), "")
+    with pytest.raises(DataError, match=r"folders\.zip holds no files"):
+        check(tmp_path / "folders.zip")
 
 
 @pytest.mark.parametrize("is_64", [False, True])

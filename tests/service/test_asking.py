@@ -170,6 +170,15 @@ def test_urls_are_allowed_by_their_beginning_but_never_private_hosts(service: Se
     assert specs.located(open_service, nowhere) == nowhere
 
 
+def test_names_that_no_file_can_have_are_refused_or_are_no_files(runner: TestClient) -> None:
+    for data in ("a" * 5000, "a\0b", "\ud800"):
+        refused = runner.post("/v1/sweeps", content=json.dumps({**SPEC, "data": data}))
+        assert (refused.status_code, "data is a path below" in refused.json()["detail"]) == (422, True), data[:9]
+    for number, target in enumerate(("a" * 500, "~nobody-is-called-so/x", "\ud800")):
+        said = {**SPEC, "name": f"flowers-{number}", "options": {"target": target}}
+        assert runner.post("/v1/sweeps", content=json.dumps(said)).status_code == 201, target[:9]
+
+
 def test_hosts_of_ones_own_network_are_allowed_by_name(service: Service) -> None:
     url, public = "http://127.0.0.1:9000/sets/rows.csv", "https://example.org/rows.csv"
     settings = replace(service.settings, urls=("https://",), private_urls=("http://127.0.0.1:9000/sets/",))

@@ -166,6 +166,28 @@ def test_an_option_that_the_task_does_not_have_is_refused_with_its_line(
 
 
 @pytest.mark.parametrize(
+    ("option", "problem"),
+    [
+        ("on_bad_rows: 7", "on_bad_rows needs text, got 7."),
+        ("backbones: 5", "backbones needs a list, got 5."),
+        ("backbones: resnet", 'backbones needs a list, got "resnet".'),
+        ("backbones: [{}]", "backbones.0 needs text, got {}."),
+        ("target: [1]", "target needs text, got [1]."),
+    ],
+)
+@pytest.mark.parametrize("check", [Sweep.of, checked_words])
+def test_an_option_of_another_type_is_refused_with_its_line(
+    here: Path, check: Callable[[Document], object], option: str, problem: str
+) -> None:
+    write_images(here / "images")
+    document = Document.parse(f"version: 1\ntask: image-classification\ndata: images\noptions: {{{option}}}\n")
+    with pytest.raises(SettingError) as caught:
+        check(document)
+    (said,) = caught.value.problems
+    assert re.fullmatch(rf"sweep.yaml:4:\d+: {re.escape(problem)}", said)
+
+
+@pytest.mark.parametrize(
     ("line", "problem"),
     [
         ("name: ../x", "A study's name is a folder's too"),
@@ -176,6 +198,7 @@ def test_an_option_that_the_task_does_not_have_is_refused_with_its_line(
         ("resources: {gpu: .inf}", "A trial needs some cpu or gpu, none below zero or infinite, got cpu=1.0, gpu=inf"),
         ("resources: {gpu: 1.5}", "More than one gpu comes in whole devices, got gpu=1.5"),
         ("cluster: htpp://x", "No cluster is called 'htpp://x'"),
+        ("constraints: [cost <==]", "A constraint is a metric with its limit, such as 'latency_ms <= 20'"),
     ],
 )
 def test_what_a_search_would_refuse_is_refused_with_its_line(here: Path, recipes: str, line: str, problem: str) -> None:

@@ -62,12 +62,14 @@ def check(archive: Path) -> None:
     Raises:
         DataError: it is damaged or encrypted, too large when unpacked, or a member is a link or lies outside.
     """
-    said, limit = 0, _limit(archive)
+    said, has_files, limit = 0, False, _limit(archive)
     with _readable(archive):
         for member in _members(archive):
             _target(archive, Path(), member.name)
-            said += member.size
+            said, has_files = said + member.size, True
             _allow(archive, said, limit)
+    if not has_files:
+        raise DataError(f"{archive.name} holds no files.")
 
 
 def unpack(archive: Path, folder: Path) -> Path:
@@ -128,7 +130,7 @@ def _of_zip(archive: Path, opened: zipfile.ZipFile) -> Iterator[Member]:
             raise DataError(_refused(archive, info.filename, "is a link"))
         if info.flag_bits & 1:
             raise DataError(_refused(archive, info.filename, "is encrypted"))
-        if not info.is_dir():
+        if not info.filename.endswith("/"):
             yield Member(info.filename, info.file_size, partial(opened.open, info))
 
 

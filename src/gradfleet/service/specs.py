@@ -79,11 +79,12 @@ def located(service: Service, data: str) -> str:
     root = service.settings.data.resolve()
     try:
         path = (root / data).resolve()
+        is_there = path.exists()  # asks for a name that may be too long to be one
     except (OSError, ValueError, RuntimeError) as error:
         raise SettingError(f"data is a path below the service's folder for data, got {data[:100]!r}.") from error
     if not path.is_relative_to(root) or path == root:
         raise SettingError(f"data is a path below the service's folder for data, and {data[:100]!r} leads out of it.")
-    if not path.exists():
+    if not is_there:
         known = ", ".join(sorted(one.name for one in root.iterdir() if not one.name.startswith("."))[:20])
         raise SettingError(f"There is no data {data[:100]!r} below the service's folder. There is: {known or 'none'}.")
     _refuse_links_out(path, root)
@@ -153,9 +154,17 @@ def _check_options(service: Service, options: Mapping[str, Any]) -> None:
     """A task's options may name files too, such as pretrained networks."""
     root = service.settings.data.resolve()
     for text in _texts(options):
-        path = Path(text).expanduser() if len(text) < 1000 and "\0" not in text else None
-        if path is not None and path.exists() and not path.resolve().is_relative_to(root):
+        if _leads_out(text, root):
             raise SettingError(f"options name {text[:100]!r}, which is not below the service's folder for data.")
+
+
+def _leads_out(text: str, root: Path) -> bool:
+    """Whether a text is the path of something that lies elsewhere."""
+    try:
+        path = Path(text).expanduser()
+        return path.exists() and not path.resolve().is_relative_to(root)
+    except (OSError, ValueError, RuntimeError):  # too long, a NUL, nobody's home
+        return False
 
 
 def _texts(value: Any) -> Iterator[str]:

@@ -6,7 +6,7 @@ import json
 from collections.abc import Mapping
 from typing import Any, get_args
 
-from pydantic import BaseModel, ValidationError
+from pydantic import BaseModel, TypeAdapter, ValidationError
 
 from gradfleet.errors import SettingError, unknown_name
 from gradfleet.sweeps.document import Document, Key
@@ -21,6 +21,8 @@ _NEEDED = {
     "model_type": "a mapping of names to values",
     "list_type": "a list",
     "bool_type": "true or false",
+    "is_instance_of": "a list",  # of types that a preset's author has written
+    "sequence_str": "a list",
 }
 
 
@@ -35,6 +37,21 @@ def checked(document: Document) -> SweepSpec:
     except ValidationError as error:
         problems = {_sentence(document, problem): None for problem in error.errors(include_url=False)}
         raise SettingError([*problems]) from None
+
+
+def check_type(name: str, value: Any, kind: Any) -> None:
+    """Refuse a value that is of another type.
+
+    Raises:
+        SettingError: what is needed and what came.
+    """
+    try:
+        TypeAdapter(kind).validate_python(value)
+    except ValidationError as error:
+        first = error.errors(include_url=False)[0]
+        where = ".".join([name, *(str(step) for step in first["loc"] if isinstance(step, int))])
+        needed = _NEEDED.get(first["type"], first["msg"].lower())
+        raise SettingError(f"{where} needs {needed}, got {_shown(first['input'])}.") from None
 
 
 def _sentence(document: Document, problem: Mapping[str, Any]) -> str:

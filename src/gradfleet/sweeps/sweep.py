@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import sys
 import traceback
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from importlib import import_module
@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
 from gradfleet.automodel import AutoModel
+from gradfleet.constraint import Constraint
 from gradfleet.data.places import anchored
 from gradfleet.errors import ExecutionError, Problems, SettingError, unknown_name
 from gradfleet.fleet.addresses import is_service
@@ -26,9 +27,9 @@ from gradfleet.study.schedulers.names import scheduler_options
 from gradfleet.study.storage.store import check_name
 from gradfleet.sweeps.document import Document
 from gradfleet.sweeps.overrides import overridden
-from gradfleet.sweeps.problems import checked
+from gradfleet.sweeps.problems import check_type, checked
 from gradfleet.sweeps.spec import SweepSpec
-from gradfleet.tasks import autotask, available_tasks, task_model, task_options
+from gradfleet.tasks import autotask, available_tasks, task_model, task_option_kinds
 from gradfleet.trials.resources import Resources
 
 if TYPE_CHECKING:
@@ -127,12 +128,17 @@ def checked_words(document: Document) -> SweepSpec:
         with problems, document.blaming(("task",)):
             if spec.task not in available_tasks():
                 raise SettingError(unknown_name("task", spec.task, available_tasks()))
+            backbones: Sequence[str] = ()
             with problems:
                 _check_options(document, spec, spec.task)
-            model = task_model(spec.task, spec.options.get("backbones", ()))
+                backbones = spec.options.get("backbones", ())
+            model = task_model(spec.task, backbones)
             for check in (_aim, _narrow):
                 with problems:
                     check(model, spec, document)
+    else:  # its space and its own objective are known where its code is imported
+        with problems:
+            _check_constraints(spec, document)
     problems.refuse()
     return spec
 
@@ -162,14 +168,23 @@ def _check_settings(document: Document, spec: SweepSpec) -> None:
 
 
 def _check_options(document: Document, spec: SweepSpec, task: str) -> None:
-    """Refuse options that the task does not have, each with its own line; its seed is that of the search."""
+    """Refuse options that the task does not have or takes otherwise, each with its line; the seed is the search's."""
     with document.blaming(("task",)):
-        known = task_options(task).keys() - {"seed"}
-    problems = Problems()
-    for name in spec.options:
+        kinds = task_option_kinds(task)
+    problems, known = Problems(), kinds.keys() - {"seed"}
+    for name, value in spec.options.items():
         with problems, document.blaming(("options", name)):
             if name not in known:
                 raise SettingError(unknown_name("option", name, known))
+            check_type(name, value, kinds[name])
+    problems.refuse()
+
+
+def _check_constraints(spec: SweepSpec, document: Document) -> None:
+    problems = Problems()
+    for constraint in spec.constraints:
+        with problems, document.blaming(("constraints",)):
+            Constraint.of(constraint)
     problems.refuse()
 
 
