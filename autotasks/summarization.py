@@ -49,12 +49,12 @@ class AutoSummarizer(AutoTask):
 
     def check(self, data: AutoDataset) -> None:
         require_texts(data)
+        check_views(data, self._backbones)
         if data.kind != "text":
             raise DataError(
                 f"Summaries are texts, and the targets of this AutoDataset are for {data.kind}. Make it with "
                 "kind='text'."
             )
-        check_views(data, self._backbones)
 
     @classmethod
     def tuner(cls, backbones: Sequence[str] = ()) -> Tuner:
