@@ -192,7 +192,7 @@ class _Climb(Callback):
         finite = [loss for loss in self._losses if math.isfinite(loss)]
         lowest = min(range(len(finite)), key=finite.__getitem__, default=0)
         if not lowest:
-            raise SettingError("The loss falls at none of the rates; try more steps, or other rates by lowest= and highest=.")
+            raise SettingError("The loss falls at no rate; try more steps, or others by lowest= and highest=.")
         return LearningRates(tuple(rates), tuple(self._losses), rates[lowest] / 10, self._diverged)
 
     def _add(self, loss: float) -> None:
