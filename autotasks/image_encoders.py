@@ -170,7 +170,7 @@ def sides_of(source: str) -> tuple[int, ...]:
     trained = side_of(image_settings(source, local_files_only=True))
     try:
         is_free = AutoConfig.from_pretrained(source, local_files_only=True).model_type in _ANY_SIDE
-    except OSError:
+    except (OSError, ValueError):
         is_free = True
     return (*(side for side in _SMALLER if trained / 2 <= side < trained and is_free), trained)
 

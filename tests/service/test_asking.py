@@ -179,6 +179,15 @@ def test_names_that_no_file_can_have_are_refused_or_are_no_files(runner: TestCli
         assert runner.post("/v1/sweeps", content=json.dumps(said)).status_code == 201, target[:9]
 
 
+def test_a_folder_elsewhere_is_refused_as_a_network_before_it_is_looked_at(runner: TestClient, tmp_path: Path) -> None:
+    (tmp_path / "config.json").write_text("{}")
+    refused = runner.post("/v1/sweeps", json={**SPEC, "options": {"backbones": [str(tmp_path)]}})
+    assert (refused.status_code, "is not below the service's folder for data" in refused.json()["detail"]) == (
+        422,
+        True,
+    )
+
+
 def test_hosts_of_ones_own_network_are_allowed_by_name(service: Service) -> None:
     url, public = "http://127.0.0.1:9000/sets/rows.csv", "https://example.org/rows.csv"
     settings = replace(service.settings, urls=("https://",), private_urls=("http://127.0.0.1:9000/sets/",))

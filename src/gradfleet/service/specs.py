@@ -51,8 +51,10 @@ def settled(service: Service, document: Document) -> tuple[str, dict[str, Any]]:
     Raises:
         SettingError: it cannot be, or asks for what the service does not allow; every problem.
     """
-    spec, problems = checked_words(document), Problems()
     said: dict[str, Any] = dict(document.values)
+    with document.blaming(("options",)):  # before a network that they name is looked at
+        _check_options(service, said.get("options"))
+    spec, problems = checked_words(document), Problems()
     name = spec.name or new_name(spec.task or "sweep")
     problems += [f"{key} is the service's to say; leave it out." for key in _OURS if said.get(key) is not None]
     if spec.recipe is not None:
@@ -61,8 +63,6 @@ def settled(service: Service, document: Document) -> tuple[str, dict[str, Any]]:
     if spec.data is not None:
         with problems, document.blaming(("data",)):
             said["data"] = located(service, spec.data)
-    with problems, document.blaming(("options",)):
-        _check_options(service, spec.options)
     problems.refuse()
     return name, {**said, "name": name}
 
@@ -150,7 +150,7 @@ def _check_recipe(service: Service, recipe: str) -> None:
     raise SettingError(f"The recipe {recipe!r} is not allowed, because a recipe is code. Allowed are: {known}.")
 
 
-def _check_options(service: Service, options: Mapping[str, Any]) -> None:
+def _check_options(service: Service, options: Any) -> None:
     """A task's options may name files too, such as pretrained networks."""
     root = service.settings.data.resolve()
     for text in _texts(options):
