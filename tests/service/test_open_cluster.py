@@ -56,7 +56,8 @@ def test_an_open_cluster_is_refused_at_the_start_and_before_a_sweep_is_sent(
     number = submissions.claim(service.store, waiting)
     assert number is not None
     url = str(service.store.database.url)
+    call = starter.Call(url, "asked", number, service.artifacts, address, open_cluster=False, urls=[], private_urls=[])
     with pytest.raises(AccessError):
-        starter.run(starter.Call(url, "asked", number, service.artifacts, address, open_cluster=False))
+        starter.run(call)
     (again,) = submissions.unsettled(service.store)
     assert (again.state, (again.problem or "").partition(" asks")[0]) == ("queued", f"The cluster at {address}")
