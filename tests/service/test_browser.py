@@ -133,7 +133,7 @@ def test_a_sweep_is_started_watched_stopped_and_its_model_tried(
     page.get_by_role("button", name="Star").click()
     expect(page.get_by_role("button", name="Starred")).to_be_visible()
     page.locator("#try-file").set_input_files(images[0])
-    expect(page.locator(".answer")).to_have_text(re.compile("dark|light"), timeout=60_000)  # the first loads torch
+    expect(page.locator(".answer")).to_have_text(re.compile("dark|light"), timeout=120_000)  # the first loads torch
     visitor.shoot("trial")
     page.get_by_label("A name for it").fill("tulips")
     page.get_by_role("button", name="Promote").click(timeout=90_000)  # a new process checks its score

@@ -34,4 +34,5 @@ if (drop) {
   for (const kind of ["dragleave", "drop"]) drop.addEventListener(kind, () => drop.classList.remove("over"));
   drop.addEventListener("drop", (event) => { event.preventDefault(); take(event.dataTransfer.files); });
   document.addEventListener("paste", (event) => take(event.clipboardData.files));
+  take(drop.querySelector("input").files); // chosen before this was loaded
 }
