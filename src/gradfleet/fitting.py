@@ -13,6 +13,7 @@ from gradfleet.data.dataset import AutoDataset
 from gradfleet.data.prepared import DataRef
 from gradfleet.errors import SettingError, unknown_name
 from gradfleet.fleet.driver import begin
+from gradfleet.fleet.heads import head_at
 from gradfleet.fleet.order import Order
 from gradfleet.fleet.settings import SweepSettings
 from gradfleet.fleet.sweep import run_sweep
@@ -122,7 +123,8 @@ class Fitting:
             return None if kept is None else Tailoring.from_json(kept)
         limit = self.settings.budget.seconds
         left = None if limit is None else max(0.0, self.started + limit - time.time())
-        is_here = self.settings.cluster in (None, "inline")
+        cluster = self.settings.cluster
+        is_here = cluster in (None, "inline") or head_at(cluster) is not None
         return self.tailor(Situation(parts[-1], left, self.settings.resources, is_here))
 
     def _begin(self, store: Store, parts: Sequence[DataRef], said: Mapping[str, Any], *, wait: bool) -> Study:

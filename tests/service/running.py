@@ -75,7 +75,7 @@ class Running:
         environment: Mapping[str, str] | None = None,
         start: Callable[..., subprocess.Popen[Any]] = subprocess.Popen,
     ) -> None:
-        self._folder = folder
+        self.folder = folder
         self._options = ("--port", "0", "--data", str(folder / "data"), "--allow-recipe", "slow_sweeps:slow", *options)
         self._environment = {**(os.environ if environment is None else environment), "PYTHONPATH": str(folder)}
         self._start = start
@@ -83,9 +83,9 @@ class Running:
 
     def begin(self) -> None:
         """Start it, and return when it listens."""
-        with (self._folder / "service.log").open("ab") as log:
+        with (self.folder / "service.log").open("ab") as log:
             self.process = self._start(
-                ["env", f"--chdir={self._folder}", sys.executable, "-c", SERVE, "serve", *self._options],
+                ["env", f"--chdir={self.folder}", sys.executable, "-c", SERVE, "serve", *self._options],
                 env=self._environment,
                 stdout=subprocess.PIPE,
                 stderr=log,
@@ -93,7 +93,7 @@ class Running:
             )
         assert self.process.stdout is not None
         line = self.process.stdout.readline()
-        assert line.startswith("gradfleet is at "), (self._folder / "service.log").read_text()
+        assert line.startswith("gradfleet is at "), (self.folder / "service.log").read_text()
         self.address = line.split()[3].rstrip(",")
         self._token = self.process.stdout.readline().split()[1]
 

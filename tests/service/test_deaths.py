@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -11,10 +12,14 @@ from fastapi.testclient import TestClient
 from gradfleet.errors import ClusterError
 from gradfleet.fleet import sent_driver
 from gradfleet.fleet.driver import mark
+from gradfleet.fleet.heads import Head
 from gradfleet.fleet.jobs import Job
+from gradfleet.service import sent as sent_sweeps
 from gradfleet.service import submissions
 from gradfleet.service.deaths import DeathWatch
 from gradfleet.service.service import Service
+from gradfleet.service.supervisor import Supervisor
+from gradfleet.study.storage.holder import Holder
 from gradfleet.study.storage.lease import Lease
 from gradfleet.study.storage.rows import StudyRow
 from gradfleet.study.storage.store import Store
@@ -117,3 +122,62 @@ def test_a_cluster_that_is_away_fails_nothing(
     with pytest.raises(ClusterError, match="does not say how job gradfleet-asked-0 is"):
         DeathWatch(service).look()
     assert told(reader) == ("queued", None)
+
+
+HeadAt = Callable[..., None]
+
+
+@pytest.fixture
+def head_at(service: Service, jobs: JobsApi, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> HeadAt:
+    """Writes down a head of the default cluster of the store, at the address of `jobs`."""
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
+
+    def write(*, lives: bool) -> None:
+        assert service.default_cluster is not None
+        service.default_cluster.folder.mkdir(parents=True)
+        holder = Holder.current() if lives else replace(Holder.current(), process_started=1.0)
+        head = Head(holder=holder, mark="none", token="secret", scratch="nowhere", address=jobs.address)
+        head.write(service.default_cluster.folder)
+
+    return write
+
+
+def waiting(store: Store) -> list[tuple[str, int]]:
+    """State and attempts of what is not settled."""
+    return [(one.state, one.attempts) for one in submissions.unsettled(store)]
+
+
+@pytest.mark.usefixtures("sent")
+@pytest.mark.parametrize("lives", [False, True])
+def test_a_sweep_whose_default_cluster_has_died_is_sent_again_whatever_has_its_address(
+    service: Service, reader: TestClient, head_at: HeadAt, *, lives: bool
+) -> None:
+    head_at(lives=lives)
+    DeathWatch(service).look()
+    assert (waiting(service.store), told(reader)) == ([("queued", 1)], ("queued", None))
+    assert service.asked.is_set()
+
+
+@pytest.mark.usefixtures("sent")
+def test_a_sweep_of_the_default_cluster_takes_room_until_it_ends(
+    service: Service, reader: TestClient, jobs: JobsApi, head_at: HeadAt
+) -> None:
+    assert sent_sweeps.on_default_cluster(service) == 0
+    head_at(lives=True)
+    jobs.statuses[JOB] = "RUNNING"
+    DeathWatch(service).look()
+    assert (waiting(service.store), sent_sweeps.on_default_cluster(service)) == ([], 1)
+    submissions.add(service.store, "next", {"version": 1, "name": "next"}, by="alice")
+    Supervisor(service).look()
+    assert waiting(service.store) == [("queued", 0)]
+    jobs.statuses[JOB] = "FAILED"
+    DeathWatch(service).look()
+    assert told(reader) == ("failed", "Its job on the cluster has ended: It was killed.")
+    assert sent_sweeps.on_default_cluster(service) == 0
+
+
+def test_a_sweep_of_a_host_that_is_gone_is_sent_again_here(service: Service, jobs: JobsApi, sent: StudyRow) -> None:
+    with Lease.acquire(service.store, sent):
+        pass
+    DeathWatch(service).look()
+    assert waiting(service.store) == [("queued", 1)]

@@ -7,11 +7,17 @@ from typing import TypeGuard
 CLIENT = "ray://"
 SERVICE = "service+"
 _HTTP = ("http://", "https://")
+_LOOPBACK = "http://127.0.0.1:"
 
 
 def is_dashboard(cluster: object) -> TypeGuard[str]:
     """Whether it is that of Ray's dashboard, to which jobs are sent."""
     return isinstance(cluster, str) and cluster.startswith(_HTTP)
+
+
+def is_loopback(cluster: object) -> TypeGuard[str]:
+    """Whether it is such as a default cluster has, which only its own host reaches."""
+    return isinstance(cluster, str) and cluster.startswith(_LOOPBACK)
 
 
 def is_remote(cluster: object) -> TypeGuard[str]:

@@ -6,28 +6,36 @@ import os
 import subprocess
 import sys
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 
-def start(module: str, told: bytes, *, log: Path, ended: Callable[[int], object] | None = None) -> int:
+def start(
+    module: str,
+    told: bytes,
+    *,
+    log: Path,
+    ended: Callable[[int], object] | None = None,
+    environment: Mapping[str, str] | None = None,
+) -> int:
     """Run a module in a session of its own, with this process's import path; its process id.
 
     Args:
         told: what it reads on stdin. That goes through a pipe and lies nowhere, so secrets may be in it.
         log: what it says goes there, after what is there already.
         ended: is called with its exit status, in a thread, when it ends before this process does.
+        environment: what it has beside, or instead of, this process's own.
     """
     log.parent.mkdir(parents=True, exist_ok=True)
     # What is imported by path here must be found there too.
-    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(path or os.getcwd() for path in sys.path)}
+    path = os.pathsep.join(path or os.getcwd() for path in sys.path)
     with log.open("ab") as out:
         process = subprocess.Popen(
             [sys.executable, "-m", module],
             stdin=subprocess.PIPE,
             stdout=out,
             stderr=out,
-            env=environment,
+            env={**os.environ, "PYTHONPATH": path, **(environment or {})},
             start_new_session=True,
         )
     assert process.stdin is not None

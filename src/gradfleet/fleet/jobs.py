@@ -21,6 +21,7 @@ from gradfleet.errors import AccessError, ClusterError
 from gradfleet.fleet import ray_client
 from gradfleet.fleet.addresses import CLIENT
 from gradfleet.fleet.cluster_token import cluster_token, missing_token, refused_token
+from gradfleet.fleet.heads import head_at
 from gradfleet.fleet.quiet import quiet_jobs
 
 if TYPE_CHECKING:
@@ -68,7 +69,7 @@ class RemoteCluster:
             )
 
     def _versions(self) -> dict[str, str]:
-        found = self._get("/api/v0/cluster_metadata", token=cluster_token())
+        found = self._get("/api/v0/cluster_metadata", token=self._token)
         try:
             said = found["data"]
             return {"Ray": said["rayVersion"], "Python": ".".join(said["pythonVersion"].split(".")[:2])}
@@ -99,7 +100,7 @@ class RemoteCluster:
         from ray.exceptions import AuthenticationError
 
         try:
-            return _client(self.address, cluster_token())
+            return _client(self.address, self._token)
         except AuthenticationError as error:
             raise self.refusal() from error
         except (OSError, RuntimeError) as error:
@@ -107,7 +108,13 @@ class RemoteCluster:
 
     def refusal(self) -> AccessError:
         """What to raise where it does not let this process in."""
-        return refused_token(self.address) if cluster_token() else missing_token(self.address)
+        return refused_token(self.address) if self._token else missing_token(self.address)
+
+    @property
+    def _token(self) -> str | None:
+        """A head of this machine has one of its own; any other cluster takes what Ray itself would find."""
+        head = head_at(self.address)
+        return cluster_token() if head is None else head.token
 
     def _get(self, path: str, *, token: str | None) -> Any:
         """What the head answers, as JSON."""

@@ -55,7 +55,7 @@ def create_app(settings: ServiceSettings) -> FastAPI:
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
         threads: list[Supervisor | WarmUp | DeathWatch] = [Supervisor(service), WarmUp(service)]
-        threads += [] if settings.remote_cluster is None else [DeathWatch(service)]
+        threads += [DeathWatch(service)] if settings.sends_jobs else []
         for thread in threads:
             thread.start()
         yield

@@ -22,11 +22,16 @@ class ClusterState:
 
     @property
     def address(self) -> str | None:
-        """Of a remote cluster; None where sweeps run on this machine."""
+        """Of a cluster that was there before; None where sweeps run on this machine."""
         return self._service.settings.cluster
 
+    @property
+    def is_away(self) -> bool:
+        """Whether what `get` said last is a problem."""
+        return self._said not in ("ok", "local", *readiness.AT_REST)
+
     def get(self) -> str:
-        """ "ok", "local", why it does not answer, or that nobody has looked yet."""
+        """As `readiness.cluster`, or that nobody has looked yet."""
         if self._is_mine_to_look():
             threading.Thread(target=self._look, name="cluster state", daemon=True).start()
         return self._said

@@ -6,8 +6,13 @@ from sqlalchemy import text
 from sqlalchemy.exc import SQLAlchemyError
 
 from gradfleet.errors import AccessError, ClusterError
+from gradfleet.fleet.default_cluster import DefaultCluster
 from gradfleet.service.documents import Readiness
 from gradfleet.service.service import Service
+
+FIRST, NEXT, STARTING = "starts with the first sweep", "has ended; the next sweep starts it again", "is starting"
+AT_REST = (FIRST, NEXT, STARTING)
+"""What the default cluster may be without anything being wrong."""
 
 
 def look(service: Service, *, cluster: str) -> Readiness:
@@ -21,15 +26,27 @@ def look(service: Service, *, cluster: str) -> Readiness:
 
 
 def cluster(service: Service) -> str:
-    """ "ok", "local" where sweeps run on this machine, or why nothing is sent there."""
+    """ "ok", "local" where sweeps are processes of this machine, one of `AT_REST`, or why nothing is sent there."""
+    own = service.default_cluster
+    if own is not None:
+        return _own(own)
     address = service.settings.remote_cluster
-    if address is None:
-        return "local"
+    return "local" if address is None else _answer(address, may_be_open=service.settings.open_cluster)
+
+
+def _own(cluster: DefaultCluster) -> str:
+    head = cluster.head
+    if head is None or not head.is_alive:
+        return FIRST if head is None else NEXT
+    return STARTING if head.address is None else _answer(head.address, may_be_open=False)
+
+
+def _answer(address: str, *, may_be_open: bool) -> str:
     from gradfleet.fleet.jobs import RemoteCluster  # Ray takes a second to import
 
     try:
         RemoteCluster(address).check()
-        if not service.settings.open_cluster:
+        if not may_be_open:
             refuse_open(address)
     except ClusterError as error:
         return str(error)

@@ -10,6 +10,7 @@ from typing import Annotated, Self
 from fastapi import Depends, Request
 
 from gradfleet.errors import NotFoundError
+from gradfleet.fleet.default_cluster import DefaultCluster
 from gradfleet.service import submissions
 from gradfleet.service.predictions import Loaded
 from gradfleet.service.rates import Rates
@@ -73,6 +74,11 @@ class Service:
             threading.Semaphore(limits.exports),
             Turns(limits.predictions, limits.waiting),
         )
+
+    @property
+    def default_cluster(self) -> DefaultCluster | None:
+        """That of the store; None where sweeps run elsewhere."""
+        return DefaultCluster.of(self.store.url) if self.settings.cluster is None else None
 
     def study(self, name: str) -> Study:
         """The study of that name, with a board that is kept from request to request.

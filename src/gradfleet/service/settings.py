@@ -58,7 +58,7 @@ class ServiceSettings:
     Attributes:
         store: a SQLite path or a database URL; `gradfleet.db` in the working folder when None.
         artifacts: an fsspec URL for checkpoints and models; beside a SQLite store when None.
-        cluster: where sweeps run, as for `fit`; None is this machine.
+        cluster: where sweeps run, as for `fit`; None is the default cluster of the store, on this machine.
         open_cluster: a cluster that asks nobody for a token will do.
         data: the folder below which specs may name data, and where uploads go.
         urls: beginnings of URLs that specs may name as data, such as "s3://bucket/"; of the internet where it is http.
@@ -66,7 +66,7 @@ class ServiceSettings:
         recipes: what specs may name as `recipe`: "package.module:function", or "package.*" for all of a package.
         host, port: where it listens; port 0 takes a free one.
         names: what clients may call it, in the header Host, beside loopback's names and `host`.
-        sweeps: how many of this machine's sweeps run side by side; a remote cluster makes its own room.
+        sweeps: how many sweeps run side by side on this machine; a remote cluster makes its own room.
 
     Raises:
         SettingError: with everything that cannot be.
@@ -83,7 +83,7 @@ class ServiceSettings:
     host: str = "127.0.0.1"
     port: int = 8000
     names: tuple[str, ...] = ()
-    sweeps: int = 2
+    sweeps: int = 1
     limits: Limits = field(default_factory=Limits)
 
     def __post_init__(self) -> None:
@@ -109,8 +109,13 @@ class ServiceSettings:
 
     @property
     def remote_cluster(self) -> str | None:
-        """The address of the Jobs API that sweeps are sent to; None where they run on this machine."""
+        """The address of a cluster that was there before; None where sweeps run on this machine."""
         return self.cluster if is_dashboard(self.cluster) else None
+
+    @property
+    def sends_jobs(self) -> bool:
+        """Whether sweeps are jobs of a cluster, be it the default one, and no processes of this machine."""
+        return self.cluster is None or self.remote_cluster is not None
 
     @property
     def is_loopback(self) -> bool:

@@ -18,6 +18,7 @@ from gradfleet.errors import (
 )
 from gradfleet.fleet import detached
 from gradfleet.fleet.addresses import is_remote
+from gradfleet.fleet.default_cluster import DefaultCluster
 from gradfleet.fleet.driver import exit_code
 from gradfleet.service import specs, submissions
 from gradfleet.service.readiness import refuse_open
@@ -39,7 +40,7 @@ class Call:
 
     Attributes:
         number: of the claim that it takes over.
-        artifacts, cluster, open_cluster, urls, private_urls: the service's own.
+        artifacts, cluster, open_cluster, urls, private_urls: the service's own; the cluster None is the default one.
     """
 
     store: str
@@ -50,12 +51,6 @@ class Call:
     open_cluster: bool
     urls: list[str]
     private_urls: list[str]
-
-    @property
-    def settings(self) -> dict[str, str]:
-        """What a spec leaves to the service."""
-        said = {"store": self.store, "artifacts": self.artifacts, "cluster": self.cluster}
-        return {key: value for key, value in said.items() if value is not None}
 
     def found(self, data: str) -> str | Download:
         """What a spec names, which lies at its path or is fetched from where the service allows."""
@@ -113,8 +108,10 @@ def _see_to(store: Store, submission: Submission, call: Call) -> None:
         return  # an earlier process died between the sweep's last write and its own
     if is_remote(call.cluster) and not call.open_cluster:
         refuse_open(call.cluster)
-    sweep = Sweep.of(Document("spec", {**submission.spec, **call.settings}), found=call.found)
-    sweep.fit(resume=True, retry_failed=submission.retry_failed, progress=True, wait=not is_remote(call.cluster))
+    cluster = call.cluster or DefaultCluster.of(call.store).begin()
+    own = {"store": call.store, "artifacts": call.artifacts, "cluster": cluster}
+    sweep = Sweep.of(Document("spec", {**submission.spec, **own}), found=call.found)
+    sweep.fit(resume=True, retry_failed=submission.retry_failed, progress=True, wait=not is_remote(cluster))
 
 
 def _has_ended(store: Store, name: str) -> bool:

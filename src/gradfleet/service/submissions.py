@@ -154,6 +154,12 @@ def again(store: Store, name: str, *, retry_failed: bool) -> bool:
     return _change(store, name, submission.claim, submission.state, values)
 
 
+def send_again(store: Store, submission: Submission) -> bool:
+    """Have one begun anew whose job has gone with its cluster; False when another process was faster."""
+    values = {"state": "queued", "problem": None, "not_before": 0.0}
+    return _change(store, submission.name, submission.claim, "done", values)
+
+
 def remove(store: Store, name: str) -> None:
     """Forget one, so that its name is free."""
     gone = delete(submissions).where(submissions.c.name == name)

@@ -6,7 +6,7 @@ import logging
 import threading
 
 from gradfleet.errors import GradfleetError
-from gradfleet.service import starter, submissions
+from gradfleet.service import sent, starter, submissions
 from gradfleet.service.service import Service
 from gradfleet.service.submissions import MOST_ATTEMPTS, Submission
 
@@ -43,11 +43,9 @@ class Supervisor:
     def look(self) -> None:
         """Begin what is due and has room."""
         found = submissions.unsettled(self._service.store)
-        room = self._room(found)
-        for submission in found:
-            if submission.is_due and room > 0:
-                room -= 1
-                self._begin(submission)
+        due = [submission for submission in found if submission.is_due]
+        for submission in due[: self._room(found) if due else 0]:
+            self._begin(submission)
 
     def _begin(self, submission: Submission) -> None:
         store = self._service.store
@@ -65,4 +63,4 @@ class Supervisor:
 
     def _room(self, found: list[Submission]) -> int:
         held = sum(one.is_held and one.holder is not None and one.holder.is_here() for one in found)
-        return self._service.settings.sweeps - held
+        return max(0, self._service.settings.sweeps - held - sent.on_default_cluster(self._service))
