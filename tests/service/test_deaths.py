@@ -170,6 +170,7 @@ def test_a_sweep_of_the_default_cluster_takes_room_until_it_ends(
     submissions.add(service.store, "next", {"version": 1, "name": "next"}, by="alice")
     Supervisor(service).look()
     assert waiting(service.store) == [("queued", 0)]
+    submissions.remove(service.store, "next")
     jobs.statuses[JOB] = "FAILED"
     DeathWatch(service).look()
     assert told(reader) == ("failed", "Its job on the cluster has ended: It was killed.")
