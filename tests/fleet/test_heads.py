@@ -12,19 +12,19 @@ from pathlib import Path
 
 import pytest
 
-from gradfleet.fleet.default_cluster import DefaultCluster
 from gradfleet.fleet.heads import MARK, Head, head_at
 from gradfleet.fleet.jobs import RemoteCluster
+from gradfleet.fleet.own_cluster import OwnCluster
 from gradfleet.study.storage.holder import Holder
 
 ADDRESS = "http://127.0.0.1:4321"
 
 
 @pytest.fixture
-def cluster(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> DefaultCluster:
+def cluster(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> OwnCluster:
     """That of a store; everything is written down below a folder of the test."""
     monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
-    found = DefaultCluster.of(tmp_path / "gradfleet.db")
+    found = OwnCluster.of(tmp_path / "gradfleet.db")
     found.folder.mkdir(parents=True)
     return found
 
@@ -56,7 +56,7 @@ def sleeping(mark: str) -> subprocess.Popen[bytes]:
 
 
 def test_a_living_head_is_found_by_its_address_and_has_its_own_token(
-    cluster: DefaultCluster, head: Head, monkeypatch: pytest.MonkeyPatch
+    cluster: OwnCluster, head: Head, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("RAY_AUTH_TOKEN", "that of another cluster")
     assert (cluster.head, cluster.address, head_at(ADDRESS)) == (None, None, None)
@@ -73,7 +73,7 @@ def test_a_living_head_is_found_by_its_address_and_has_its_own_token(
 
 @pytest.mark.parametrize("changed", [{"boot": "before"}, {"process_started": 1.0}, {"host": "another"}])
 def test_after_a_restart_or_elsewhere_a_head_is_dead_whatever_has_its_process_id(
-    cluster: DefaultCluster, head: Head, changed: dict[str, object]
+    cluster: OwnCluster, head: Head, changed: dict[str, object]
 ) -> None:
     gone = replace(head, holder=replace(head.holder, **changed), address=ADDRESS)  # type: ignore[arg-type]
     gone.write(cluster.folder)
@@ -82,25 +82,25 @@ def test_after_a_restart_or_elsewhere_a_head_is_dead_whatever_has_its_process_id
     assert not cluster.has_had("http://127.0.0.1:1")
 
 
-def test_what_cannot_be_read_is_no_head(cluster: DefaultCluster) -> None:
+def test_what_cannot_be_read_is_no_head(cluster: OwnCluster) -> None:
     (cluster.folder / "head.json").write_text('{"pid": 1}')
     assert cluster.head is None
     assert cluster.end() == 0
 
 
 def test_one_store_has_one_cluster_however_it_is_written(
-    tmp_path: Path, cluster: DefaultCluster, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, cluster: OwnCluster, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    assert DefaultCluster.of(None) == DefaultCluster.of(f"sqlite:///{tmp_path}/gradfleet.db") == cluster
-    server = DefaultCluster.of("postgresql://me:secret@db/sweeps")
-    assert server == DefaultCluster.of("postgresql://me@db/sweeps") == DefaultCluster.of(server.store)
+    assert OwnCluster.of(None) == OwnCluster.of(f"sqlite:///{tmp_path}/gradfleet.db") == cluster
+    server = OwnCluster.of("postgresql://me:secret@db/sweeps")
+    assert server == OwnCluster.of("postgresql://me@db/sweeps") == OwnCluster.of(server.store)
     assert "secret" not in server.store
     assert server.folder != cluster.folder
 
 
 def test_what_belongs_to_a_head_ends_with_it_and_nothing_else(
-    cluster: DefaultCluster, head: Head, worker: subprocess.Popen[bytes]
+    cluster: OwnCluster, head: Head, worker: subprocess.Popen[bytes]
 ) -> None:
     head.write(cluster.folder)
     with sleeping("another mark") as other:

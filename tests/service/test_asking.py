@@ -20,6 +20,7 @@ from gradfleet.errors import DataError, SettingError
 from gradfleet.service import specs, submissions
 from gradfleet.service.service import Service
 from gradfleet.service.settings import ServiceSettings
+from gradfleet.study.storage.lease import Lease
 from gradfleet.study.storage.rows import StudyRow
 from gradfleet.study.storage.store import Store
 
@@ -251,6 +252,16 @@ def test_one_that_waits_is_taken_out_and_begun_again(runner: TestClient, admin: 
     assert runner.get("/v1/sweeps/flowers/logs").text == ""
     assert admin.delete("/v1/sweeps/flowers").status_code == 204
     assert runner.get("/v1/sweeps/flowers").status_code == 404
+
+
+def test_one_that_waits_to_go_on_ends_when_it_is_stopped(runner: TestClient, store: Store) -> None:
+    runner.post("/v1/sweeps", json=SPEC)
+    spec = {"objective": {"metric": "val_accuracy", "mode": "max"}, "space": []}
+    with Lease.acquire(store, store.create_study("flowers", spec, artifacts="here")) as lease:
+        store.set_state(lease, "running")  # by a process that has died
+    outcome = runner.post("/v1/sweeps/flowers/stop").json()["outcome"]
+    assert outcome == "It did not go on yet, and has ended."
+    assert runner.get("/v1/sweeps/flowers").json()["state"] == "stopped"
 
 
 def test_one_that_has_ended_is_not_steered(runner: TestClient, admin: TestClient, study: StudyRow) -> None:

@@ -18,6 +18,7 @@ from gradfleet.service import sent as sent_sweeps
 from gradfleet.service import submissions
 from gradfleet.service.deaths import DeathWatch
 from gradfleet.service.service import Service
+from gradfleet.service.settings import OWN
 from gradfleet.service.supervisor import Supervisor
 from gradfleet.study.storage.holder import Holder
 from gradfleet.study.storage.lease import Lease
@@ -128,16 +129,22 @@ HeadAt = Callable[..., None]
 
 
 @pytest.fixture
-def head_at(service: Service, jobs: JobsApi, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> HeadAt:
-    """Writes down a head of the default cluster of the store, at the address of `jobs`."""
+def own(service: Service) -> Service:
+    """One whose sweeps run on the store's own cluster, one at a time."""
+    return replace(service, settings=replace(service.settings, cluster=OWN, sweeps=1))
+
+
+@pytest.fixture
+def head_at(own: Service, jobs: JobsApi, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> HeadAt:
+    """Writes down a head of the store's own cluster, at the address of `jobs`."""
     monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
 
     def write(*, lives: bool) -> None:
-        assert service.default_cluster is not None
-        service.default_cluster.folder.mkdir(parents=True)
+        assert own.own_cluster is not None
+        own.own_cluster.folder.mkdir(parents=True)
         holder = Holder.current() if lives else replace(Holder.current(), process_started=1.0)
         head = Head(holder=holder, mark="none", token="secret", scratch="nowhere", address=jobs.address)
-        head.write(service.default_cluster.folder)
+        head.write(own.own_cluster.folder)
 
     return write
 
@@ -149,36 +156,36 @@ def waiting(store: Store) -> list[tuple[str, int]]:
 
 @pytest.mark.usefixtures("sent")
 @pytest.mark.parametrize("lives", [False, True])
-def test_a_sweep_whose_default_cluster_has_died_is_sent_again_whatever_has_its_address(
-    service: Service, reader: TestClient, head_at: HeadAt, *, lives: bool
+def test_a_sweep_whose_own_cluster_has_died_is_sent_again_whatever_has_its_address(
+    own: Service, reader: TestClient, head_at: HeadAt, *, lives: bool
 ) -> None:
     head_at(lives=lives)
-    DeathWatch(service).look()
-    assert (waiting(service.store), told(reader)) == ([("queued", 1)], ("queued", None))
-    assert service.asked.is_set()
+    DeathWatch(own).look()
+    assert (waiting(own.store), told(reader)) == ([("queued", 1)], ("queued", None))
+    assert own.asked.is_set()
 
 
 @pytest.mark.usefixtures("sent")
-def test_a_sweep_of_the_default_cluster_takes_room_until_it_ends(
-    service: Service, reader: TestClient, jobs: JobsApi, head_at: HeadAt
+def test_a_sweep_of_the_own_cluster_takes_room_until_it_ends(
+    own: Service, reader: TestClient, jobs: JobsApi, head_at: HeadAt
 ) -> None:
-    assert sent_sweeps.on_default_cluster(service) == 0
+    assert sent_sweeps.on_own_cluster(own) == 0
     head_at(lives=True)
     jobs.statuses[JOB] = "RUNNING"
-    DeathWatch(service).look()
-    assert (waiting(service.store), sent_sweeps.on_default_cluster(service)) == ([], 1)
-    submissions.add(service.store, "next", {"version": 1, "name": "next"}, by="alice")
-    Supervisor(service).look()
-    assert waiting(service.store) == [("queued", 0)]
-    submissions.remove(service.store, "next")
+    DeathWatch(own).look()
+    assert (waiting(own.store), sent_sweeps.on_own_cluster(own)) == ([], 1)
+    submissions.add(own.store, "next", {"version": 1, "name": "next"}, by="alice")
+    Supervisor(own).look()
+    assert waiting(own.store) == [("queued", 0)]
+    submissions.remove(own.store, "next")
     jobs.statuses[JOB] = "FAILED"
-    DeathWatch(service).look()
+    DeathWatch(own).look()
     assert told(reader) == ("failed", "Its job on the cluster has ended: It was killed.")
-    assert sent_sweeps.on_default_cluster(service) == 0
+    assert sent_sweeps.on_own_cluster(own) == 0
 
 
-def test_a_sweep_of_a_host_that_is_gone_is_sent_again_here(service: Service, jobs: JobsApi, sent: StudyRow) -> None:
-    with Lease.acquire(service.store, sent):
+def test_a_sweep_of_a_host_that_is_gone_is_sent_again_here(own: Service, jobs: JobsApi, sent: StudyRow) -> None:
+    with Lease.acquire(own.store, sent):
         pass
-    DeathWatch(service).look()
-    assert waiting(service.store) == [("queued", 1)]
+    DeathWatch(own).look()
+    assert waiting(own.store) == [("queued", 1)]

@@ -23,7 +23,7 @@ from tests.service.conftest import Client, write_study
 
 def test_health_and_readiness_need_no_token(client: Client) -> None:
     assert client().get("/v1/health").json()["status"] == "ok"
-    assert client().get("/v1/ready").json() == {"ready": True, "store": "ok", "cluster": "starts with the first sweep"}
+    assert client().get("/v1/ready").json() == {"ready": True, "store": "ok", "cluster": "local"}
 
 
 def test_tasks_come_with_a_summary(reader: TestClient) -> None:

@@ -12,7 +12,6 @@ from typing import Any
 
 import pytest
 
-from gradfleet.fleet.default_cluster import DefaultCluster
 from gradfleet.service import submissions
 from gradfleet.study.storage.store import Store
 from tests.service.running import Running, check_sweep, spec, trained, write_recipe
@@ -77,18 +76,8 @@ def test_a_service_that_is_killed_loses_nothing_and_doubles_nothing(
         assert {one.state for one in submissions.listed(store)} == {"done"}
 
 
-@pytest.fixture
-def cluster(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[DefaultCluster]:
-    """The default cluster of the services; it outlives them, but not the test."""
-    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
-    found = DefaultCluster.of(tmp_path / "gradfleet.db")
-    yield found
-    found.end()
-
-
 @pytest.mark.long
 @pytest.mark.ray
-@pytest.mark.usefixtures("cluster")
 def test_a_service_whose_sweeps_run_on_ray_is_killed_too(serve: Serve, tmp_path: Path) -> None:
     write_recipe(tmp_path, seconds=1.0)
     service, moments = serve("--sweeps", "2"), random.Random(1)

@@ -20,6 +20,7 @@ SERVE_EXAMPLES = (
     "gradfleet serve --port 8080 --data /data/sets --sweeps 4",
     "gradfleet serve --host 0.0.0.0 --allow-host sweeps.example.org --store postgresql://db/sweeps",
     "gradfleet serve --cluster http://head:8265 --store postgresql://db/sweeps --artifacts s3://bucket/sweeps",
+    "gradfleet serve --cluster own",
     "gradfleet serve --stop-cluster",
 )
 
@@ -59,15 +60,18 @@ def serve(
     allow_open_cluster: Annotated[
         bool, typer.Option("--allow-open-cluster", help="Run sweeps on a cluster that asks nobody for a token.")
     ] = False,
-    sweeps: Annotated[int, typer.Option(min=1, metavar="N", help="Sweeps that run side by side on this machine.")] = 1,
+    sweeps: Annotated[int, typer.Option(min=1, metavar="N", help="Sweeps that run side by side on this machine.")] = 2,
     stop_cluster: Annotated[
-        bool, typer.Option("--stop-cluster", help="End the default cluster of the store, and do nothing else.")
+        bool,
+        typer.Option(
+            "--stop-cluster", help="End the cluster that `--cluster own` has begun for the store, and do nothing else."
+        ),
     ] = False,
 ) -> None:
     """Answer over HTTP: sweeps, trials, models and predictions, for programs and for browsers.
 
     Prints its address and, where only this machine can reach it, a token. Otherwise `token create` makes one before.
-    Sweeps go on when the service ends: without --cluster they run on a Ray of the store on this machine, which starts
+    Sweeps go on when the service ends. With --cluster own they share a Ray of the store on this machine, which starts
     with the first of them and ends with --stop-cluster.
     """
     if stop_cluster:
@@ -97,14 +101,14 @@ def serve(
 
 
 def _stop_cluster(store: str | None) -> None:
-    from gradfleet.fleet.default_cluster import DefaultCluster
+    from gradfleet.fleet.own_cluster import OwnCluster
 
-    cluster = DefaultCluster.of(store)
+    cluster = OwnCluster.of(store)
     ended = cluster.end()
     if ended:
-        show(f"The default cluster of {cluster.store} has ended, {ended} processes; its sweeps go on with a service.")
+        show(f"The cluster of {cluster.store} has ended, {ended} processes; its sweeps go on with a service.")
     else:
-        show(f"No default cluster of {cluster.store} runs on this machine.")
+        show(f"No cluster of {cluster.store} runs on this machine.")
 
 
 def create(

@@ -16,7 +16,7 @@ def is_dashboard(cluster: object) -> TypeGuard[str]:
 
 
 def is_loopback(cluster: object) -> TypeGuard[str]:
-    """Whether it is such as a default cluster has, which only its own host reaches."""
+    """Whether it is such as a store's own cluster has, which only its own host reaches."""
     return isinstance(cluster, str) and cluster.startswith(_LOOPBACK)
 
 

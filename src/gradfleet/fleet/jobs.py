@@ -7,6 +7,7 @@ import itertools
 import json
 import platform
 import re
+import time
 import urllib.error
 import urllib.request
 from collections.abc import Callable
@@ -33,6 +34,10 @@ ENTRYPOINT = "python -m gradfleet.fleet.job_driver"
 _ANSWERS_WITHIN = 10.0  # seconds
 _UNKNOWN = re.compile(r"Request failed with status code 404\b")
 """What Ray's client says of a job that the cluster does not know."""
+
+_TAKES_JOBS_WITHIN, _AGAIN = 60.0, 1.0  # seconds
+_NOT_YET = "No available agent to submit job"
+"""What a head says that answers and cannot start jobs yet."""
 
 _WHERE = "The address is that of Ray's dashboard, such as http://head:8265."
 
@@ -226,13 +231,7 @@ def submit(cluster: RemoteCluster, package: Path, *, study: str, created: float)
         status = job._status(client)
         if status is None:
             try:
-                with quiet_jobs():
-                    client.submit_job(
-                        entrypoint=ENTRYPOINT,
-                        submission_id=job.submission_id,
-                        runtime_env={"working_dir": str(package)},
-                        metadata={"study": study},
-                    )
+                _send(client, job, package, study)
             except RuntimeError as error:
                 if job._status(client) is None:  # else another client was faster with the same
                     raise ClusterError(f"The cluster at {cluster.address} does not take the sweep: {error}") from error
@@ -240,6 +239,25 @@ def submit(cluster: RemoteCluster, package: Path, *, study: str, created: float)
         if not status.is_terminal():
             return job
     raise AssertionError("attempts do not end")
+
+
+def _send(client: JobSubmissionClient, job: Job, package: Path, study: str) -> None:
+    """Submit it, as soon as the cluster can start jobs: one that has just begun answers before it can."""
+    deadline = time.monotonic() + _TAKES_JOBS_WITHIN
+    while True:
+        try:
+            with quiet_jobs():
+                client.submit_job(
+                    entrypoint=ENTRYPOINT,
+                    submission_id=job.submission_id,
+                    runtime_env={"working_dir": str(package)},
+                    metadata={"study": study},
+                )
+            return
+        except RuntimeError as error:
+            if _NOT_YET not in str(error) or time.monotonic() > deadline:
+                raise
+        time.sleep(_AGAIN)
 
 
 @lru_cache(maxsize=8)

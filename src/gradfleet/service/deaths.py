@@ -29,7 +29,7 @@ _log = logging.getLogger("gradfleet.service")
 class DeathWatch:
     """A thread that writes, of each sweep that was sent and whose job is over too early, that it failed, and why.
 
-    Those of the default cluster that have lost it are sent again instead: another one is begun for them.
+    Those of the store's own cluster that have lost it are sent again instead: another one is begun for them.
     """
 
     def __init__(self, service: Service) -> None:
@@ -46,7 +46,7 @@ class DeathWatch:
         self._thread.join(_ENDS_WITHIN)
 
     def _run(self) -> None:
-        pause = _LOOK_EVERY if self._service.default_cluster is None else _LOOK_AT_OWN_EVERY
+        pause = _LOOK_EVERY if self._service.own_cluster is None else _LOOK_AT_OWN_EVERY
         while not self._ended.wait(pause):
             try:
                 self.look()
@@ -87,8 +87,8 @@ class DeathWatch:
                 yield one, job
 
     def _has_lost_its_cluster(self, study: StudyRow, job: Job) -> bool:
-        """Whether it ran on a default cluster that is no more."""
-        cluster = self._service.default_cluster
+        """Whether it ran on an own cluster of the store that is no more."""
+        cluster = self._service.own_cluster
         if cluster is None:
             return False
         if job.cluster == cluster.address:

@@ -6,13 +6,13 @@ from sqlalchemy import text
 from sqlalchemy.exc import SQLAlchemyError
 
 from gradfleet.errors import AccessError, ClusterError
-from gradfleet.fleet.default_cluster import DefaultCluster
+from gradfleet.fleet.own_cluster import OwnCluster
 from gradfleet.service.documents import Readiness
 from gradfleet.service.service import Service
 
 FIRST, NEXT, STARTING = "starts with the first sweep", "has ended; the next sweep starts it again", "is starting"
 AT_REST = (FIRST, NEXT, STARTING)
-"""What the default cluster may be without anything being wrong."""
+"""What the own cluster may be without anything being wrong."""
 
 
 def look(service: Service, *, cluster: str) -> Readiness:
@@ -27,14 +27,14 @@ def look(service: Service, *, cluster: str) -> Readiness:
 
 def cluster(service: Service) -> str:
     """ "ok", "local" where sweeps are processes of this machine, one of `AT_REST`, or why nothing is sent there."""
-    own = service.default_cluster
+    own = service.own_cluster
     if own is not None:
         return _own(own)
     address = service.settings.remote_cluster
     return "local" if address is None else _answer(address, may_be_open=service.settings.open_cluster)
 
 
-def _own(cluster: DefaultCluster) -> str:
+def _own(cluster: OwnCluster) -> str:
     head = cluster.head
     if head is None or not head.is_alive:
         return FIRST if head is None else NEXT

@@ -26,9 +26,9 @@ def going(service: Service) -> list[Sent]:
     return [Sent(sent[study.name], study) for study in studies]
 
 
-def on_default_cluster(service: Service) -> int:
-    """How many of them the default cluster has."""
-    cluster = service.default_cluster
+def on_own_cluster(service: Service) -> int:
+    """How many of them the own cluster of the store has."""
+    cluster = service.own_cluster
     if cluster is None:
         return 0
     jobs = [job_of(one.study) for one in going(service)]

@@ -10,12 +10,12 @@ from typing import Annotated, Self
 from fastapi import Depends, Request
 
 from gradfleet.errors import NotFoundError
-from gradfleet.fleet.default_cluster import DefaultCluster
+from gradfleet.fleet.own_cluster import OwnCluster
 from gradfleet.service import submissions
 from gradfleet.service.predictions import Loaded
 from gradfleet.service.rates import Rates
 from gradfleet.service.recent import Drawn, Recent
-from gradfleet.service.settings import ServiceSettings
+from gradfleet.service.settings import OWN, ServiceSettings
 from gradfleet.service.turns import Turns
 from gradfleet.study.board import Board
 from gradfleet.study.places import artifacts_of
@@ -76,9 +76,9 @@ class Service:
         )
 
     @property
-    def default_cluster(self) -> DefaultCluster | None:
+    def own_cluster(self) -> OwnCluster | None:
         """That of the store; None where sweeps run elsewhere."""
-        return DefaultCluster.of(self.store.url) if self.settings.cluster is None else None
+        return OwnCluster.of(self.store.url) if self.settings.cluster == OWN else None
 
     def study(self, name: str) -> Study:
         """The study of that name, with a board that is kept from request to request.

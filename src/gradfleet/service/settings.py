@@ -12,6 +12,9 @@ from gradfleet.data.download import is_web
 from gradfleet.errors import SettingError
 from gradfleet.fleet.addresses import is_dashboard, is_remote, is_service
 
+OWN = "own"
+"""What `cluster` is where the store has one of its own on this machine, see `OwnCluster`."""
+
 LOOPBACK = ("127.0.0.1", "localhost", "::1")
 MEGABYTE = 2**20
 
@@ -58,7 +61,7 @@ class ServiceSettings:
     Attributes:
         store: a SQLite path or a database URL; `gradfleet.db` in the working folder when None.
         artifacts: an fsspec URL for checkpoints and models; beside a SQLite store when None.
-        cluster: where sweeps run, as for `fit`; None is the default cluster of the store, on this machine.
+        cluster: where sweeps run, as for `fit`; None is this machine, OWN a Ray of the store there.
         open_cluster: a cluster that asks nobody for a token will do.
         data: the folder below which specs may name data, and where uploads go.
         urls: beginnings of URLs that specs may name as data, such as "s3://bucket/"; of the internet where it is http.
@@ -83,7 +86,7 @@ class ServiceSettings:
     host: str = "127.0.0.1"
     port: int = 8000
     names: tuple[str, ...] = ()
-    sweeps: int = 1
+    sweeps: int = 2
     limits: Limits = field(default_factory=Limits)
 
     def __post_init__(self) -> None:
@@ -114,8 +117,8 @@ class ServiceSettings:
 
     @property
     def sends_jobs(self) -> bool:
-        """Whether sweeps are jobs of a cluster, be it the default one, and no processes of this machine."""
-        return self.cluster is None or self.remote_cluster is not None
+        """Whether sweeps are jobs of a cluster, be it the store's own one, and no processes of this machine."""
+        return self.cluster == OWN or self.remote_cluster is not None
 
     @property
     def is_loopback(self) -> bool:

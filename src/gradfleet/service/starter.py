@@ -18,12 +18,13 @@ from gradfleet.errors import (
 )
 from gradfleet.fleet import detached
 from gradfleet.fleet.addresses import is_remote
-from gradfleet.fleet.default_cluster import DefaultCluster
 from gradfleet.fleet.driver import exit_code
+from gradfleet.fleet.own_cluster import OwnCluster
 from gradfleet.service import specs, submissions
 from gradfleet.service.readiness import refuse_open
 from gradfleet.service.renewal import signs_of_life
 from gradfleet.service.service import Service
+from gradfleet.service.settings import OWN
 from gradfleet.service.submissions import Submission
 from gradfleet.study.places import driver_log
 from gradfleet.study.storage.rows import ENDED
@@ -40,7 +41,7 @@ class Call:
 
     Attributes:
         number: of the claim that it takes over.
-        artifacts, cluster, open_cluster, urls, private_urls: the service's own; the cluster None is the default one.
+        artifacts, cluster, open_cluster, urls, private_urls: the service's own.
     """
 
     store: str
@@ -108,8 +109,8 @@ def _see_to(store: Store, submission: Submission, call: Call) -> None:
         return  # an earlier process died between the sweep's last write and its own
     if is_remote(call.cluster) and not call.open_cluster:
         refuse_open(call.cluster)
-    cluster = call.cluster or DefaultCluster.of(call.store).begin()
-    own = {"store": call.store, "artifacts": call.artifacts, "cluster": cluster}
+    cluster = OwnCluster.of(call.store).begin() if call.cluster == OWN else call.cluster
+    own = {"store": call.store, "artifacts": call.artifacts, **({} if cluster is None else {"cluster": cluster})}
     sweep = Sweep.of(Document("spec", {**submission.spec, **own}), found=call.found)
     sweep.fit(resume=True, retry_failed=submission.retry_failed, progress=True, wait=not is_remote(cluster))
 

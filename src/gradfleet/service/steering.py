@@ -6,6 +6,7 @@ import time
 from contextlib import suppress
 
 from gradfleet.errors import ClusterError, ConflictError, NotFoundError
+from gradfleet.fleet import driver
 from gradfleet.service import documents, replays, specs, submissions
 from gradfleet.service.service import Service
 from gradfleet.study.storage import requests
@@ -42,6 +43,9 @@ def steer(service: Service, name: str, verb: str) -> documents.Request:
     """
     study = _begun(service, name)
     if verb in ("stop", "cancel") and submissions.take_out(service.store, name):
+        if study is not None and study.state not in ENDED:  # it ran before and was to go on
+            driver.mark(service.store, name, "stopped")
+            return documents.Request(id=None, verb=verb, outcome="It did not go on yet, and has ended.")
         return documents.Request(id=None, verb=verb, outcome="It did not run yet, and will not begin.")
     if study is None:
         raise ConflictError(f"{name} is still being prepared, so it cannot be asked to {verb}. Ask again in a moment.")

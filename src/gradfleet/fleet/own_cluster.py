@@ -1,4 +1,4 @@
-"""The default cluster of a store: a Ray of this machine that outlives whoever has started it, until it is ended."""
+"""A cluster of a store's own: a Ray of this machine that outlives whoever has started it, until it is ended."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ _STARTS_WITHIN = 300.0  # seconds
 
 
 @dataclass(frozen=True, slots=True)
-class DefaultCluster:
+class OwnCluster:
     """One store's head on this host, found again by the URL of the store.
 
     Attributes:
@@ -80,9 +80,9 @@ class DefaultCluster:
                 if started is None:
                     started = self._start()
                 elif started.is_set():
-                    raise ClusterError(f"The default cluster does not start: {self._last_words()}")
+                    raise ClusterError(f"The cluster of this store does not start: {self._last_words()}")
             time.sleep(_LOOK_EVERY)
-        raise ClusterError(f"The default cluster takes more than {_STARTS_WITHIN:g} s to start; see {self._log}.")
+        raise ClusterError(f"The cluster of this store takes more than {_STARTS_WITHIN:g} s to start; see {self._log}.")
 
     def end(self) -> int:
         """End its head with all jobs and trials there; how many processes that were."""
@@ -102,7 +102,7 @@ class DefaultCluster:
             self.folder.mkdir(parents=True, exist_ok=True, mode=0o700)
         except OSError as error:
             raise SettingError(
-                f"The default cluster needs a folder that can be written, and {self.folder} cannot be made "
+                f"The cluster of this store needs a folder that can be written, and {self.folder} cannot be made "
                 f"({error.strerror}). Set XDG_STATE_HOME to one, or pass --cluster."
             ) from error
 

@@ -1,4 +1,4 @@
-"""The default cluster: sweeps share one Ray of this machine, which outlives the service until it is ended."""
+"""A cluster of a store's own: sweeps share one Ray of this machine, which outlives the service until it is ended."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ from pathlib import Path
 import psutil
 import pytest
 
-from gradfleet.fleet.default_cluster import DefaultCluster
 from gradfleet.fleet.heads import Head
+from gradfleet.fleet.own_cluster import OwnCluster
 from tests.cli.conftest import Run
 from tests.cli.conftest import run as run
 from tests.service.running import Running, check_sweep, spec, trained, write_recipe
@@ -32,21 +32,21 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
 
 
 @pytest.fixture(scope="module")
-def cluster(folder: Path) -> Iterator[DefaultCluster]:
-    found = DefaultCluster.of(folder / "gradfleet.db")
+def cluster(folder: Path) -> Iterator[OwnCluster]:
+    found = OwnCluster.of(folder / "gradfleet.db")
     yield found
     found.end()
 
 
 @pytest.fixture(scope="module")
-def service(folder: Path, cluster: DefaultCluster) -> Iterator[Running]:
+def service(folder: Path, cluster: OwnCluster) -> Iterator[Running]:
     write_recipe(folder, seconds=0.4)
-    made = Running(folder, "--sweeps", "2")
+    made = Running(folder, "--cluster", "own")
     yield made
     made.end()
 
 
-def living(cluster: DefaultCluster) -> Head:
+def living(cluster: OwnCluster) -> Head:
     """Its head, which runs."""
     head = cluster.head
     assert head is not None
@@ -68,7 +68,7 @@ def running(service: Running, name: str) -> int:
 
 
 def test_sweeps_share_a_cluster_that_outlives_their_service_and_is_begun_anew_when_it_died(
-    service: Running, cluster: DefaultCluster
+    service: Running, cluster: OwnCluster
 ) -> None:
     assert service.ask("/v1/ready")["cluster"] == "starts with the first sweep"
     service.ask("/v1/sweeps", spec("long", trials=500, seed=0))
@@ -103,15 +103,15 @@ def test_sweeps_share_a_cluster_that_outlives_their_service_and_is_begun_anew_wh
 
 
 def test_the_cluster_is_ended_by_a_word_with_all_that_belongs_to_it(
-    service: Running, cluster: DefaultCluster, run: Run
+    service: Running, cluster: OwnCluster, run: Run
 ) -> None:
     cluster.begin()
     head = living(cluster)
     its_own = head.processes()
     assert len(its_own) > 5
     options = ("serve", "--stop-cluster", "--store", service.folder / "gradfleet.db")
-    assert run(*options).stdout.startswith(f"The default cluster of {cluster.store} has ended, ")
+    assert run(*options).stdout.startswith(f"The cluster of {cluster.store} has ended, ")
     assert not any(process.is_running() and process.status() != psutil.STATUS_ZOMBIE for process in its_own)
     assert not Path(head.scratch).exists()
     assert service.process.poll() is None
-    assert run(*options).stdout == f"No default cluster of {cluster.store} runs on this machine.\n"
+    assert run(*options).stdout == f"No cluster of {cluster.store} runs on this machine.\n"
