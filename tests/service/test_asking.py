@@ -261,7 +261,7 @@ def test_one_that_waits_to_go_on_ends_when_it_is_stopped(runner: TestClient, sto
         store.set_state(lease, "running")  # by a process that has died
     outcome = runner.post("/v1/sweeps/flowers/stop").json()["outcome"]
     assert outcome == "It did not go on yet, and has ended."
-    assert runner.get("/v1/sweeps/flowers").json()["state"] == "stopped"
+    assert store.study("flowers").state == "stopped"
 
 
 def test_one_that_has_ended_is_not_steered(runner: TestClient, admin: TestClient, study: StudyRow) -> None:
