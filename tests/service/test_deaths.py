@@ -131,7 +131,7 @@ HeadAt = Callable[..., None]
 @pytest.fixture
 def own(service: Service) -> Service:
     """One whose sweeps run on the store's own cluster, one at a time."""
-    return replace(service, settings=replace(service.settings, cluster=OWN, sweeps=1))
+    return replace(service, settings=replace(service.settings, cluster=OWN))
 
 
 @pytest.fixture

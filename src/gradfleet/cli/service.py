@@ -71,7 +71,7 @@ def serve(
     """Answer over HTTP: sweeps, trials, models and predictions, for programs and for browsers.
 
     Prints its address and, where only this machine can reach it, a token. Otherwise `token create` makes one before.
-    Sweeps go on when the service ends. With --cluster own they share a Ray of the store on this machine, which starts
+    Sweeps go on when the service ends. With --cluster own they run on a Ray of the store on this machine, which starts
     with the first of them and ends with --stop-cluster.
     """
     if stop_cluster:

@@ -69,7 +69,8 @@ class ServiceSettings:
         recipes: what specs may name as `recipe`: "package.module:function", or "package.*" for all of a package.
         host, port: where it listens; port 0 takes a free one.
         names: what clients may call it, in the header Host, beside loopback's names and `host`.
-        sweeps: how many sweeps run side by side on this machine; a remote cluster makes its own room.
+        sweeps: how many sweeps run side by side as processes of this machine; a remote cluster makes its own room, and
+            the store's own one is one sweep's at a time.
 
     Raises:
         SettingError: with everything that cannot be.
@@ -119,6 +120,11 @@ class ServiceSettings:
     def sends_jobs(self) -> bool:
         """Whether sweeps are jobs of a cluster, be it the store's own one, and no processes of this machine."""
         return self.cluster == OWN or self.remote_cluster is not None
+
+    @property
+    def side_by_side(self) -> int:
+        """How many sweeps run at once on this machine."""
+        return 1 if self.cluster == OWN else self.sweeps
 
     @property
     def is_loopback(self) -> bool:
