@@ -10,7 +10,7 @@ from itertools import product
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, ConsoleMessage, Page, expect, sync_playwright
+from playwright.sync_api import Browser, ConsoleMessage, Page, Route, expect, sync_playwright
 
 from tests.cli.conftest import Begin, write_images
 from tests.cli.conftest import begin as begin
@@ -33,6 +33,7 @@ pytestmark = [
 @pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
     with sync_playwright() as playwright:
+        expect.set_options(timeout=30_000)
         flags = ["--no-sandbox", "--disable-gpu", "--disable-background-networking"]
         one = playwright.chromium.launch(executable_path=CHROMIUM, args=flags)
         yield one
@@ -97,8 +98,9 @@ def ask(page: Page, name: str, *, trials: int) -> None:
     expect(page.get_by_role("heading", name=name, exact=True)).to_be_visible()
 
 
+@pytest.mark.soak
 def test_a_sweep_is_started_watched_stopped_and_its_model_tried(
-    browser: Browser, begin: Begin, tmp_path: Path, images: list[Path]
+    browser: Browser, begin: Begin, tmp_path: Path, images: list[Path], *, soak: bool
 ) -> None:
     address, token = started(begin("serve", "--port", 0, "--cluster", "inline", cwd=tmp_path))
     visitor = Visitor(browser, address)
@@ -163,7 +165,7 @@ def test_a_sweep_is_started_watched_stopped_and_its_model_tried(
         "delete": "/ui/sweeps/first/delete",
         "log": "/ui/sweeps/first/logs",
     }
-    for width, look in product(WIDTHS, ("light", "dark")):
+    for width, look in product(WIDTHS, ("light", "dark")) if soak else [("desktop", "dark"), ("phone", "light")]:
         other = Visitor(browser, address, width=width, look=look)
         other.page.goto(f"{address}/ui/login")
         other.shoot("login")
@@ -199,4 +201,20 @@ def test_the_pages_are_used_by_keyboard(browser: Browser, begin: Begin, tmp_path
         )
     assert reached[:6] == ["Skip to content", "gradfleet", "Sweeps", "Models", "Data", "Log out"]
     assert reached[6:8] == ["New sweep", "name"]
+    visitor.leave()
+
+
+def test_what_is_filled_in_before_the_script_is_there_is_looked_at_too(
+    browser: Browser, begin: Begin, tmp_path: Path, images: list[Path]
+) -> None:
+    folder = images[0].parents[2]
+    address, token = started(begin("serve", "--port", 0, "--data", folder, cwd=tmp_path))
+    visitor = Visitor(browser, address)
+    visitor.enter(token)
+    held: list[Route] = []
+    visitor.page.route("**/new.js", lambda route: held.append(route))
+    visitor.page.goto(f"{address}/ui/new?task=image-classification&data=tulips.zip", wait_until="commit")
+    visitor.page.get_by_label("budget", exact=True).fill("ten parsecs")
+    held[0].continue_()
+    expect(visitor.page.locator('[id="problem-search.budget"]')).to_contain_text("A budget is a duration")
     visitor.leave()

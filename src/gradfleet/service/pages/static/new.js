@@ -17,7 +17,12 @@ async function look() {
   }
 }
 
-form.addEventListener("input", () => {
+function soon() {
   clearTimeout(waiting);
   waiting = setTimeout(() => look().catch(() => { /* the service is away; starting will say so */ }), 250);
-});
+}
+
+const served = form.cloneNode(true), filled = (one) => String(new URLSearchParams(new FormData(one)));
+served.reset();
+form.addEventListener("input", soon);
+if (filled(form) !== filled(served)) soon(); // filled in before this was loaded, or kept by the browser
