@@ -5,7 +5,7 @@ from __future__ import annotations
 import shutil
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -31,7 +31,14 @@ class Sweep(Protocol):
     """Runs a sweep of a recipe in the test's own store; again with the same name goes on with it."""
 
     def __call__(
-        self, recipe: Recipe, *, name: str = "sweep", budget: Budget | None = None, shown: bool = False, **settings: Any
+        self,
+        recipe: Recipe,
+        *,
+        name: str = "sweep",
+        budget: Budget | None = None,
+        shown: bool = False,
+        sweeps: Callable[[], int] = lambda: 1,
+        **settings: Any,
     ) -> Study: ...
 
 
@@ -70,7 +77,13 @@ def sweep(two_cores: None, file: Path) -> Sweep:
 
 def sweeper(file: Path) -> Sweep:
     def run(
-        recipe: Recipe, *, name: str = "sweep", budget: Budget | None = None, shown: bool = False, **settings: Any
+        recipe: Recipe,
+        *,
+        name: str = "sweep",
+        budget: Budget | None = None,
+        shown: bool = False,
+        sweeps: Callable[[], int] = lambda: 1,
+        **settings: Any,
     ) -> Study:
         started = time.time()
         given = {"objective": SCORE, "epochs": 3, "scheduler": "none", "sampler": "random", **settings}
@@ -81,6 +94,6 @@ def sweeper(file: Path) -> Sweep:
             store.create_study(name, spec, seed=chosen.seed)
         order = Order(study=name, recipe=recipe, space=SPACE, settings=chosen, data=None, started=started)
         view = SweepProgress(name, SCORE, chosen.budget, shown=shown)
-        return run_sweep(order, chosen.executor(), store=store, view=view)
+        return run_sweep(order, chosen.executor(sweeps=sweeps), store=store, view=view)
 
     return run

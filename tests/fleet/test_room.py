@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import subprocess
 import sys
@@ -12,7 +13,7 @@ from typing import Any
 import pytest
 import ray
 
-from gradfleet.fleet import ray_executor
+from gradfleet.fleet import cluster, ray_executor
 from gradfleet.fleet.cluster import Cluster, Node
 from gradfleet.study.driving.budget import Budget
 from gradfleet.trials.function_recipe import FunctionRecipe
@@ -70,6 +71,49 @@ def test_a_sweep_that_waits_for_others_says_so_once_and_begins_when_they_have_go
         "the rest; waiting for room."
     ]
     assert [trial.state for trial in study.trials] == ["COMPLETE"] * 2
+
+
+@pytest.mark.ray
+def test_a_sweep_gives_room_to_another_one_and_takes_it_again(
+    sweep: Sweep, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The other one counts while its work waits or runs; when it has gone, a trial waits for another one beside it."""
+    monkeypatch.setattr(cluster, "_LOOK_EVERY", 0.1)
+    begun, ended, both = tmp_path / "begun", tmp_path / "ended", tmp_path / "both"
+
+    @ray.remote(num_cpus=1)
+    def other() -> None:
+        begun.write_text(str(time.time()))
+        time.sleep(2)
+        ended.write_text(str(time.time()))
+
+    work: list[Any] = []
+
+    def train(config: dict[str, Any], report: Any) -> None:
+        came = time.time()
+        mine = tmp_path / f"{came}.trial"
+        mine.touch()
+        time.sleep(0.3)
+        while ended.exists() and not both.exists() and time.time() < came + 60:
+            if len(list(tmp_path.glob("*.trial"))) > len(list(tmp_path.glob("*.done"))) + 1:
+                both.touch()
+            time.sleep(0.05)
+        mine.with_suffix(".done").touch()
+        report({"score": config["x"], "begun": came, "ended": time.time()})
+
+    def sweeps() -> int:
+        if not work and len(list(tmp_path.glob("*.done"))) > 3:
+            work.append(other.remote())
+        return 1 + len(ray.wait(work, timeout=0)[1])
+
+    study = sweep(FunctionRecipe(train), name="gives", budget=Budget(trials=30), epochs=1, sweeps=sweeps)
+    start, end = float(begun.read_text()), float(ended.read_text())
+    trials = [study.trial(number).metrics for number in range(30)]
+    spans = sorted((trial["begun"], trial["ended"]) for trial in trials)
+    beside = [one for one, next_one in itertools.pairwise(spans) if next_one[0] < one[1] and start < one[0] < end]
+    assert spans[0][0] < start, "the sweep was there first"
+    assert not beside, "one trial at a time runs beside the other one"
+    assert both.exists(), "two run again when it has gone"
 
 
 @pytest.mark.ray

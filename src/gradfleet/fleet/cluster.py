@@ -5,8 +5,10 @@ from __future__ import annotations
 import atexit
 import json
 import logging
+import math
 import os
 import time
+from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,7 +20,7 @@ from ray._private.services import canonicalize_bootstrap_address
 from ray.autoscaler.v2.sdk import get_cluster_status
 from ray.experimental.internal_kv import _internal_kv_get
 
-from gradfleet.errors import ClusterError
+from gradfleet.errors import ClusterError, StoreError
 from gradfleet.fleet.cluster_token import unsent_token
 from gradfleet.fleet.quiet import quiet_ray
 from gradfleet.fleet.ray_client import is_refused
@@ -110,19 +112,29 @@ class Cluster:
 
 
 class Room:
-    """How many trials of one size a cluster holds, looked at anew every few seconds: hosts come and go."""
+    """How many trials of one size a sweep may run on a cluster, looked at anew every few seconds.
 
-    def __init__(self, resources: Resources, workers: int) -> None:
+    Hosts come and go, and so do the sweeps that share it in equal parts; one trial at least is each one's.
+
+    Args:
+        workers: how many the cluster holds now.
+        sweeps: how many sweeps share it.
+    """
+
+    def __init__(self, resources: Resources, workers: int, *, sweeps: Callable[[], int]) -> None:
         self._resources = resources
-        self._workers = workers
-        self._looked = time.monotonic()
+        self._workers, self._parts = workers, 1
+        self._sweeps = sweeps
+        self._looked = -math.inf
 
     def __call__(self) -> int:
         if time.monotonic() - self._looked > _LOOK_EVERY:
             self._looked = time.monotonic()
             with suppress(ClusterError):  # a cluster that has lost all its hosts may get others
                 self._workers = Cluster.current().workers(self._resources)
-        return self._workers
+            with suppress(StoreError, OSError):  # they may come back
+                self._parts = self._sweeps()
+        return max(1, self._workers // self._parts)
 
 
 def _grows() -> bool:

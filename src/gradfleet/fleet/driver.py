@@ -11,6 +11,7 @@ from pathlib import Path
 from gradfleet.errors import GradfleetError, in_words
 from gradfleet.fleet import detached
 from gradfleet.fleet.order import Order
+from gradfleet.fleet.sharing import Sharing
 from gradfleet.fleet.sweep import run_sweep
 from gradfleet.study.driving.progress import SweepProgress
 from gradfleet.study.places import forget_job
@@ -53,7 +54,7 @@ def drive(order: Order, url: str) -> None:
     """Search to the end in this process; what goes wrong before the first trial is the study's failure."""
     store = Store.open(url)
     try:
-        executor = order.settings.executor()
+        executor = order.settings.executor(sweeps=Sharing(store, order.study).sweeps)
     except BaseException as error:
         mark(store, order.study, "failed", problem=in_words(error))
         raise

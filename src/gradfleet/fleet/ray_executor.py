@@ -6,6 +6,7 @@ import math
 import pickle
 import time
 from collections import deque
+from collections.abc import Callable
 
 from gradfleet.errors import NoSpaceError
 from gradfleet.fleet.cluster import Cluster, Room, connect
@@ -37,17 +38,23 @@ SHORT = 0.5
 class RayExecutor:
     """Runs a ledger's plans on Ray actors, as many side by side as the cluster holds.
 
-    It remembers nothing. A worker that dies gives its trial back to the ledger, which offers it again with its last
-    checkpoint.
+    Sweeps that share the cluster have an equal part each, and give the rest back as their trials end; one that is
+    paused holds nothing beside what it trains. It remembers nothing. A worker that dies gives its trial back to the
+    ledger, which offers it again with its last checkpoint.
+
+    Args:
+        sweeps: how many sweeps share the cluster now, this one included.
 
     Raises:
         ClusterError: no cluster answers, or it can never hold one such trial.
     """
 
-    def __init__(self, *, cluster: str | None = None, resources: Resources | None = None) -> None:
+    def __init__(
+        self, *, cluster: str | None = None, resources: Resources | None = None, sweeps: Callable[[], int] = lambda: 1
+    ) -> None:
         connected = connect(cluster)
         self._resources = (resources or Resources()).on(gpus=connected.gpu)
-        self._room = Room(self._resources, connected.workers(self._resources))
+        self._room = Room(self._resources, connected.workers(self._resources), sweeps=sweeps)
 
     def run(self, recipe: Recipe, ledger: Ledger) -> None:
         """See `Executor`.
@@ -99,7 +106,9 @@ class _Shift:
     def _hand_out(self) -> None:
         if self._ledger.held:
             self._take_back()
+            self._workers.shrink(0)
             return
+        self._workers.shrink(self._workers.most)
         self._plan(self._workers.free)
         while self._planned and self._workers.idle:
             plan = self._planned.popleft()

@@ -156,8 +156,11 @@ class SweepSettings:
 
             RemoteCluster.at(self.cluster).check()
 
-    def executor(self) -> Executor:
+    def executor(self, *, sweeps: Callable[[], int] = lambda: 1) -> Executor:
         """This process without Ray for "inline", else Ray, connected.
+
+        Args:
+            sweeps: how many sweeps share the cluster now, this one included.
 
         Raises:
             ClusterError: no cluster answers, or it can never hold one such trial.
@@ -166,7 +169,7 @@ class SweepSettings:
             return InlineExecutor()
         from gradfleet.fleet.ray_executor import RayExecutor  # Ray takes a second to import
 
-        return RayExecutor(cluster=self.cluster, resources=self.resources)
+        return RayExecutor(cluster=self.cluster, resources=self.resources, sweeps=sweeps)
 
 
 def _is_seed(value: object) -> bool:

@@ -62,7 +62,7 @@ class Workers:
 
     Args:
         recipe: as `by_value` makes it; it is stored in the cluster once.
-        room: how many workers the cluster holds now.
+        room: how many workers there may be now.
     """
 
     def __init__(self, recipe: bytes, *, room: Callable[[], int], resources: Resources) -> None:
@@ -114,6 +114,14 @@ class Workers:
         for _ in range(min(trials, self.free) - len(self._idle) - len(self._starting)):
             worker = self._new()
             self._starting[worker.actor.ready.remote()] = worker
+
+    def shrink(self, most: int) -> None:
+        """End workers until there are no more than `most`; those that run a trial stay."""
+        for _ in range(len(self._busy) + len(self._idle) + len(self._starting) - most):
+            if self._starting:
+                _kill(self._starting.popitem()[1])
+            elif self._idle:
+                _kill(self._idle.pop())
 
     def start(self, number: int, plan: bytes) -> None:
         """Give a trial to a worker that waits for one."""

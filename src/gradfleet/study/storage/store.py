@@ -93,9 +93,10 @@ class Store:
 
     # Reading
 
-    def studies(self) -> list[StudyRow]:
-        """All studies, oldest first."""
-        return self._studies(select(studies).order_by(studies.c.id))
+    def studies(self, *, state: StudyState | None = None) -> list[StudyRow]:
+        """All studies, or those in that state, oldest first."""
+        chosen = select(studies).order_by(studies.c.id)
+        return self._studies(chosen if state is None else chosen.where(studies.c.state == state))
 
     def study(self, name: str) -> StudyRow:
         """The study of that name.
