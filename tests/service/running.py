@@ -11,6 +11,7 @@ import time
 import urllib.request
 from collections import Counter
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -105,6 +106,13 @@ class Running:
     def ask(self, path: str, body: Any = None) -> Any:
         """What it answers, as JSON; see `text`."""
         return json.loads(self.text(path, body))
+
+    def ask_until_it_answers(self, path: str, body: Any) -> Any:
+        """As a client does whose service may be killed at any moment."""
+        while True:
+            with suppress(OSError):
+                return self.ask(path, body)
+            time.sleep(0.1)
 
     def text(self, path: str, body: Any = None) -> str:
         """What it answers to a GET, or to a POST of a body.

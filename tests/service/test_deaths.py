@@ -18,7 +18,6 @@ from gradfleet.service import sent as sent_sweeps
 from gradfleet.service import submissions
 from gradfleet.service.deaths import DeathWatch
 from gradfleet.service.service import Service
-from gradfleet.service.settings import OWN
 from gradfleet.service.supervisor import Supervisor
 from gradfleet.study.storage.holder import Holder
 from gradfleet.study.storage.lease import Lease
@@ -34,6 +33,12 @@ JOB = "gradfleet-asked-0"
 def jobs() -> Iterator[JobsApi]:
     with answering() as api:
         yield api
+
+
+@pytest.fixture
+def remote(service: Service, jobs: JobsApi) -> Service:
+    """One that sends its sweeps to the cluster of `jobs`."""
+    return replace(service, settings=replace(service.settings, cluster=jobs.address))
 
 
 @pytest.fixture
@@ -82,46 +87,46 @@ def logged_in_page(service: Service, reader: TestClient) -> str:
     ],
 )
 def test_a_job_that_ended_before_it_could_say_so_fails_its_sweep_with_its_last_words(
-    service: Service, reader: TestClient, jobs: JobsApi, message: str, logs: str, why: str
+    remote: Service, reader: TestClient, jobs: JobsApi, message: str, logs: str, why: str
 ) -> None:
     jobs.statuses[JOB], jobs.message, jobs.logs = "FAILED", message, logs
-    DeathWatch(service).look()
+    DeathWatch(remote).look()
     assert told(reader) == ("failed", f"Its job on the cluster has ended: {why}")
 
 
 @pytest.mark.usefixtures("sent")
-def test_a_job_that_nobody_knows_any_more_fails_its_sweep(service: Service, reader: TestClient, jobs: JobsApi) -> None:
-    DeathWatch(service).look()
+def test_a_job_that_nobody_knows_any_more_fails_its_sweep(remote: Service, reader: TestClient, jobs: JobsApi) -> None:
+    DeathWatch(remote).look()
     state, problem = told(reader)
     assert (state, "does not know job gradfleet-asked-0 any more" in str(problem)) == ("failed", True)
 
 
 @pytest.mark.parametrize("status", ["PENDING", "RUNNING", "SUCCEEDED"])
 def test_a_sweep_whose_job_lives_is_left_alone(
-    service: Service, reader: TestClient, jobs: JobsApi, sent: StudyRow, status: str
+    remote: Service, reader: TestClient, jobs: JobsApi, sent: StudyRow, status: str
 ) -> None:
     jobs.statuses[JOB], jobs.message = status, "all is well"
-    DeathWatch(service).look()
+    DeathWatch(remote).look()
     assert told(reader) == ("queued", None)
 
 
-def test_a_sweep_that_is_driven_or_has_ended_is_not_asked_for(service: Service, jobs: JobsApi, sent: StudyRow) -> None:
-    with Lease.acquire(service.store, sent):
-        DeathWatch(service).look()
-    mark(service.store, "asked", "stopped")
-    DeathWatch(service).look()
+def test_a_sweep_that_is_driven_or_has_ended_is_not_asked_for(remote: Service, jobs: JobsApi, sent: StudyRow) -> None:
+    with Lease.acquire(remote.store, sent):
+        DeathWatch(remote).look()
+    mark(remote.store, "asked", "stopped")
+    DeathWatch(remote).look()
     assert jobs.asked == []
 
 
 def test_a_cluster_that_is_away_fails_nothing(
-    service: Service, reader: TestClient, jobs: JobsApi, sent: StudyRow
+    remote: Service, reader: TestClient, jobs: JobsApi, sent: StudyRow
 ) -> None:
     jobs.statuses[JOB] = "RUNNING"
-    DeathWatch(service).look()
+    DeathWatch(remote).look()
     jobs.server.shutdown()
     jobs.server.server_close()
     with pytest.raises(ClusterError, match="does not say how job gradfleet-asked-0 is"):
-        DeathWatch(service).look()
+        DeathWatch(remote).look()
     assert told(reader) == ("queued", None)
 
 
@@ -131,7 +136,7 @@ HeadAt = Callable[..., None]
 @pytest.fixture
 def own(service: Service) -> Service:
     """One whose sweeps run on the store's own cluster, one at a time."""
-    return replace(service, settings=replace(service.settings, cluster=OWN))
+    return replace(service, settings=replace(service.settings, sweeps=1))
 
 
 @pytest.fixture

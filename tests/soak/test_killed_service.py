@@ -6,9 +6,7 @@ import random
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
-from contextlib import suppress
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -35,15 +33,6 @@ def serve(tmp_path: Path) -> Iterator[Serve]:
         service.end()
 
 
-def ask_again_and_again(service: Running, one: dict[str, Any]) -> None:
-    """As a client does whose service may be killed at any moment."""
-    while True:
-        with suppress(OSError):
-            service.ask("/v1/sweeps", one)
-            return
-        time.sleep(0.1)
-
-
 def check_all(service: Running, folder: Path, names: list[str], *, trials: int) -> None:
     for name in names:
         assert service.wait_for(name, "completed", "failed", "stopped", seconds=500)["state"] == "completed"
@@ -59,55 +48,43 @@ def test_a_service_that_is_killed_loses_nothing_and_doubles_nothing(
     *,
     soak: bool,
 ) -> None:
-    kills, trials = (20, 24) if soak else (3, 4)
+    names, kills, trials = (SWEEPS, 20, 24) if soak else (SWEEPS[:3], 2, 3)
     write_recipe(tmp_path, seconds=1.0 if soak else 0.4)
     service, moments = serve("--sweeps", "5", "--cluster", "inline"), random.Random(0)
-    asked = iter(SWEEPS)
+    asked = iter(names)
     for kill in range(kills):
         for name in [next(asked, None) for _ in range(2 if kill < 3 else 0)]:
             if name is not None:
-                ask_again_and_again(service, spec(name, trials=trials, seed=SWEEPS.index(name)))
+                service.ask_until_it_answers("/v1/sweeps", spec(name, trials=trials, seed=SWEEPS.index(name)))
         time.sleep(moments.uniform(0.0, 2.0))
         service.kill()
         service.begin()
     assert next(asked, None) is None
-    check_all(service, tmp_path, SWEEPS, trials=trials)
+    check_all(service, tmp_path, names, trials=trials)
     with Store.open(tmp_path / "gradfleet.db") as store:
         assert {one.state for one in submissions.listed(store)} == {"done"}
 
 
-@pytest.mark.long
-@pytest.mark.ray
-def test_a_service_whose_sweeps_run_on_ray_is_killed_too(serve: Serve, tmp_path: Path) -> None:
-    write_recipe(tmp_path, seconds=1.0)
-    service, moments = serve("--sweeps", "2"), random.Random(1)
-    for name in SWEEPS[:2]:
-        ask_again_and_again(service, spec(name, trials=12, seed=SWEEPS.index(name)))
-    for _ in range(5):
-        time.sleep(moments.uniform(0.0, 6.0))
-        service.kill()
-        service.begin()
-    check_all(service, tmp_path, SWEEPS[:2], trials=12)
-
-
+@pytest.mark.soak
 @pytest.mark.slow
 def test_two_services_over_one_postgresql_begin_no_sweep_twice(
-    serve: Serve, tmp_path: Path, request: pytest.FixtureRequest
+    serve: Serve, tmp_path: Path, request: pytest.FixtureRequest, *, soak: bool
 ) -> None:
     """Each sweep is asked for at both; one of the services is killed in between, and the other one sees to its own."""
+    names, trials = (SWEEPS, 3) if soak else (SWEEPS[:3], 2)
     url = request.getfixturevalue("postgresql").new_database()
     write_recipe(tmp_path, seconds=0.3)
     options = ("--store", url, "--artifacts", str(tmp_path / "artifacts"), "--cluster", "inline")
     twins = [serve(*options), serve(*options)]
-    for place, name in enumerate(SWEEPS):
+    for place, name in enumerate(names):
         for service in (twins[place % 2], twins[1 - place % 2]):
-            service.ask("/v1/sweeps", spec(name, trials=3, seed=place))
-    twins[0].wait_for(SWEEPS[1], "running", "completed", seconds=120)
+            service.ask("/v1/sweeps", spec(name, trials=trials, seed=place))
+    twins[0].wait_for(names[1], "running", "completed", seconds=120)
     twins[0].kill()
-    check_all(twins[1], tmp_path, SWEEPS, trials=3)
+    check_all(twins[1], tmp_path, names, trials=trials)
     with Store.open(url) as store:
         assert [(one.name, one.claim, one.state) for one in submissions.listed(store)] == [
-            (name, 1, "done") for name in SWEEPS
+            (name, 1, "done") for name in names
         ]
 
 

@@ -20,7 +20,6 @@ SERVE_EXAMPLES = (
     "gradfleet serve --port 8080 --data /data/sets --sweeps 4",
     "gradfleet serve --host 0.0.0.0 --allow-host sweeps.example.org --store postgresql://db/sweeps",
     "gradfleet serve --cluster http://head:8265 --store postgresql://db/sweeps --artifacts s3://bucket/sweeps",
-    "gradfleet serve --cluster own",
     "gradfleet serve --stop-cluster",
 )
 
@@ -62,16 +61,13 @@ def serve(
     ] = False,
     sweeps: Annotated[int, typer.Option(min=1, metavar="N", help="Sweeps that run side by side on this machine.")] = 2,
     stop_cluster: Annotated[
-        bool,
-        typer.Option(
-            "--stop-cluster", help="End the cluster that `--cluster own` has begun for the store, and do nothing else."
-        ),
+        bool, typer.Option("--stop-cluster", help="End the cluster of the store on this machine, and do nothing else.")
     ] = False,
 ) -> None:
     """Answer over HTTP: sweeps, trials, models and predictions, for programs and for browsers.
 
     Prints its address and, where only this machine can reach it, a token. Otherwise `token create` makes one before.
-    Sweeps go on when the service ends. With --cluster own they run on a Ray of the store on this machine, which starts
+    Sweeps go on when the service ends. Without --cluster they share a Ray of the store on this machine, which starts
     with the first of them and ends with --stop-cluster.
     """
     if stop_cluster:

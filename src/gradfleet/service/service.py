@@ -15,7 +15,7 @@ from gradfleet.service import submissions
 from gradfleet.service.predictions import Loaded
 from gradfleet.service.rates import Rates
 from gradfleet.service.recent import Drawn, Recent
-from gradfleet.service.settings import OWN, ServiceSettings
+from gradfleet.service.settings import ServiceSettings
 from gradfleet.service.turns import Turns
 from gradfleet.study.board import Board
 from gradfleet.study.places import artifacts_of
@@ -78,7 +78,7 @@ class Service:
     @property
     def own_cluster(self) -> OwnCluster | None:
         """That of the store; None where sweeps run elsewhere."""
-        return OwnCluster.of(self.store.url) if self.settings.cluster == OWN else None
+        return OwnCluster.of(self.store.url) if self.settings.cluster is None else None
 
     def study(self, name: str) -> Study:
         """The study of that name, with a board that is kept from request to request.

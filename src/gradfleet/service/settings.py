@@ -12,9 +12,6 @@ from gradfleet.data.download import is_web
 from gradfleet.errors import SettingError
 from gradfleet.fleet.addresses import is_dashboard, is_remote, is_service
 
-OWN = "own"
-"""What `cluster` is where the store has one of its own on this machine, see `OwnCluster`."""
-
 LOOPBACK = ("127.0.0.1", "localhost", "::1")
 MEGABYTE = 2**20
 
@@ -61,7 +58,7 @@ class ServiceSettings:
     Attributes:
         store: a SQLite path or a database URL; `gradfleet.db` in the working folder when None.
         artifacts: an fsspec URL for checkpoints and models; beside a SQLite store when None.
-        cluster: where sweeps run, as for `fit`; None is this machine, OWN a Ray of the store there.
+        cluster: where sweeps run, as for `fit`; None is a Ray of the store on this machine.
         open_cluster: a cluster that asks nobody for a token will do.
         data: the folder below which specs may name data, and where uploads go.
         urls: beginnings of URLs that specs may name as data, such as "s3://bucket/"; of the internet where it is http.
@@ -69,8 +66,7 @@ class ServiceSettings:
         recipes: what specs may name as `recipe`: "package.module:function", or "package.*" for all of a package.
         host, port: where it listens; port 0 takes a free one.
         names: what clients may call it, in the header Host, beside loopback's names and `host`.
-        sweeps: how many sweeps run side by side as processes of this machine; a remote cluster makes its own room, and
-            the store's own one is one sweep's at a time.
+        sweeps: how many sweeps run side by side on this machine; a cluster elsewhere has all of them at once.
 
     Raises:
         SettingError: with everything that cannot be.
@@ -119,12 +115,7 @@ class ServiceSettings:
     @property
     def sends_jobs(self) -> bool:
         """Whether sweeps are jobs of a cluster, be it the store's own one, and no processes of this machine."""
-        return self.cluster == OWN or self.remote_cluster is not None
-
-    @property
-    def side_by_side(self) -> int:
-        """How many sweeps run at once on this machine."""
-        return 1 if self.cluster == OWN else self.sweeps
+        return self.cluster is None or self.remote_cluster is not None
 
     @property
     def is_loopback(self) -> bool:

@@ -24,7 +24,6 @@ from gradfleet.service import specs, submissions
 from gradfleet.service.readiness import refuse_open
 from gradfleet.service.renewal import signs_of_life
 from gradfleet.service.service import Service
-from gradfleet.service.settings import OWN
 from gradfleet.service.submissions import Submission
 from gradfleet.study.places import driver_log
 from gradfleet.study.storage.rows import ENDED
@@ -109,8 +108,8 @@ def _see_to(store: Store, submission: Submission, call: Call) -> None:
         return  # an earlier process died between the sweep's last write and its own
     if is_remote(call.cluster) and not call.open_cluster:
         refuse_open(call.cluster)
-    cluster = OwnCluster.of(call.store).begin() if call.cluster == OWN else call.cluster
-    own = {"store": call.store, "artifacts": call.artifacts, **({} if cluster is None else {"cluster": cluster})}
+    cluster = OwnCluster.of(call.store).begin() if call.cluster is None else call.cluster
+    own = {"store": call.store, "artifacts": call.artifacts, "cluster": cluster}
     sweep = Sweep.of(Document("spec", {**submission.spec, **own}), found=call.found)
     sweep.fit(resume=True, retry_failed=submission.retry_failed, progress=True, wait=not is_remote(cluster))
 

@@ -63,4 +63,4 @@ class Supervisor:
 
     def _room(self, found: list[Submission]) -> int:
         held = sum(one.is_held and one.holder is not None and one.holder.is_here() for one in found)
-        return max(0, self._service.settings.side_by_side - held - sent.on_own_cluster(self._service))
+        return max(0, self._service.settings.sweeps - held - sent.on_own_cluster(self._service))
