@@ -14,6 +14,7 @@ import pytest
 from gradfleet.fleet.order import Order
 from gradfleet.fleet.quiet import quiet_ray
 from gradfleet.fleet.settings import SweepSettings
+from gradfleet.fleet.sharing import Part
 from gradfleet.fleet.sweep import run_sweep
 from gradfleet.objective import Objective
 from gradfleet.search.space import Entry, Float, SearchSpace
@@ -37,7 +38,7 @@ class Sweep(Protocol):
         name: str = "sweep",
         budget: Budget | None = None,
         shown: bool = False,
-        sweeps: Callable[[], int] = lambda: 1,
+        part: Callable[[], Part] = Part,
         **settings: Any,
     ) -> Study: ...
 
@@ -82,7 +83,7 @@ def sweeper(file: Path) -> Sweep:
         name: str = "sweep",
         budget: Budget | None = None,
         shown: bool = False,
-        sweeps: Callable[[], int] = lambda: 1,
+        part: Callable[[], Part] = Part,
         **settings: Any,
     ) -> Study:
         started = time.time()
@@ -94,6 +95,6 @@ def sweeper(file: Path) -> Sweep:
             store.create_study(name, spec, seed=chosen.seed)
         order = Order(study=name, recipe=recipe, space=SPACE, settings=chosen, data=None, started=started)
         view = SweepProgress(name, SCORE, chosen.budget, shown=shown)
-        return run_sweep(order, chosen.executor(sweeps=sweeps), store=store, view=view)
+        return run_sweep(order, chosen.executor(part=part), store=store, view=view)
 
     return run

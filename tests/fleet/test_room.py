@@ -7,15 +7,18 @@ import json
 import subprocess
 import sys
 import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
 import pytest
 import ray
 
-from gradfleet.fleet import cluster, ray_executor
-from gradfleet.fleet.cluster import Cluster, Node
+from gradfleet.fleet import ray_executor
+from gradfleet.fleet.cluster import Cluster, Node, Room
+from gradfleet.fleet.sharing import Part
 from gradfleet.study.driving.budget import Budget
+from gradfleet.study.study import Study
 from gradfleet.trials.function_recipe import FunctionRecipe
 from gradfleet.trials.resources import Resources
 from tests.fleet.conftest import Sweep
@@ -27,6 +30,19 @@ def test_a_cluster_that_grows_is_asked_for_more_than_it_holds() -> None:
     assert Cluster((), grows=True).workers(TWO) == 1
     assert Cluster((Node(1, 0), Node(1, 0)), grows=True).workers(TWO) == 2
     assert Cluster((Node(4, 0), Node(4, 0)), grows=True).workers(TWO) == 8
+
+
+def test_a_part_of_a_cluster_that_grows_is_asked_for_twice_and_kept_once() -> None:
+    """Of what it holds a sweep goes on with its part, so that another one begins when it cannot grow any more."""
+    room = Room(Resources(cpu=1, gpu=0), Cluster((Node(4, 0), Node(3, 0)), grows=True), part=lambda: Part(0, 2))
+    assert (room.most, room.own) == (7, 4)
+    alone = Room(Resources(cpu=1, gpu=0), Cluster((Node(4, 0), Node(3, 0)), grows=True), part=Part)
+    assert (alone.most, alone.own) == (14, 7)
+
+
+def test_a_cluster_of_fewer_trials_than_sweeps_is_nobodys_for_longer_than_a_trial() -> None:
+    room = Room(Resources(cpu=1, gpu=1), Cluster((Node(8, 1),)), part=lambda: Part(0, 2))
+    assert (room.most, room.own) == (1, 0)
 
 
 NAMED = """\
@@ -74,11 +90,8 @@ def test_a_sweep_that_waits_for_others_says_so_once_and_begins_when_they_have_go
 
 
 @pytest.mark.ray
-def test_a_sweep_gives_room_to_another_one_and_takes_it_again(
-    sweep: Sweep, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_sweep_gives_room_to_another_one_and_takes_it_again(sweep: Sweep, tmp_path: Path) -> None:
     """The other one counts while its work waits or runs; when it has gone, a trial waits for another one beside it."""
-    monkeypatch.setattr(cluster, "_LOOK_EVERY", 0.1)
     begun, ended, both = tmp_path / "begun", tmp_path / "ended", tmp_path / "both"
 
     @ray.remote(num_cpus=1)
@@ -101,19 +114,38 @@ def test_a_sweep_gives_room_to_another_one_and_takes_it_again(
         mine.with_suffix(".done").touch()
         report({"score": config["x"], "begun": came, "ended": time.time()})
 
-    def sweeps() -> int:
+    def part() -> Part:
         if not work and len(list(tmp_path.glob("*.done"))) > 3:
             work.append(other.remote())
-        return 1 + len(ray.wait(work, timeout=0)[1])
+        return Part(sweeps=1 + len(ray.wait(work, timeout=0)[1]))
 
-    study = sweep(FunctionRecipe(train), name="gives", budget=Budget(trials=30), epochs=1, sweeps=sweeps)
+    study = sweep(FunctionRecipe(train), name="gives", budget=Budget(trials=30), epochs=1, part=part)
     start, end = float(begun.read_text()), float(ended.read_text())
     trials = [study.trial(number).metrics for number in range(30)]
     spans = sorted((trial["begun"], trial["ended"]) for trial in trials)
-    beside = [one for one, next_one in itertools.pairwise(spans) if next_one[0] < one[1] and start < one[0] < end]
+    beside = [one for one, after in itertools.pairwise(spans) if after[0] < min(one[1], end) and start < one[0]]
     assert spans[0][0] < start, "the sweep was there first"
     assert not beside, "one trial at a time runs beside the other one"
     assert both.exists(), "two run again when it has gone"
+
+
+@pytest.mark.ray
+def test_two_sweeps_take_turns_where_there_is_room_for_one_trial(sweep: Sweep) -> None:
+    def train(config: dict[str, Any], report: Any) -> None:
+        time.sleep(0.3)
+        report({"score": config["x"], "began": time.time()})
+
+    def search(place: int) -> Study:
+        whole, mine = Resources(cpu=2, gpu=0), Part(place, 2)
+        budget = Budget(trials=3)
+        recipe = FunctionRecipe(train)
+        return sweep(recipe, name=f"turn-{place}", budget=budget, epochs=1, resources=whole, part=lambda: mine)
+
+    with ThreadPoolExecutor(2) as both:
+        studies = list(both.map(search, range(2)))
+    assert [[trial.state for trial in study.trials] for study in studies] == [["COMPLETE"] * 3] * 2
+    first, second = ([study.trial(n).metrics["began"] for n in range(3)] for study in studies)
+    assert max(first[0], second[0]) < min(first[2], second[2]), "nobody waits for the end of the other one"
 
 
 @pytest.mark.ray

@@ -170,9 +170,8 @@ def test_a_sweep_whose_own_cluster_has_died_is_sent_again_whatever_has_its_addre
     assert own.asked.is_set()
 
 
-@pytest.mark.usefixtures("sent")
 def test_a_sweep_of_the_own_cluster_takes_room_until_it_ends(
-    own: Service, reader: TestClient, jobs: JobsApi, head_at: HeadAt
+    own: Service, reader: TestClient, jobs: JobsApi, head_at: HeadAt, sent: StudyRow
 ) -> None:
     assert sent_sweeps.on_own_cluster(own) == 0
     head_at(lives=True)
@@ -183,6 +182,10 @@ def test_a_sweep_of_the_own_cluster_takes_room_until_it_ends(
     Supervisor(own).look()
     assert waiting(own.store) == [("queued", 0)]
     submissions.remove(own.store, "next")
+    with Lease.acquire(own.store, sent) as lease:
+        own.store.set_state(lease, "paused")
+        assert sent_sweeps.on_own_cluster(own) == 0, "others may have its room"
+        own.store.set_state(lease, "queued")
     jobs.statuses[JOB] = "FAILED"
     DeathWatch(own).look()
     assert told(reader) == ("failed", "Its job on the cluster has ended: It was killed.")

@@ -81,8 +81,7 @@ def test_sweeps_share_a_cluster_that_outlives_their_service_and_is_begun_anew_wh
     assert service.ask("/v1/ready")["cluster"] == "ok"
     service.ask("/v1/sweeps", spec("short", trials=4, seed=1))
     wait_until(service, lambda: running(service, "short"))
-    if (os.cpu_count() or 1) > 1:
-        wait_until(service, lambda: running(service, "long"))
+    wait_until(service, lambda: running(service, "long"))
     assert cluster.head == before
     both_begin_with = repr(0.5)  # the default
     times = {times for (x, _), times in trained(service.folder).items() if x != both_begin_with}

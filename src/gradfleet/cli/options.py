@@ -48,6 +48,16 @@ ClusterOption = Annotated[
     ),
 ]
 
+ServiceClusterOption = Annotated[
+    str | None,
+    typer.Option(
+        metavar="URL|inline|auto",
+        envvar=PLACES["cluster"],
+        help="http://head:8265: a Ray cluster. inline: processes of this machine, without Ray. auto: the Ray cluster "
+        "that this machine is part of. By default a Ray of the store's own on this machine.",
+    ),
+]
+
 TrialOption = Annotated[
     int | None, typer.Option("--trial", metavar="N", help="That trial's model instead of the best; 0 is the default.")
 ]

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any, cast
 
 import typer
 
-from gradfleet.cli.options import ArtifactsOption, ClusterOption, JsonOption, StoreOption
+from gradfleet.cli.options import ArtifactsOption, JsonOption, ServiceClusterOption, StoreOption
 from gradfleet.cli.output import aligned, note, show, show_json
 from gradfleet.errors import SettingError
 
@@ -41,7 +41,7 @@ def serve(
     ] = None,
     store: StoreOption = None,
     artifacts: ArtifactsOption = None,
-    cluster: ClusterOption = None,
+    cluster: ServiceClusterOption = None,
     data: Annotated[
         Path, typer.Option(metavar="FOLDER", help="Below it lies what sweeps may learn from, and uploads go there.")
     ] = Path("gradfleet-data"),

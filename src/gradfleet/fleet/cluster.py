@@ -5,7 +5,6 @@ from __future__ import annotations
 import atexit
 import json
 import logging
-import math
 import os
 import time
 from collections.abc import Callable
@@ -20,11 +19,12 @@ from ray._private.services import canonicalize_bootstrap_address
 from ray.autoscaler.v2.sdk import get_cluster_status
 from ray.experimental.internal_kv import _internal_kv_get
 
-from gradfleet.errors import ClusterError, StoreError
+from gradfleet.errors import ClusterError
 from gradfleet.fleet.cluster_token import unsent_token
 from gradfleet.fleet.quiet import quiet_ray
 from gradfleet.fleet.ray_client import is_refused
 from gradfleet.fleet.scratch import make_scratch, remove_scratch
+from gradfleet.fleet.sharing import Part
 from gradfleet.trials.resources import Resources
 
 _LOOK_EVERY = 3.0  # seconds
@@ -79,12 +79,16 @@ class Cluster:
         Raises:
             ClusterError: it never holds one; what is asked and what there is are in the message.
         """
-        held = sum(node.holds(resources) for node in self.nodes)
+        held = self.held(resources)
         if self.grows:
-            return max(1, 2 * (held // resources.workers))
-        if held < resources.workers:
-            raise ClusterError(f"{self._lacking(resources, held)} Ask for less with resources=Resources(...).")
-        return held // resources.workers
+            return max(1, 2 * held)
+        if not held:
+            raise ClusterError(f"{self._lacking(resources)} Ask for less with resources=Resources(...).")
+        return held
+
+    def held(self, resources: Resources) -> int:
+        """How many trials of this size it holds at once."""
+        return self._processes(resources) // resources.workers
 
     def waiting(self, resources: Resources) -> str:
         """Why no trial of this size begins, in a sentence."""
@@ -96,8 +100,11 @@ class Cluster:
         why = "Waiting for it to grow." if self.grows else "Others use the rest; waiting for room."
         return f"A trial asks for {asked}; the cluster has {there}. {why}"
 
-    def _lacking(self, resources: Resources, held: int) -> str:
-        asked = _amounts(resources.cpu, resources.gpu or 0.0)
+    def _processes(self, resources: Resources) -> int:
+        return sum(node.holds(resources) for node in self.nodes)
+
+    def _lacking(self, resources: Resources) -> str:
+        asked, held = _amounts(resources.cpu, resources.gpu or 0.0), self._processes(resources)
         if held:
             return (
                 f"A trial asks for {resources.workers} workers of {asked} each, but the cluster holds {held} of them."
@@ -112,29 +119,41 @@ class Cluster:
 
 
 class Room:
-    """How many trials of one size a sweep may run on a cluster, looked at anew every few seconds.
-
-    Hosts come and go, and so do the sweeps that share it in equal parts; one trial at least is each one's.
+    """How many workers for trials of one size a sweep may have, looked at anew every few seconds: hosts come and go.
 
     Args:
-        workers: how many the cluster holds now.
-        sweeps: how many sweeps share it.
+        cluster: as it is now.
+        part: the sweep's own, of what it shares with others.
+
+    Raises:
+        ClusterError: as `Cluster.workers`.
     """
 
-    def __init__(self, resources: Resources, workers: int, *, sweeps: Callable[[], int]) -> None:
+    def __init__(self, resources: Resources, cluster: Cluster, *, part: Callable[[], Part]) -> None:
         self._resources = resources
-        self._workers, self._parts = workers, 1
-        self._sweeps = sweeps
-        self._looked = -math.inf
+        self._part = part
+        self._see(cluster)
 
-    def __call__(self) -> int:
+    @property
+    def most(self) -> int:
+        """How many there may be, those that wait for room included: a cluster grows for what waits."""
+        self._look()
+        return max(1, self._part().of(self._workers))
+
+    @property
+    def own(self) -> int:
+        """How many may go on to another trial; those beyond give their room to whoever waits for it."""
+        self._look()
+        return self._part().of(self._held)
+
+    def _look(self) -> None:
         if time.monotonic() - self._looked > _LOOK_EVERY:
-            self._looked = time.monotonic()
             with suppress(ClusterError):  # a cluster that has lost all its hosts may get others
-                self._workers = Cluster.current().workers(self._resources)
-            with suppress(StoreError, OSError):  # they may come back
-                self._parts = self._sweeps()
-        return max(1, self._workers // self._parts)
+                self._see(Cluster.current())
+
+    def _see(self, cluster: Cluster) -> None:
+        self._looked = time.monotonic()
+        self._workers, self._held = cluster.workers(self._resources), cluster.held(self._resources)
 
 
 def _grows() -> bool:

@@ -54,7 +54,7 @@ def drive(order: Order, url: str) -> None:
     """Search to the end in this process; what goes wrong before the first trial is the study's failure."""
     store = Store.open(url)
     try:
-        executor = order.settings.executor(sweeps=Sharing(store, order.study).sweeps)
+        executor = order.settings.executor(part=Sharing(store, order.study).part)
     except BaseException as error:
         mark(store, order.study, "failed", problem=in_words(error))
         raise

@@ -9,6 +9,7 @@ from typing import Any
 
 from gradfleet.errors import Problems, SettingError, unknown_name
 from gradfleet.fleet.addresses import is_remote
+from gradfleet.fleet.sharing import Part
 from gradfleet.goal import Aim, Goal
 from gradfleet.search.grid import Grid
 from gradfleet.search.samplers import (
@@ -156,11 +157,11 @@ class SweepSettings:
 
             RemoteCluster.at(self.cluster).check()
 
-    def executor(self, *, sweeps: Callable[[], int] = lambda: 1) -> Executor:
+    def executor(self, *, part: Callable[[], Part] = Part) -> Executor:
         """This process without Ray for "inline", else Ray, connected.
 
         Args:
-            sweeps: how many sweeps share the cluster now, this one included.
+            part: the sweep's own, of a cluster that it shares with others.
 
         Raises:
             ClusterError: no cluster answers, or it can never hold one such trial.
@@ -169,7 +170,7 @@ class SweepSettings:
             return InlineExecutor()
         from gradfleet.fleet.ray_executor import RayExecutor  # Ray takes a second to import
 
-        return RayExecutor(cluster=self.cluster, resources=self.resources, sweeps=sweeps)
+        return RayExecutor(cluster=self.cluster, resources=self.resources, part=part)
 
 
 def _is_seed(value: object) -> bool:

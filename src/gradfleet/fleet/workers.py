@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from functools import partial
 from types import TracebackType
@@ -15,6 +15,7 @@ from ray.exceptions import RayError, RayTaskError
 from ray.util.placement_group import PlacementGroup, remove_placement_group
 
 from gradfleet.errors import ExecutionError
+from gradfleet.fleet.cluster import Room
 from gradfleet.fleet.gang import GangWorker, reserve
 from gradfleet.fleet.worker import Ended, Reported, TrialWorker
 from gradfleet.trials.resources import Resources
@@ -62,10 +63,10 @@ class Workers:
 
     Args:
         recipe: as `by_value` makes it; it is stored in the cluster once.
-        room: how many workers there may be now.
+        room: how many workers there may be.
     """
 
-    def __init__(self, recipe: bytes, *, room: Callable[[], int], resources: Resources) -> None:
+    def __init__(self, recipe: bytes, *, room: Room, resources: Resources) -> None:
         self._room = room
         self._new = partial(_start, ray.put(recipe), resources)
         self._starting: dict[Any, Worker] = {}
@@ -82,11 +83,6 @@ class Workers:
     ) -> None:
         for worker in [*self._starting.values(), *self._idle, *self._busy.values()]:
             _kill(worker)
-
-    @property
-    def most(self) -> int:
-        """How many trials run side by side, when there are so many."""
-        return self._room()
 
     @property
     def running(self) -> set[int]:
@@ -107,7 +103,7 @@ class Workers:
     @property
     def free(self) -> int:
         """How many trials could be given out, those to workers that are still to start included."""
-        return self.most - len(self._busy)
+        return self._room.most - len(self._busy)
 
     def prepare(self, trials: int) -> None:
         """Start as many workers as so many waiting trials need beside those that are there."""
@@ -115,13 +111,17 @@ class Workers:
             worker = self._new()
             self._starting[worker.actor.ready.remote()] = worker
 
-    def shrink(self, most: int) -> None:
-        """End workers until there are no more than `most`; those that run a trial stay."""
+    def shrink(self, *, most: int, own: int) -> None:
+        """End workers until there are at most `most`, and `own` that have begun a trial; those that run one stay."""
         for _ in range(len(self._busy) + len(self._idle) + len(self._starting) - most):
             if self._starting:
                 _kill(self._starting.popitem()[1])
             elif self._idle:
                 _kill(self._idle.pop())
+        used = [worker for worker in self._idle if worker.trial >= 0]
+        for worker in used[: max(0, len(self._busy) + len(used) - own)]:
+            self._idle.remove(worker)
+            _kill(worker)
 
     def start(self, number: int, plan: bytes) -> None:
         """Give a trial to a worker that waits for one."""

@@ -27,9 +27,9 @@ def going(service: Service) -> list[Sent]:
 
 
 def on_own_cluster(service: Service) -> int:
-    """How many of them the own cluster of the store has."""
+    """How many of them the own cluster of the store has; those that are paused leave their room to others."""
     cluster = service.own_cluster
     if cluster is None:
         return 0
-    jobs = [job_of(one.study) for one in going(service)]
+    jobs = [job_of(one.study) for one in going(service) if one.study.state != "paused"]
     return sum(job is not None and cluster.has_had(job.cluster) for job in jobs)

@@ -89,6 +89,14 @@ class Lease:
         return not _has_ended(row, store.url, study) and _silent_for(row, None) < silence
 
     @staticmethod
+    def holder(store: Store, study: StudyRow) -> Holder | None:
+        """The driver that works on the study, as far as can be seen from here; None when none does."""
+        row = store.database.read(lambda connection: connection.execute(_row(study)).first())
+        if row is None or _has_ended(row, store.url, study) or _silent_for(row, None) >= SILENCE:
+            return None
+        return Holder.of_row(row)
+
+    @staticmethod
     def check_free(store: Store, study: StudyRow) -> None:
         """Refuse a study that a living driver on this host works on, without taking it.
 
