@@ -45,7 +45,7 @@ lint: env  ## style, types and layers
 
 test: env system lint  ## everything that must hold: style, types, layers, then the tests, those that start Ray last
 	@$(BIN)/pytest -m "not ray" --numprocesses 2 --dist worksteal
-	@$(BIN)/pytest -m ray --numprocesses 2 --dist loadgroup
+	@$(BIN)/pytest -m ray --numprocesses 2 --dist loadfile
 
 demo: env  ## the main job on real handwritten digits
 	@$(BIN)/python examples/digits_demo.py

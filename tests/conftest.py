@@ -2,11 +2,7 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import pytest
-
-CLUSTER = Path(__file__).parent / "cluster"
 
 pytest_plugins = ["postgresql", "pytester", "rows", "s3"]
 
@@ -15,11 +11,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--soak", action="store_true", help="run what is repeated for statistics in full length")
 
 
-@pytest.hookimpl(tryfirst=True)  # before a worker of xdist looks at the groups
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    for item in items:
-        if item.get_closest_marker("ray"):  # what shares a Ray, or a network, runs in one process
-            item.add_marker(pytest.mark.xdist_group(item.path.stem if item.path.parent != CLUSTER else CLUSTER.name))
     if not config.getoption("--soak"):
         _skip(items, "long", "takes over a minute: make soak")
     if any(item.get_closest_marker("gpu") for item in items):

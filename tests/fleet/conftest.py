@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import gc
 import shutil
 import tempfile
 import time
+import warnings
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, Protocol
@@ -48,7 +50,7 @@ def two_cores() -> Iterator[None]:
     """A Ray of this process with two cores, whatever the machine has."""
     import ray
 
-    ray.shutdown()  # of a fit in an earlier test: it lives as long as its process
+    end_ray()  # of a fit in an earlier test: it lives as long as its process
     folder = tempfile.mkdtemp(prefix="gf-ray-")  # Ray's sockets need short paths
     with quiet_ray():
         ray.init(
@@ -61,8 +63,18 @@ def two_cores() -> Iterator[None]:
             _temp_dir=folder,
         )
     yield
-    ray.shutdown()
+    end_ray()
     shutil.rmtree(folder, ignore_errors=True)
+
+
+def end_ray() -> None:
+    """End the Ray of this process, if there is one; of some of its processes it never hears that they have ended."""
+    import ray
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ResourceWarning)
+        ray.shutdown()
+        gc.collect()
 
 
 @pytest.fixture(scope="module")
