@@ -19,7 +19,7 @@ from tests.cli.conftest import Run
 from tests.cli.conftest import run as run
 from tests.service.running import Running, check_sweep, spec, trained, write_recipe
 
-pytestmark = [pytest.mark.ray, pytest.mark.slow, pytest.mark.long]
+pytestmark = [pytest.mark.ray, pytest.mark.slow]
 
 WAITS = 180.0  # seconds
 
@@ -69,6 +69,7 @@ def running(service: Running, name: str) -> int:
     return found
 
 
+@pytest.mark.long
 def test_sweeps_share_a_cluster_that_outlives_their_service_and_is_begun_anew_when_it_died(
     service: Running, cluster: OwnCluster
 ) -> None:
@@ -103,6 +104,7 @@ def test_sweeps_share_a_cluster_that_outlives_their_service_and_is_begun_anew_wh
     assert before.processes() == []
 
 
+@pytest.mark.long
 def test_sweeps_go_on_there_whenever_the_service_is_killed(service: Running, folder: Path) -> None:
     moments, before = random.Random(0), trained(folder)
     names = ["one", "other"]
@@ -121,7 +123,9 @@ def test_sweeps_go_on_there_whenever_the_service_is_killed(service: Running, fol
 def test_the_cluster_is_ended_by_a_word_with_all_that_belongs_to_it(
     service: Running, cluster: OwnCluster, run: Run
 ) -> None:
-    cluster.begin()
+    service.ask("/v1/sweeps", spec("last", trials=2, seed=9))
+    assert service.wait_for("last", "completed", "failed", "stopped", seconds=WAITS)["state"] == "completed"
+    check_sweep(service, "last", trials=2)
     head = living(cluster)
     its_own = head.processes()
     assert len(its_own) > 5

@@ -86,15 +86,13 @@ class Lease:
         row = store.database.read(lambda connection: connection.execute(_row(study)).first())
         if row is None:
             return None
-        return not _has_ended(row, store.url, study) and _silent_for(row, None) < silence
+        return _holds(row, store, study, silence)
 
     @staticmethod
     def holder(store: Store, study: StudyRow) -> Holder | None:
         """The driver that works on the study, as far as can be seen from here; None when none does."""
         row = store.database.read(lambda connection: connection.execute(_row(study)).first())
-        if row is None or _has_ended(row, store.url, study) or _silent_for(row, None) >= SILENCE:
-            return None
-        return Holder.of_row(row)
+        return Holder.of_row(row) if row is not None and _holds(row, store, study, SILENCE) else None
 
     @staticmethod
     def check_free(store: Store, study: StudyRow) -> None:
@@ -190,6 +188,11 @@ def _take(
     number: int = row.number + 1
     connection.execute(update(leases).where(leases.c.study_id == study.id).values(number=number, **values))
     return number
+
+
+def _holds(row: Row[Any], store: Store, study: StudyRow, silence: float) -> bool:
+    """Whether the driver is at work, as far as can be seen from here."""
+    return not _has_ended(row, store.url, study) and _silent_for(row, None) < silence
 
 
 def _has_ended(row: Row[Any], url: str, study: StudyRow) -> bool:
