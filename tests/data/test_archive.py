@@ -6,6 +6,7 @@ import os
 import stat
 import struct
 import tarfile
+import tracemalloc
 import zipfile
 from pathlib import Path
 from typing import Any
@@ -147,6 +148,18 @@ def test_a_tar_whose_header_swells_is_refused_before_it_is_read(tmp_path: Path) 
             file.write(header.tobuf() + bytes(2**16))
         with pytest.raises(DataError, match=r"(?s)cannot be unpacked: .*a header says that it has 4,294,967,296 bytes"):
             AutoDataset(tmp_path / name).open()
+
+
+def test_a_tar_of_very_many_files_is_read_in_little_memory(tmp_path: Path) -> None:
+    packed = tmp_path / "many.tar.gz"
+    with tarfile.open(packed, "w:gz", compresslevel=1) as tar:
+        for number in range(20_000):
+            tar.addfile(tarfile.TarInfo(f"images/{number}.png"))
+    tracemalloc.start()
+    check(packed)
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert peak < 2e6, "all headers together are ten times as much"
 
 
 def test_a_damaged_archive_and_a_missing_url_are_refused(class_folders: Any, tmp_path: Path) -> None:

@@ -137,6 +137,8 @@ def _of_zip(archive: Path, opened: zipfile.ZipFile) -> Iterator[Member]:
 class _Tar(tarfile.TarFile):
     """Reads through `_Gradual`, below which is what decompresses."""
 
+    members: list[tarfile.TarInfo]
+
     @classmethod
     def taropen(cls, name: Any, mode: Any = "r", fileobj: Any = None, **options: Any) -> Self:
         return super().taropen(name, mode, _Gradual(fileobj, "a header", _MOST_AT_ONCE), **options)
@@ -167,8 +169,9 @@ class _Gradual:
         return getattr(self._file, name)
 
 
-def _of_tar(archive: Path, tar: tarfile.TarFile) -> Iterator[Member]:
-    for one in tar:
+def _of_tar(archive: Path, tar: _Tar) -> Iterator[Member]:
+    while (one := tar.next()) is not None:
+        tar.members.clear()  # it keeps every header: ten million of them shrink to a few megabytes, and are gigabytes
         if not one.isdir() and not one.isfile():
             raise DataError(_refused(archive, one.name, "is a link or a device"))
         if one.isfile():
