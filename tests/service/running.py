@@ -8,10 +8,10 @@ import signal
 import subprocess
 import sys
 import time
+import urllib.error
 import urllib.request
 from collections import Counter
 from collections.abc import Callable, Mapping
-from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -47,6 +47,7 @@ def write_recipe(folder: Path, *, seconds: float) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     text = RECIPE.replace("@FOLDER", str(folder)).replace("@SECONDS", str(seconds))
     (folder / "slow_sweeps.py").write_text(text)
+    (folder / "epochs.txt").touch()
 
 
 def spec(name: str, *, trials: int, seed: int) -> dict[str, Any]:
@@ -110,9 +111,12 @@ class Running:
     def ask_until_it_answers(self, path: str, body: Any) -> Any:
         """As a client does whose service may be killed at any moment."""
         while True:
-            with suppress(OSError):
+            try:
                 return self.ask(path, body)
-            time.sleep(0.1)
+            except urllib.error.HTTPError:
+                raise
+            except OSError:
+                time.sleep(0.1)
 
     def text(self, path: str, body: Any = None) -> str:
         """What it answers to a GET, or to a POST of a body.

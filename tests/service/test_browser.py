@@ -215,8 +215,9 @@ def test_what_is_filled_in_before_the_script_is_there_is_looked_at_too(
     visitor.page.route("**/new.js", lambda route: held.append(route))
     visitor.page.goto(f"{address}/ui/new?task=image-classification&data=tulips.zip", wait_until="commit")
     visitor.page.get_by_label("budget", exact=True).fill("ten parsecs")
-    while not held:
-        visitor.page.wait_for_timeout(50)
+    for _ in range(600):
+        if not held:
+            visitor.page.wait_for_timeout(50)
     held[0].continue_()
     expect(visitor.page.locator('[id="problem-search.budget"]')).to_contain_text("A budget is a duration")
     visitor.leave()

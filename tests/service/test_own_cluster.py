@@ -80,9 +80,8 @@ def test_sweeps_share_a_cluster_that_outlives_their_service_and_is_begun_anew_wh
     service.kill()
     service.begin()
     assert service.ask("/v1/ready")["cluster"] == "ok"
-    service.ask("/v1/sweeps", spec("short", trials=4, seed=1))
-    wait_until(service, lambda: running(service, "short"))
-    wait_until(service, lambda: running(service, "long"))
+    service.ask("/v1/sweeps", spec("short", trials=8, seed=1))
+    wait_until(service, lambda: running(service, "short") and running(service, "long"))
     assert cluster.head == before
     both_begin_with = repr(0.5)  # the default
     times = {times for (x, _), times in trained(service.folder).items() if x != both_begin_with}
@@ -91,7 +90,7 @@ def test_sweeps_share_a_cluster_that_outlives_their_service_and_is_begun_anew_wh
     begun = service.ask("/v1/sweeps/long")["trials"]
     os.kill(before.holder.pid, signal.SIGKILL)
     assert service.wait_for("short", "completed", "failed", "stopped", seconds=WAITS)["state"] == "completed"
-    check_sweep(service, "short", trials=4)
+    check_sweep(service, "short", trials=8)
     # Those that ran go on, and then others: a driver is there that can be asked to stop.
     wait_until(service, lambda: service.ask("/v1/sweeps/long")["trials"] > begun + 2)
     service.ask("/v1/sweeps/long/stop", {})

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from typing import TypeGuard
 
+CLUSTERS = ("auto", "inline")
+"""What a cluster is called that has no address."""
+
 CLIENT = "ray://"
 SERVICE = "service+"
 _HTTP = ("http://", "https://")

@@ -143,8 +143,9 @@ class Room:
     @property
     def own(self) -> int:
         """How many may go on to another trial; those beyond give their room to whoever waits for it."""
+        part = self._part()
         self._look()
-        return self._part().of(self._held)
+        return self.most if part.sweeps == 1 else part.of(self._held)
 
     def _look(self) -> None:
         if time.monotonic() - self._looked > _LOOK_EVERY:

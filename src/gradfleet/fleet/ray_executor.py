@@ -84,6 +84,7 @@ class _Shift:
         self._room = room
         self._resources = resources
         self._waits_since: float | None = None
+        self._said = False
         self._planned: deque[TrialPlan] = deque()
         self._ahead = self._far(seconds=math.inf)
 
@@ -120,12 +121,12 @@ class _Shift:
 
     def _say_why_nothing_begins(self) -> None:
         """Once, when there has been no room for a while: others may use the cluster, or it has to grow."""
-        if self._workers.running or not self._workers.unplaced:
+        if self._said or self._workers.running or not self._workers.unplaced:
             self._waits_since = None
         elif self._waits_since is None:
             self._waits_since = time.monotonic()
         elif time.monotonic() - self._waits_since > SAID_AFTER:
-            self._waits_since = math.inf
+            self._said = True
             self._ledger.noted(Cluster.current().waiting(self._resources))
 
     def _take_back(self) -> None:

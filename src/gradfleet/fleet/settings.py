@@ -8,7 +8,7 @@ from functools import partial
 from typing import Any
 
 from gradfleet.errors import Problems, SettingError, unknown_name
-from gradfleet.fleet.addresses import is_remote
+from gradfleet.fleet.addresses import CLUSTERS, is_remote
 from gradfleet.fleet.sharing import Part
 from gradfleet.goal import Aim, Goal
 from gradfleet.search.grid import Grid
@@ -30,8 +30,6 @@ from gradfleet.study.schedulers.scheduler import Course, Scheduler
 from gradfleet.trials.executor import Executor, InlineExecutor
 from gradfleet.trials.plan import Config
 from gradfleet.trials.resources import Resources
-
-CLUSTERS = ("auto", "inline")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

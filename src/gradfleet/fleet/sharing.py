@@ -51,15 +51,21 @@ class Sharing:
         self._looking = threading.Lock()
 
     def part(self) -> Part:
-        if time.monotonic() - self._looked > _LOOK_EVERY and self._looking.acquire(blocking=False):
-            threading.Thread(target=self._look, name="sharing", daemon=True).start()
+        """As it was found last; the whole cluster until then."""
+        if time.monotonic() - self._looked > _LOOK_EVERY:
+            self._looked = time.monotonic()
+            with suppress(RuntimeError):  # the host may have no thread left
+                threading.Thread(target=self._look, name="sharing", daemon=True).start()
         return self._part
 
     def _look(self) -> None:
-        with suppress(Exception):  # whatever the library of the artifacts raises while they are away
-            self._part = part_of(self._store, self._study)
-        self._looked = time.monotonic()
-        self._looking.release()
+        if not self._looking.acquire(blocking=False):
+            return
+        try:
+            with suppress(Exception):  # whatever the library of the artifacts raises while they are away
+                self._part = part_of(self._store, self._study)
+        finally:
+            self._looking.release()
 
 
 def part_of(store: Store, name: str) -> Part:

@@ -20,6 +20,12 @@ from gradfleet.fleet.gang import GangWorker, reserve
 from gradfleet.fleet.worker import Ended, Reported, TrialWorker
 from gradfleet.trials.resources import Resources
 
+TURN = 20.0
+"""Seconds that a worker is kept where sweeps take turns: it takes some to start one."""
+
+YIELDS = 1.0
+"""Seconds in which no worker is asked for after one has given its room back: who waited for that is to have it."""
+
 MAX_STILLBORN = 3
 """How many times in a row workers may die as they start; those that started together count once."""
 
@@ -41,6 +47,7 @@ class Worker:
         place: what is reserved for it, where that is more than its actor takes.
         trial: the number of the trial that it runs, or ran last.
         made: when it was asked for.
+        since: when it began its first trial.
     """
 
     actor: Any
@@ -49,6 +56,7 @@ class Worker:
     trial: int = -1
     begun: float = 0.0
     made: float = field(default_factory=time.monotonic)
+    since: float = math.inf
 
     @property
     def seconds(self) -> float:
@@ -73,6 +81,7 @@ class Workers:
         self._idle: list[Worker] = []
         self._busy: dict[Any, Worker] = {}
         self._stillborn = 0
+        self._yields_until = -math.inf
         self._counted = -math.inf  # when a death at birth was counted last
 
     def __enter__(self) -> Self:
@@ -107,12 +116,17 @@ class Workers:
 
     def prepare(self, trials: int) -> None:
         """Start as many workers as so many waiting trials need beside those that are there."""
+        if time.monotonic() < self._yields_until:
+            return
         for _ in range(min(trials, self.free) - len(self._idle) - len(self._starting)):
             worker = self._new()
             self._starting[worker.actor.ready.remote()] = worker
 
     def shrink(self, *, most: int, own: int) -> None:
-        """End workers until there are at most `most`, and `own` that have begun a trial; those that run one stay."""
+        """End workers until there are at most `most`, and `own` that have begun a trial; those that run one stay.
+
+        Where none is the sweep's own, it takes turns with others, and a worker stays for its turn.
+        """
         for _ in range(len(self._busy) + len(self._idle) + len(self._starting) - most):
             if self._starting:
                 _kill(self._starting.popitem()[1])
@@ -120,13 +134,16 @@ class Workers:
                 _kill(self._idle.pop())
         used = [worker for worker in self._idle if worker.trial >= 0]
         for worker in used[: max(0, len(self._busy) + len(used) - own)]:
-            self._idle.remove(worker)
-            _kill(worker)
+            if own or time.monotonic() - worker.since > TURN:
+                self._idle.remove(worker)
+                _kill(worker)
+                self._yields_until = time.monotonic() + YIELDS
 
     def start(self, number: int, plan: bytes) -> None:
         """Give a trial to a worker that waits for one."""
         worker = self._idle.pop()
         worker.trial, worker.begun = number, time.monotonic()
+        worker.since = min(worker.since, worker.begun)
         self._busy[worker.actor.start.remote(plan)] = worker
 
     def answer(self, worker: Worker, *, goes_on: bool) -> None:

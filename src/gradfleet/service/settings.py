@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 
 from gradfleet.data.download import is_web
 from gradfleet.errors import SettingError
-from gradfleet.fleet.addresses import is_dashboard, is_remote, is_service
+from gradfleet.fleet.addresses import CLUSTERS, is_dashboard, is_service
 
 LOOPBACK = ("127.0.0.1", "localhost", "::1")
 MEGABYTE = 2**20
@@ -92,9 +92,10 @@ class ServiceSettings:
             problems.append(f"port is from 0 to 65535, got {self.port}.")
         if is_service(self.cluster):
             problems.append(f"cluster is where this service runs sweeps, not another service, got {self.cluster!r}.")
-        elif is_remote(self.cluster) and not is_dashboard(self.cluster):
+        elif self.cluster is not None and self.cluster not in CLUSTERS and not is_dashboard(self.cluster):
             problems.append(
-                f"cluster is the address of Ray's dashboard, such as http://head:8265, got {self.cluster!r}."
+                f"cluster is the address of Ray's dashboard, such as http://head:8265, or {' or '.join(CLUSTERS)}; "
+                f"without it a Ray of the store's own is started; got {self.cluster!r}."
             )
         problems += [
             f"A URL prefix has a scheme, such as s3://bucket/, got {url!r}." for url in self.urls if "://" not in url

@@ -59,8 +59,7 @@ def keep_job(artifacts: str, study: str, job: Mapping[str, str]) -> None:
     """Keep what `kept_job` says: under `driver` the import path of what speaks with the job, under `page` its page."""
     filesystem, path = fsspec.core.url_to_fs(_job_file(artifacts, study))
     filesystem.makedirs(path.rpartition("/")[0], exist_ok=True)
-    filesystem.pipe_file(f"{path}.new", json.dumps(dict(job)).encode())
-    filesystem.mv(f"{path}.new", path)  # nobody reads half of it
+    filesystem.pipe_file(path, json.dumps(dict(job)).encode())
 
 
 def forget_job(artifacts: str, study: str) -> None:
