@@ -99,7 +99,5 @@ def test_the_environment_says_where_sweeps_run_and_another_service_is_no_place(
     assert "cluster is where this service runs sweeps, not another service" in refused.stderr
     refused = run("serve", "--port", 0, "--cluster", "ray://head:10001")
     assert refused.exit_code == 2
-    assert "cluster is the address of Ray's dashboard, such as http://head:8265, or auto or inline" in (
-        refused.stderr
-    )
+    assert "cluster is the address of Ray's dashboard, such as http://head:8265, or auto or inline" in (refused.stderr)
     assert "GRADFLEET_ARTIFACTS" in run("serve", "--help").stdout
