@@ -13,6 +13,7 @@ from gradfleet.fleet.jobs import Job
 from gradfleet.goal import aim
 from gradfleet.objective import Objective
 from gradfleet.service import steering, views
+from gradfleet.service.readiness import FIRST
 from gradfleet.service.service import Service
 from gradfleet.study.storage.rows import StudyRow
 from gradfleet.study.storage.store import Store
@@ -23,7 +24,7 @@ from tests.service.conftest import Client, write_study
 
 def test_health_and_readiness_need_no_token(client: Client) -> None:
     assert client().get("/v1/health").json()["status"] == "ok"
-    assert client().get("/v1/ready").json() == {"ready": True, "store": "ok", "cluster": "local"}
+    assert client().get("/v1/ready").json() == {"ready": True, "store": "ok", "cluster": FIRST}
 
 
 def test_tasks_come_with_a_summary(reader: TestClient) -> None:
