@@ -73,6 +73,18 @@ def test_what_the_driver_has_written_of_its_failure_is_told(service: Service, re
     assert told(reader) == ("queued", None)
 
 
+def test_a_failure_is_told_once_it_is_the_end(service: Service, reader: TestClient, sent: StudyRow) -> None:
+    mark(service.store, "asked", "failed", problem="The cluster does not take the sweep.")
+    assert told(reader)[0] == "failed"
+    assert submissions.again(service.store, "asked", retry_failed=False)
+    (waiting,) = submissions.unsettled(service.store)
+    number = submissions.claim(service.store, waiting)
+    assert number is not None
+    assert told(reader)[0] == "queued", "another process sees to it"
+    submissions.settle(service.store, "asked", number, "done")
+    assert told(reader)[0] == "failed"
+
+
 def logged_in_page(service: Service, reader: TestClient) -> str:
     app = reader.app
     return logged_in(app, "read").get("/ui/sweeps/asked").text  # type: ignore[arg-type]

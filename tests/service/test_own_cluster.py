@@ -19,7 +19,7 @@ from tests.cli.conftest import Run
 from tests.cli.conftest import run as run
 from tests.service.running import Running, check_sweep, spec, trained, write_recipe
 
-pytestmark = [pytest.mark.ray, pytest.mark.slow]
+pytestmark = [pytest.mark.ray, pytest.mark.slow, pytest.mark.long]
 
 WAITS = 180.0  # seconds
 
@@ -69,7 +69,6 @@ def running(service: Running, name: str) -> int:
     return found
 
 
-@pytest.mark.long
 def test_sweeps_share_a_cluster_that_outlives_their_service_and_is_begun_anew_when_it_died(
     service: Running, cluster: OwnCluster
 ) -> None:
@@ -103,7 +102,6 @@ def test_sweeps_share_a_cluster_that_outlives_their_service_and_is_begun_anew_wh
     assert before.processes() == []
 
 
-@pytest.mark.long
 def test_sweeps_go_on_there_whenever_the_service_is_killed(service: Running, folder: Path) -> None:
     moments, before = random.Random(0), trained(folder)
     names = ["one", "other"]

@@ -122,6 +122,7 @@ class OwnCluster:
             MARK: secrets.token_hex(16),
             "RAY_AUTH_MODE": "token",
             "RAY_AUTH_TOKEN": secrets.token_hex(32),
+            "RAY_agent_register_timeout_ms": "300000",  # without its agents Ray ends; a busy host starts them slowly
             "RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0",  # on any system: all of Ray listens on loopback alone
             "PATH": os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", os.defpath)]),
         }

@@ -264,6 +264,8 @@ class _Pair:
             states: dict[str, StudyState] = {"failed": "failed", "stopped": "stopped", "done": "failed"}
             return states.get(self.asked.state, "queued")
         assert self.study is not None, "a sweep was asked for, or is in the store"
+        if self.asked is not None and (self.asked.state, self.study.state) == ("claimed", "failed"):
+            return "queued"  # who sees to it has not said yet that this is the end; a cluster that is away is not
         return self.study.state
 
     @property
