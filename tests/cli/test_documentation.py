@@ -70,7 +70,7 @@ def test_every_command_runs_in_the_order_it_is_written(
             assert process.stdout is not None
             stdout = process.stdout.readline() + process.stdout.readline()
             process.send_signal(signal.SIGINT)
-            assert process.wait(timeout=60) == 0, (command, process.communicate()[1])
+            assert process.wait(timeout=240) == 0, (command, process.communicate()[1])
         elif words[0] == "doctor":  # it starts Ray, so not in this process
             process = begin(*words, cwd=here)
             stdout, stderr = process.communicate(timeout=180)
