@@ -15,6 +15,7 @@ from typing import Any
 import psutil
 import ray
 from filelock import FileLock, Timeout
+from ray._private.utils import write_ray_address
 
 from gradfleet.errors import ClusterError
 from gradfleet.fleet.driver import exit_code
@@ -79,6 +80,8 @@ def _started(head: Head) -> str:
             )
     except Exception as error:  # as in `connect`
         raise ClusterError(f"Ray could not be started: {error}") from error
+    # As `ray start` does: of several on a host, a job is otherwise that of any of them.
+    write_ray_address(made.address_info["gcs_address"], head.scratch)
     address = f"http://{made.address_info['webui_url']}"
     deadline = time.monotonic() + _ANSWERS_WITHIN
     while True:
