@@ -99,5 +99,7 @@ def test_the_environment_says_where_sweeps_run_and_another_service_is_no_place(
     assert "cluster is where this service runs sweeps, not another service" in refused.stderr
     refused = run("serve", "--port", 0, "--cluster", "ray://head:10001")
     assert refused.exit_code == 2
-    assert "cluster is the address of Ray's dashboard, such as http://head:8265, or auto or inline" in (refused.stderr)
+    said = " ".join(refused.stderr.split())
+    assert "cluster is the address of Ray's dashboard, such as http://head:8265, or auto or inline; " in said
+    assert "got 'ray://head:10001'" in said
     assert "GRADFLEET_ARTIFACTS" in run("serve", "--help").stdout

@@ -66,7 +66,7 @@ class RayExecutor:
         """
         if not ledger.finished:
             with Workers(by_value(recipe), room=self._room, resources=self._resources) as workers:
-                _Shift(ledger, workers, self._room, self._resources).work()
+                _Shift(ledger, workers, self._resources).work()
 
     def interrupt(self) -> None:
         """Nothing: trials run elsewhere, and `run` itself sees that the ledger has aborted."""
@@ -78,10 +78,9 @@ class _Shift:
     A worker is answered, and one that is free gets its next trial, before anything is written.
     """
 
-    def __init__(self, ledger: Ledger, workers: Workers, room: Room, resources: Resources) -> None:
+    def __init__(self, ledger: Ledger, workers: Workers, resources: Resources) -> None:
         self._ledger = ledger
         self._workers = workers
-        self._room = room
         self._resources = resources
         self._waits_since: float | None = None
         self._said = False
@@ -109,9 +108,9 @@ class _Shift:
     def _hand_out(self) -> None:
         if self._ledger.held:
             self._take_back()
-            self._workers.shrink(most=0, own=0)
+            self._workers.release()
             return
-        self._workers.shrink(most=self._room.most, own=self._room.own)
+        self._workers.shrink()
         self._plan(self._workers.free)
         while self._planned and self._workers.idle:
             plan = self._planned.popleft()
@@ -145,9 +144,9 @@ class _Shift:
         cost more than that. One after the other, each trial is drawn from all before it, so that a seed has one
         sequence, also over restarts.
         """
-        if self._room.most == 1:
+        if self._workers.most == 1:
             return 0
-        return self._room.most if seconds < SHORT else 1
+        return self._workers.most if seconds < SHORT else 1
 
     def _plan(self, count: int) -> None:
         while len(self._planned) < count and (plan := self._ledger.next_plan()) is not None:

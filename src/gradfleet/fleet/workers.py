@@ -94,6 +94,11 @@ class Workers:
             _kill(worker)
 
     @property
+    def most(self) -> int:
+        """How many trials run side by side, when there are so many."""
+        return self._room.most
+
+    @property
     def running(self) -> set[int]:
         """The trials that run."""
         return {worker.trial for worker in self._busy.values()}
@@ -112,7 +117,7 @@ class Workers:
     @property
     def free(self) -> int:
         """How many trials could be given out, those to workers that are still to start included."""
-        return self._room.most - len(self._busy)
+        return self.most - len(self._busy)
 
     def prepare(self, trials: int) -> None:
         """Start as many workers as so many waiting trials need beside those that are there."""
@@ -122,12 +127,20 @@ class Workers:
             worker = self._new()
             self._starting[worker.actor.ready.remote()] = worker
 
-    def shrink(self, *, most: int, own: int) -> None:
-        """End workers until there are at most `most`, and `own` that have begun a trial; those that run one stay.
+    def release(self) -> None:
+        """End those that run no trial."""
+        for worker in [*self._starting.values(), *self._idle]:
+            _kill(worker)
+        self._starting.clear()
+        self._idle.clear()
 
-        Where none is the sweep's own, it takes turns with others, and a worker stays for its turn.
+    def shrink(self) -> None:
+        """End those for which there is no room any more; those that run a trial stay.
+
+        Where no room is the sweep's own, it takes turns with others, and a worker stays for its turn.
         """
-        for _ in range(len(self._busy) + len(self._idle) + len(self._starting) - most):
+        own = self._room.own
+        for _ in range(len(self._busy) + len(self._idle) + len(self._starting) - self.most):
             if self._starting:
                 _kill(self._starting.popitem()[1])
             elif self._idle:

@@ -23,7 +23,7 @@ class ClusterState:
     @property
     def address(self) -> str | None:
         """Of a cluster that was there before; None where sweeps run on this machine."""
-        return None if self._service.own_cluster is not None else self._service.settings.cluster
+        return self._service.settings.cluster
 
     @property
     def is_away(self) -> bool:
