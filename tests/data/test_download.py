@@ -11,6 +11,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
+import fsspec
 import pytest
 
 from gradfleet import AutoDataset
@@ -79,6 +80,17 @@ def fetched(url: str, below: str, *, public: bool) -> str:
 def test_what_lies_below_is_fetched_and_redirects_within_are_followed(server: Server) -> None:
     for name in ("rows.csv", "moved.csv"):
         assert fetched(server.url(f"/data/{name}"), server.url("/data/"), public=False) == TABLE
+
+
+def test_what_comes_is_counted_of_a_file_and_of_all_of_a_folder(server: Server) -> None:
+    memory = fsspec.filesystem("memory")
+    memory.pipe({f"/fetched/{n}.txt": 1000 * b"0" for n in range(4)})
+    for url, size in ((server.url("/data/rows.csv"), len(TABLE)), ("memory://fetched", 4000)):
+        below = (server.url("/"), "memory://")
+        assert located(Download(url, below, public=False, most=size + 10), Scratch()).exists()
+        with pytest.raises(DataError, match=rf"{url} is larger than 0 MB, the most that is fetched"):
+            located(Download(url, below, public=False, most=size - 1), Scratch())
+    memory.rm("/fetched", recursive=True)
 
 
 def test_a_dataset_learns_from_a_download(server: Server) -> None:

@@ -28,7 +28,17 @@ def test_what_is_not_allowed_when_it_is_fetched_fails_the_sweep(
     (waiting,) = submissions.unsettled(store)
     number = submissions.claim(store, waiting)
     assert number is not None
-    call = Call(store.url, "flowers", number, str(tmp_path), "inline", open_cluster=False, urls=urls, private_urls=[])
+    call = Call(
+        store.url,
+        "flowers",
+        number,
+        str(tmp_path),
+        "inline",
+        open_cluster=False,
+        urls=urls,
+        private_urls=[],
+        most=10**6,
+    )
     with pytest.raises(SettingError, match="127.0.0.1"):
         starter.run(call)
     found = submissions.get(store, "flowers")

@@ -56,7 +56,9 @@ def test_an_open_cluster_is_refused_at_the_start_and_before_a_sweep_is_sent(
     number = submissions.claim(service.store, waiting)
     assert number is not None
     url = str(service.store.database.url)
-    call = starter.Call(url, "asked", number, service.artifacts, address, open_cluster=False, urls=[], private_urls=[])
+    call = starter.Call(
+        url, "asked", number, service.artifacts, address, open_cluster=False, urls=[], private_urls=[], most=10**6
+    )
     with pytest.raises(AccessError):
         starter.run(call)
     (again,) = submissions.unsettled(service.store)

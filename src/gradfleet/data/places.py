@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import socket
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -37,36 +36,32 @@ def located(given: Any, scratch: Scratch) -> Any:
     Raises:
         DataError: it cannot be fetched or unpacked.
     """
-    options = given.options if isinstance(given, Download) else {}
-    given = given.url if isinstance(given, Download) else given
-    if not isinstance(given, str | os.PathLike):
+    if not isinstance(given, Download | str | os.PathLike):
         return given
-    name = os.fspath(given)
+    download = given if isinstance(given, Download) else Download(os.fspath(given))
+    name = download.url
     if name.startswith(HUB):
         return _from_hub(name.removeprefix(HUB))
     if name not in scratch.known:
-        path = _fetched(name, scratch, options) if "://" in name else Path(name)
+        path = _fetched(download, scratch) if "://" in name else Path(name)
         scratch.known[name] = unpack(path, scratch.folder()) if is_archive(path) else path
     return scratch.known[name]
 
 
-def _fetched(url: str, scratch: Scratch, options: Mapping[str, Any]) -> Path:
-    """A local copy of a file or folder; a local URL is its path.
-
-    Args:
-        options: of the URL's filesystem.
-    """
+def _fetched(download: Download, scratch: Scratch) -> Path:
+    """A local copy of a file or folder; a local URL is its path."""
+    url, callback = download.url, download.callback()
     try:
-        filesystem, path = fsspec.core.url_to_fs(url, **options)
+        filesystem, path = fsspec.core.url_to_fs(url, **download.options)
         if isinstance(filesystem, fsspec.implementations.local.LocalFileSystem):
             return Path(path)
         target = scratch.folder() / (Path(path).name or "data")
         if not filesystem.exists(path):
             raise DataError(f"There is nothing at {url}.")
         if filesystem.isdir(path):
-            filesystem.get(path.rstrip("/") + "/", f"{target}/", recursive=True)
+            filesystem.get(path.rstrip("/") + "/", f"{target}/", recursive=True, callback=callback)
         else:
-            filesystem.get_file(path, str(target))
+            filesystem.get_file(path, str(target), callback=callback)
     except DataError:
         raise
     except ImportError as problem:

@@ -24,6 +24,7 @@ class Limits:
         body: bytes of a request that is no upload.
         upload: bytes of one uploaded file.
         uploads: bytes of all uploaded data sets together.
+        fetched: bytes that a sweep's data at a URL may have.
         items: raw items of one prediction.
         requests: a second and token, in the long run.
         burst: requests at once after a pause.
@@ -36,6 +37,7 @@ class Limits:
     body: int = 4 * MEGABYTE
     upload: int = 2048 * MEGABYTE
     uploads: int = 20_480 * MEGABYTE
+    fetched: int = 20_480 * MEGABYTE
     items: int = 256
     requests: float = 50.0
     burst: int = 200

@@ -98,15 +98,15 @@ def _refuse_links_out(path: Path, root: Path) -> None:
             raise SettingError(f"data holds {one.name!r}, a link that leads out of the service's folder for data.")
 
 
-def download(url: str, *, urls: Sequence[str], private_urls: Sequence[str]) -> Download:
-    """How data at a URL is fetched; the beginnings are those of the settings.
+def download(url: str, *, urls: Sequence[str], private_urls: Sequence[str], most: int | None = None) -> Download:
+    """How data at a URL is fetched; the beginnings, and the bytes that may come, are those of the settings.
 
     Raises:
         SettingError: it has none of them.
     """
     for below, public in ((private_urls, False), (urls, True)):
         if is_below(url, below):
-            return Download(url, tuple(below), public)
+            return Download(url, tuple(below), public, most)
     allowed = ", ".join((*urls, *private_urls)) or "none"
     raise SettingError(f"data at {url[:100]!r} is not allowed. URLs begin with: {allowed}.")
 
@@ -114,7 +114,7 @@ def download(url: str, *, urls: Sequence[str], private_urls: Sequence[str]) -> D
 def _check_url(service: Service, url: str) -> None:
     """Early, so that the client is told; whoever fetches it looks again."""
     settings = service.settings
-    allowed = download(url, urls=settings.urls, private_urls=settings.private_urls)
+    allowed = download(url, urls=settings.urls, private_urls=settings.private_urls, most=settings.limits.fetched)
     if is_web(url) and allowed.public and _is_private(host := _host_of(url)):
         raise SettingError(
             f"data at {url[:100]!r} is not allowed: {host} is a private address, and those are named by "

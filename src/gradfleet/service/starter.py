@@ -41,6 +41,7 @@ class Call:
     Attributes:
         number: of the claim that it takes over.
         artifacts, cluster, open_cluster, urls, private_urls: the service's own.
+        most: bytes that may be fetched.
     """
 
     store: str
@@ -51,10 +52,13 @@ class Call:
     open_cluster: bool
     urls: list[str]
     private_urls: list[str]
+    most: int
 
     def found(self, data: str) -> str | Download:
         """What a spec names, which lies at its path or is fetched from where the service allows."""
-        return specs.download(data, urls=self.urls, private_urls=self.private_urls) if "://" in data else data
+        if "://" not in data:
+            return data
+        return specs.download(data, urls=self.urls, private_urls=self.private_urls, most=self.most)
 
 
 def begin(service: Service, submission: Submission, number: int) -> None:
@@ -63,7 +67,7 @@ def begin(service: Service, submission: Submission, number: int) -> None:
     url = store.database.url.render_as_string(hide_password=False)
     settings = service.settings
     about = settings.cluster, settings.open_cluster, list(settings.urls), list(settings.private_urls)
-    call = Call(url, submission.name, number, service.artifacts, *about)
+    call = Call(url, submission.name, number, service.artifacts, *about, most=settings.limits.fetched)
     detached.start(
         "gradfleet.service.starter",
         json.dumps(asdict(call)).encode(),
