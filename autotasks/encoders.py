@@ -11,7 +11,15 @@ import torch
 from torch import nn
 
 from autotasks.linear import logistic, solve
+from gradfleet import Float
 from gradfleet.tasks import ArrayExamples, DataFacts, DataNetwork, FeatureCache
+
+DECAY = Float(0.6, 1.0, default=1.0)
+"""What is searched of `PretrainedEncoder`'s decay; 1 is one rate for the whole encoder."""
+
+
+_MOST_BLOCKS = 12
+"""Of the encoders that such decays are known from; the first of more blocks is no slower than the first of these."""
 
 
 class PretrainedEncoder(DataNetwork):
@@ -23,13 +31,16 @@ class PretrainedEncoder(DataNetwork):
     Args:
         source: a local folder that `save_pretrained` wrote, or a name on the hub.
         strength: of the data against small weights in that regression.
+        decay: each block's learning rate is this times that of the block after it, since what is near the input fits
+            most tasks as it is (Howard and Ruder, 2018, arXiv:1801.06146; Clark et al., 2020, arXiv:2003.10555).
     """
 
     encoder: Any
     head: nn.Linear
 
-    def __init__(self, source: str, num_outputs: int, *, strength: float) -> None:
+    def __init__(self, source: str, num_outputs: int, *, strength: float, decay: float = 1.0) -> None:
         super().__init__()
+        self._decay = decay
         self._source = source
         self._num_outputs = num_outputs
         self._strength = strength
@@ -38,6 +49,13 @@ class PretrainedEncoder(DataNetwork):
     def seen_as(self) -> Sequence[str]:
         """What the vectors of given examples depend on."""
         return (self._source,)
+
+    def rate_factors(self) -> dict[str, float]:
+        """Of the encoder's parameters, by their distance from its last block."""
+        depths = block_numbers(self.encoder)
+        last = max(depths.values())
+        step = min(1.0, _MOST_BLOCKS / max(1, last))
+        return {f"encoder.{name}": self._decay ** (step * (last - depth)) for name, depth in depths.items()}
 
     @abstractmethod
     def compute(self, examples: ArrayExamples) -> np.ndarray[Any, Any]:
@@ -68,3 +86,20 @@ class PretrainedEncoder(DataNetwork):
         with torch.no_grad():
             self.head.weight.copy_(torch.from_numpy(weights))
             self.head.bias.copy_(torch.from_numpy(biases - weights @ mean))
+
+
+def block_numbers(encoder: nn.Module) -> dict[str, int]:
+    """The block that each parameter is in, from 1 on; 0 before the first, and what follows the last is in that.
+
+    Blocks are the parts of the outermost list of modules: layers of a transformer, stages of a convolutional net.
+    """
+    lists = [name for name, one in encoder.named_modules() if isinstance(one, nn.ModuleList) and len(one) > 1]
+    if not lists:
+        return dict.fromkeys((name for name, _ in encoder.named_parameters()), 0)
+    stack, number = min(lists, key=lambda name: name.count(".")) + ".", 0
+    found: dict[str, int] = {}
+    for name, _ in encoder.named_parameters():
+        if name.startswith(stack):
+            number = int(name.removeprefix(stack).partition(".")[0]) + 1
+        found[name] = number
+    return found

@@ -10,6 +10,7 @@ from typing import Any
 from autotasks.augmentation import Augmentation, mixing
 from autotasks.backbones import names_of
 from autotasks.class_weights import ClassWeights
+from autotasks.encoders import DECAY
 from autotasks.image_encoders import FrozenImageEncoder, ImageEncoder, image_settings, side_of, sides_of
 from autotasks.image_sizes import ImageSizes
 from autotasks.learnable import require_classes, require_images, with_classes
@@ -101,7 +102,7 @@ class AutoImageClassifier(AutoTask):
             probe = partial(FrozenImageEncoder, source)
             tuner.architecture(f"{name}-frozen", probe, side=side, strength=Float(1e-4, 10.0, log=True, default=0.01))
             whole = partial(ImageEncoder, source, strength=0.01)
-            tuner.architecture(name, whole, side=side, dropout=Float(0.0, 0.4, default=0.1))
+            tuner.architecture(name, whole, side=side, dropout=Float(0.0, 0.4, default=0.1), decay=DECAY)
         tuner.optimizer(
             "adamw",
             learning_rate=Float(3e-4, 1e-2, log=True, default=2e-3),
@@ -138,12 +139,5 @@ class AutoImageClassifier(AutoTask):
         return model.compile(metrics=["accuracy"], calibrate=True, channels_last=True)
 
     def tailor(self, *, epochs: int | None) -> Tailor:
-        backbones = names_of(self._backbones)
-        whole = self.tuner(self._backbones).space()["architecture"]
-        assert isinstance(whole, Choice), "it chooses between names"
-        return ImageSizes(
-            backbones,
-            known=[one.config for one in self._known_good(self._backbones)],
-            epochs=epochs,
-            choices=[str(one) for one in whole.choices],
-        )
+        known = self.portfolio(self._backbones)
+        return ImageSizes(names_of(self._backbones), known=known, epochs=epochs, choices=self._architectures)

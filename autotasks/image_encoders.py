@@ -42,9 +42,16 @@ class ImageEncoder(PretrainedEncoder):
     deviation: torch.Tensor
 
     def __init__(
-        self, source: str, num_outputs: int, *, strength: float, side: int | None = None, dropout: float = 0.0
+        self,
+        source: str,
+        num_outputs: int,
+        *,
+        strength: float,
+        side: int | None = None,
+        dropout: float = 0.0,
+        decay: float = 1.0,
     ) -> None:
-        super().__init__(source, num_outputs, strength=strength)
+        super().__init__(source, num_outputs, strength=strength, decay=decay)
         self.dropout = nn.Dropout(dropout)
         self._side = side
         self.register_buffer("mean", torch.zeros(1, 3, 1, 1))

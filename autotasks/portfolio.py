@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -21,22 +21,24 @@ class KnownGood:
     """One configuration with its place in the order.
 
     Attributes:
-        budget: seconds of a search from which it is worth its time.
+        budget: seconds of a search from which it is worth its time on two CPU cores.
+        gpu_budget: the same where trials have a GPU.
         source: where the configuration comes from.
     """
 
     config: dict[str, Value]
     budget: float
+    gpu_budget: float
     source: str
 
     def of(self, backbone: str) -> KnownGood:
         """The same for one backbone."""
         config = {key.replace(BACKBONE, backbone): _named(value, backbone) for key, value in self.config.items()}
-        return KnownGood(config, self.budget, self.source)
+        return replace(self, config=config)
 
-    def fits(self, seconds: float | None) -> bool:
-        """Whether a search of so many seconds, None for no limit, has the time for it."""
-        return seconds is None or self.budget <= seconds
+    def seconds(self, *, gpu: bool) -> float:
+        """Of a search from which it is worth its time."""
+        return self.gpu_budget if gpu else self.budget
 
     @property
     def architecture(self) -> str:
@@ -46,13 +48,16 @@ class KnownGood:
 def read_portfolio(task: str, backbones: Sequence[str]) -> list[KnownGood]:
     """The portfolio of a task in its order, with an entry a backbone where it says so."""
     content: dict[str, Any] = YAML(typ="safe").load(FOLDER / f"{task}.yaml")
-    entries = [KnownGood(one["config"], _seconds(one["budget"]), one["source"]) for one in content["configurations"]]
+    entries = [
+        KnownGood(one["config"], _seconds(one["budget"]), _seconds(one.get("gpu_budget", one["budget"])), one["source"])
+        for one in content["configurations"]
+    ]
     return [made for entry in entries for made in _expanded(entry, backbones)]
 
 
-def affordable(portfolio: Iterable[KnownGood], seconds: float | None) -> list[Config]:
+def affordable(portfolio: Iterable[KnownGood], seconds: float | None, *, gpu: bool = False) -> list[Config]:
     """Those that a search of so many seconds has the time for; None is no limit."""
-    return [one.config for one in portfolio if one.fits(seconds)]
+    return [one.config for one in portfolio if seconds is None or one.seconds(gpu=gpu) <= seconds]
 
 
 def _expanded(entry: KnownGood, backbones: Sequence[str]) -> list[KnownGood]:

@@ -4,16 +4,15 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
-from copy import copy
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 from autotasks.backbones import Reads, check_backbones, names_of
+from autotasks.known_times import KnownTimes
 from autotasks.portfolio import KnownGood, affordable, read_portfolio
 from gradfleet import AutoDataset, AutoModel, Choice, Objective, Resources, Study, Tuner
 from gradfleet.errors import NotFoundError, SettingError
 from gradfleet.tasks import (
-    Budget,
     Config,
     Ensemble,
     Evaluation,
@@ -118,22 +117,31 @@ class AutoTask(ABC):
         """The search over `tuner`, with what is not varied."""
 
     @classmethod
-    def portfolio(cls, backbones: Sequence[str] = (), *, seconds: float | None = None) -> list[Config]:
+    def portfolio(
+        cls, backbones: Sequence[str] = (), *, seconds: float | None = None, gpu: bool = False
+    ) -> list[Config]:
         """Known-good configurations, tried right after the default one: those that a search so long has time for."""
-        return affordable(cls._known_good(backbones), seconds)
+        return affordable(cls._known_good(backbones), seconds, gpu=gpu)
 
     @classmethod
     def _known_good(cls, backbones: Sequence[str]) -> list[KnownGood]:
         return read_portfolio(cls.portfolio_of or cls.task, list(names_of(backbones)))
 
-    def tailor(self, *, epochs: int | None) -> Tailor | None:
-        """What makes the search fit its data, time and machine before it begins; None leaves it as it is.
+    def tailor(self, *, epochs: int | None) -> Tailor:
+        """What makes the search fit its data, time and machine before it begins.
 
         Args:
             epochs: of a trial, where the user said it.
         """
-        del epochs
-        return None
+        known = self._known_good(self._backbones)
+        return KnownTimes(known, epochs=epochs or self.epochs, choices=self._architectures)
+
+    @property
+    def _architectures(self) -> list[str]:
+        """All that may be searched."""
+        whole = self.tuner(self._backbones).space()["architecture"]
+        assert isinstance(whole, Choice), "it chooses between names"
+        return [str(one) for one in whole.choices]
 
     @classmethod
     def recipe(cls, backbones: Sequence[str] = ()) -> Recipe:
@@ -190,10 +198,7 @@ class AutoTask(ABC):
             said |= {"store": store, "artifacts": artifacts, "resume": resume, "retry_failed": retry_failed}
             said |= {"extend": extend, "warm_start": warm_start, "seed": self._seed}
             return self._fit_elsewhere(ServiceClient(cluster), said, name=name, resources=resources, wait=wait)
-        limit = self._seconds(trials, budget)
-        if resume and name is not None:
-            limit = self._seconds_before(name, store, limit)
-        self._study = self._affordable(limit).fit(
+        self._study = self.model.fit(
             self.data,
             trials=trials,
             budget=budget,
@@ -202,7 +207,7 @@ class AutoTask(ABC):
             epochs=self.epochs if epochs is None else epochs,
             sampler=sampler,
             scheduler=scheduler,
-            portfolio=self.portfolio(self._backbones, seconds=limit),
+            portfolio=self.portfolio(self._backbones),
             tailor=self.tailor(epochs=epochs),
             resources=resources,
             cluster=cluster,
@@ -247,32 +252,6 @@ class AutoTask(ABC):
         if wait:
             self._study.wait()
         return self
-
-    @staticmethod
-    def _seconds(trials: int | None, budget: str | float | None) -> float | None:
-        try:
-            return Budget.of(trials=trials, budget=budget).seconds
-        except SettingError:  # the search refuses it, together with everything else that cannot be
-            return None
-
-    def _affordable(self, seconds: float | None) -> AutoModel:
-        """The search without the architectures that so many seconds are too few for, unless the user chose them."""
-        whole = self.tuner(self._backbones).space()["architecture"]
-        known = self._known_good(self._backbones)
-        slow = {one.architecture for one in known} - {one.architecture for one in known if one.fits(seconds)}
-        if not slow or self.model.space["architecture"] != whole or not isinstance(whole, Choice):
-            return self.model
-        return copy(self.model).narrow({"architecture": {"choices": [one for one in whole.choices if one not in slow]}})
-
-    @staticmethod
-    def _seconds_before(name: str, store: str | Path | None, seconds: float | None) -> float | None:
-        """What the study's first search had, which decided on its space; `seconds` when there is no such study."""
-        try:
-            spec = Study.attach(name, store=store).spec
-        except NotFoundError:
-            return seconds
-        found: float | None = spec["search"]["budget"]["seconds"]
-        return found
 
     @property
     def study(self) -> Study | ServiceSweep:

@@ -7,6 +7,7 @@ from functools import partial
 from typing import Any
 
 from autotasks.backbones import names_of
+from autotasks.encoders import DECAY
 from autotasks.learnable import require_classes, require_texts, with_classes
 from autotasks.task import AutoTask
 from autotasks.text_encoders import FrozenTextEncoder, TextEncoder
@@ -74,7 +75,9 @@ class AutoTextClassifier(AutoTask):
                 share=Float(0.5, 4.0, log=True, default=1.0),
             )
             whole = partial(TextEncoder, source, name, strength=0.05)
-            tuner.architecture(name, whole, dropout=Float(0.0, 0.3, default=0.1), rounds=Int(2, 8, default=4))
+            tuner.architecture(
+                name, whole, dropout=Float(0.0, 0.3, default=0.1), rounds=Int(2, 8, default=4), decay=DECAY
+            )
         cls._add_training(tuner, list(names))
         return tuner
 

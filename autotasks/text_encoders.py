@@ -55,9 +55,17 @@ class TextEncoder(PretrainedEncoder):
     """
 
     def __init__(
-        self, source: str, view: str, num_outputs: int, *, strength: float, dropout: float = 0.0, rounds: int = 4
+        self,
+        source: str,
+        view: str,
+        num_outputs: int,
+        *,
+        strength: float,
+        dropout: float = 0.0,
+        rounds: int = 4,
+        decay: float = 1.0,
     ) -> None:
-        super().__init__(source, num_outputs, strength=strength)
+        super().__init__(source, num_outputs, strength=strength, decay=decay)
         self._view = view
         self._rounds = rounds
         self.dropout = nn.Dropout(dropout)

@@ -125,7 +125,7 @@ class Fitting:
         left = None if limit is None else max(0.0, self.started + limit - time.time())
         cluster = self.settings.cluster
         is_here = cluster in (None, "inline") or head_at(cluster) is not None
-        return self.tailor(Situation(parts[-1], left, self.settings.resources, is_here))
+        return self.tailor(Situation(parts[-1], limit, left, self.settings.resources, is_here))
 
     def _begin(self, store: Store, parts: Sequence[DataRef], said: Mapping[str, Any], *, wait: bool) -> Study:
         """Open the study and have somebody drive it.

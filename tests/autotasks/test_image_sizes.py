@@ -23,7 +23,7 @@ def situation(folder: Path, *, seconds: float | None, side: int = 12, is_here: b
     noise = np.random.default_rng(0)
     images = noise.integers(0, 256, (40, 1, side, side), dtype="uint8")
     data = AutoDataset((images, np.arange(40) % 2)).prepare(folder)
-    return Situation(data, seconds, Resources(), is_here)
+    return Situation(data, seconds, seconds, Resources(), is_here)
 
 
 def sizes(**changed: Any) -> ImageSizes:

@@ -6,6 +6,7 @@ import json
 import re
 import time
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas
@@ -13,9 +14,10 @@ import pytest
 
 from autotasks import AutoTextClassifier
 from autotasks.portfolio import read_portfolio
-from gradfleet import Bundle, Choice, Study, autotask
+from gradfleet import Bundle, Choice, Resources, Study, autotask
 from gradfleet.errors import DataError, SettingError
 from gradfleet.search.space import SearchSpace
+from gradfleet.tasks import Situation
 from tests.autotasks.small_texts import films
 
 
@@ -123,6 +125,7 @@ def test_a_short_budget_leaves_out_what_takes_longer(tmp_path: Path, capsys: pyt
     classifier = AutoTextClassifier(films(60))
     classifier.fit(budget="40s", trials=2, epochs=1, cluster="inline", store=tmp_path / "g.db", name="short")
     said = capsys.readouterr().err
+    assert "The time allows bag, tfidf; cnn from 1 min on, transformer from 5 min on." in said
     assert "After the default come tfidf, known to be good; then the search." in said
     space = SearchSpace.from_json(classifier.study.spec["space"])
     assert space["architecture"] == Choice("bag", "tfidf")
@@ -130,6 +133,25 @@ def test_a_short_budget_leaves_out_what_takes_longer(tmp_path: Path, capsys: pyt
     classifier.fit(budget="20m", trials=3, epochs=1, cluster="inline", store=tmp_path / "g.db", name="short",
                    resume=True, progress=False)  # fmt: skip
     assert len(classifier.study.trials) == 3
+
+
+def test_what_a_search_may_try_goes_by_its_whole_time_and_a_gpu(encoder: Path, tmp_path: Path) -> None:
+    """A GPU that is asked for; whether there is one is seen when the trials start."""
+    classifier = AutoTextClassifier(films(60), backbones=[encoder])
+    data, tailor = classifier.data.prepare(tmp_path), classifier.tailor(epochs=None)
+
+    def left_out(minutes: float, gpu: float) -> set[str]:
+        budget = 60 * minutes
+        found = tailor(Situation(data, budget, budget - 20, Resources(gpu=gpu), is_here=False))
+        if found is None:
+            return set()
+        narrowed: Any = found.narrowing["architecture"]
+        assert {str(one["architecture"]) for one in found.portfolio} <= set(narrowed["choices"])
+        return set(classifier.tuner([str(encoder)]).space()["architecture"].choices) - set(narrowed["choices"])
+
+    assert left_out(4, gpu=0) == {"tiny-bert", "transformer"}
+    assert left_out(5, gpu=0) == left_out(1, gpu=0.5) == set()
+    assert left_out(0.5, gpu=0.5) == {"tiny-bert", "transformer", "cnn"}
 
 
 def test_texts_with_several_labels_are_told_apart(tmp_path: Path) -> None:

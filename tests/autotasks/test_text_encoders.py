@@ -11,8 +11,11 @@ import pytest
 import scipy.sparse
 import torch
 from safetensors.torch import load_file
+from torch import nn
+from transformers import ResNetConfig, ResNetModel
 
 from autotasks import AutoSummarizer, AutoTask, AutoTextClassifier
+from autotasks.encoders import block_numbers
 from autotasks.speed import seconds_an_epoch
 from autotasks.text_encoders import TextEncoder, Together
 from autotasks.tfidf import Terms
@@ -20,6 +23,7 @@ from gradfleet import AutoDataset, Objective
 from gradfleet.data.feature_cache import FeatureCache
 from gradfleet.errors import DataError, ExportError
 from gradfleet.tasks import EpochRecord, NamedInputs, TrialPlan
+from gradfleet.training.optimizers.layer_rates import LayerRates
 from tests.autotasks.small_texts import films
 
 ROOT = Path(__file__).parents[2]
@@ -137,3 +141,32 @@ def test_no_code_of_a_hub_is_ever_run() -> None:
     said = [file.read_text() for folder in ("src", "autotasks") for file in (ROOT / folder).rglob("*.py")]
     assert len(said) > 100
     assert not [text for text in said if "trust_remote_code=" in text]
+
+
+def test_blocks_near_the_input_learn_more_slowly_where_the_search_says_so(encoder: Path, tmp_path: Path) -> None:
+    train = AutoTextClassifier(films(40), backbones=[encoder]).data.open().train
+    network = TextEncoder(str(encoder), "tiny-bert", 2, strength=0.05, decay=0.5)
+    network.start(train, FeatureCache(tmp_path, "films"))
+    names = {id(parameter): name for name, parameter in network.named_parameters()}
+    rates = {
+        names[id(parameter)]: group["lr"]
+        for group in LayerRates("adamw", decay=0.1).groups(network, 1.0)
+        for parameter in group["params"]
+    }
+    assert rates["head.weight"] == 1.0
+    assert rates["encoder.encoder.layer.1.output.dense.weight"] == pytest.approx(0.1)
+    assert rates["encoder.encoder.layer.0.output.dense.weight"] == pytest.approx(0.05)
+    assert rates["encoder.embeddings.word_embeddings.weight"] == pytest.approx(0.025)
+    assert rates["encoder.pooler.dense.weight"] == pytest.approx(0.1), "what follows the last block"
+
+
+def test_blocks_of_a_convolutional_net_are_its_stages_and_many_of_them_count_as_twelve() -> None:
+    stages = ResNetConfig(embedding_size=4, hidden_sizes=[4, 4, 4], depths=[1, 2, 1], layer_type="basic")
+    numbers = block_numbers(ResNetModel(stages))
+    assert sorted(set(numbers.values())) == [0, 1, 2, 3]
+    assert numbers["encoder.stages.1.layers.1.layer.0.convolution.weight"] == 2
+
+    deep = TextEncoder("anything", "anything", 2, strength=1.0, decay=0.5)
+    deep.encoder = nn.ModuleDict({"blocks": nn.ModuleList(nn.Linear(1, 1) for _ in range(25))})
+    assert deep.rate_factors()["encoder.blocks.24.weight"] == 1.0
+    assert deep.rate_factors()["encoder.blocks.0.weight"] == pytest.approx(0.5 ** (12 * 24 / 25))

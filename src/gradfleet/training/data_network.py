@@ -41,6 +41,13 @@ class DataNetwork(nn.Module):
         del train, seconds
         return asked
 
+    def rate_factors(self) -> Mapping[str, float]:
+        """Of the learning rate, by the names of parameters, beside what `LayerRates` says; 1 for others.
+
+        Asked for after `start`, where the search has a `layer_decay`.
+        """
+        return {}
+
     def learned(self) -> dict[str, Any]:
         """JSON from which `restore` makes a network of the same shape."""
         return {}

@@ -47,12 +47,14 @@ class Situation:
 
     Attributes:
         data: prepared, so that its facts are known and its rows can be looked at.
-        seconds: that the search has left; None when only a number of trials ends it.
+        budget: seconds of the whole search; None when only a number of trials ends it.
+        seconds: that are left of it, now that the data is prepared.
         resources: of one trial.
         is_here: whether trials run on this machine, so that what is measured here is true there.
     """
 
     data: DataRef
+    budget: float | None
     seconds: float | None
     resources: Resources
     is_here: bool

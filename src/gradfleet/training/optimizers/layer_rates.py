@@ -11,6 +11,7 @@ from torch import nn
 from torch.optim import Optimizer
 
 from gradfleet.errors import SettingError
+from gradfleet.training.data_network import DataNetwork
 from gradfleet.training.networks.freezing import layers_of, named_parameters
 
 
@@ -23,7 +24,8 @@ class LayerRates:
         decay: each layer's rate is this times that of the layer after it, and the last layer has the learning rate
             itself. See `freezing.layers_of` for what a layer is.
         factors: of the learning rate, by the pattern of a part's name (see `freezing.freeze`); the first that fits
-            counts and is taken beside the decay. 0 is for freezing, so it is refused.
+            counts and is taken beside the decay. 0 is for freezing, so it is refused. A `DataNetwork` may bring its
+            own, which count beside both.
 
     Example:
         >>> network = nn.Sequential(nn.Linear(2, 2), nn.ReLU(), nn.Linear(2, 1))
@@ -57,9 +59,10 @@ class LayerRates:
         for pattern, factor in self.factors.items():
             for name in named_parameters(network, pattern):
                 factors.setdefault(name, factor)
+        own = network.rate_factors() if isinstance(network, DataNetwork) else {}
         groups: dict[float, list[nn.Parameter]] = {}
         for name, parameter in network.named_parameters():
-            rate = rates.get(name, learning_rate) * factors.get(name, 1.0)
+            rate = rates.get(name, learning_rate) * factors.get(name, 1.0) * own.get(name, 1.0)
             groups.setdefault(rate, []).append(parameter)
         return [{"params": parameters, "lr": rate} for rate, parameters in groups.items()]
 
