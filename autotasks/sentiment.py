@@ -64,6 +64,7 @@ class AutoSentimentClassifier(AutoTextClassifier):
         super().__init__(data, backbones=backbones, seed=seed, on_bad_rows=on_bad_rows, inputs=inputs, target=target)
         self.polarities = read_polarities(_labels(self.data), polarities)
         """Of each label, in the order of class numbers."""
+        self.data = self.data.scored(self.polarities)
 
     @classmethod
     def reading(cls, backbones: Sequence[str]) -> Mapping[str, Any]:
@@ -71,37 +72,30 @@ class AutoSentimentClassifier(AutoTextClassifier):
 
     def predict(self, items: Any) -> list[Sentiment]:
         """The sentiment of each text."""
-        return sentiments(self.study.best.model(), items, self.polarities)
+        model: Any = self.study.best.model()  # of this task's recipe, or a bundle from a service
+        return sentiments(model, items)
 
 
-class Classifies(Protocol):
-    """What tells classes apart: a Bundle, or the model of a trial."""
-
-    @property
-    def labels(self) -> tuple[str, ...] | None: ...
+class Scores(Protocol):
+    """What tells classes apart that have scores: a Bundle, or the model of a trial."""
 
     def predict(self, items: Any) -> Sequence[Any]: ...
 
-    def predict_proba(self, items: Any) -> np.ndarray[Any, Any]: ...
+    def scores(self, items: Any) -> np.ndarray[Any, Any]: ...
 
 
-def sentiments(model: Classifies, items: Any, polarities: Mapping[str, float] | None = None) -> list[Sentiment]:
+def sentiments(model: Scores, items: Any) -> list[Sentiment]:
     """The sentiment of each text by a model that AutoSentimentClassifier has trained, such as an exported one.
 
-    Args:
-        polarities: of each label, where AutoSentimentClassifier was given some.
-
     Raises:
-        DataError: a label without a polarity that could be known.
+        DataError: a text cannot be read, or the model learned something else.
 
     Example:
         >>> sentiments(Bundle.load("reviews-model"), ["a lovely film"])  # doctest: +SKIP
         [Sentiment(label='pos', score=0.94)]
     """
-    likely = model.predict_proba(items)
-    labels = range(likely.shape[1]) if model.labels is None else model.labels
-    scores = likely @ np.array(list(read_polarities(list(labels), polarities).values()))
-    return [Sentiment(label, float(score)) for label, score in zip(model.predict(items), scores, strict=True)]
+    scores = model.scores(items).tolist()
+    return [Sentiment(label, score) for label, score in zip(model.predict(items), scores, strict=True)]
 
 
 def _labels(data: AutoDataset) -> tuple[Any, ...]:

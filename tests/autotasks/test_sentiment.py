@@ -5,11 +5,12 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 from autotasks import AutoSentimentClassifier, sentiments
 from autotasks.polarity import polarities
-from gradfleet import Bundle, autotask
+from gradfleet import AutoDataset, Bundle, autotask
 from gradfleet.errors import DataError
 from tests.autotasks.small_texts import films
 
@@ -60,6 +61,27 @@ def test_a_file_of_stars_gives_labels_and_scores_and_macro_f1(tmp_path: Path) ->
     found = sentiments(Bundle.load(tmp_path / "exported"), ["The cast is lovely", "The plot is dull"])
     assert [one.label for one in found] == [5, 1]
     assert [one.score for one in found] == pytest.approx([good.score, bad.score], abs=1e-5)
+    said = sentiment.study.best.predictions(["The cast is lovely"])
+    assert said == [{"item": "The cast is lovely", "label": 5, "score": pytest.approx(good.score)}]
+
+
+def test_scores_that_were_told_go_with_the_model(tmp_path: Path) -> None:
+    table = films(80).replace({"label": {"good": "joy", "bad": "anger"}})
+    sentiment = AutoSentimentClassifier(table, polarities={"joy": 0.5, "anger": -1.0})
+    sentiment.fit(trials=1, epochs=2, cluster="inline", store=tmp_path / "g.db", progress=False)
+    (joy,) = sentiment.predict(["The cast is lovely"])
+    (likely,) = sentiment.predict_proba(["The cast is lovely"])
+    assert joy.score == pytest.approx(float(likely @ [-1.0, 0.5]), abs=1e-6)
+    assert sentiment.ensemble(size=1).model.scores(["The cast is lovely"]) == pytest.approx([joy.score])
+
+
+def test_classes_without_scores_have_none() -> None:
+    data = AutoDataset(([[0.0], [1.0]] * 4, ["low", "high"] * 4))
+    with pytest.raises(DataError, match="Scores are of the classes high, low, got some of low, middle"):
+        data.scored({"low": 0.0, "middle": 1.0})
+    assert data.scored({"low": 0.0, "high": 1.0}).open().facts.label_scores == (1.0, 0.0)
+    with pytest.raises(DataError, match="The classes of this data have no scores; AutoDataset.scored gives them some"):
+        data.open().facts.mean_score(np.ones((1, 2)))
 
 
 def test_several_labels_a_text_have_no_sentiment() -> None:

@@ -51,7 +51,7 @@ def predict(
 ) -> None:
     """Predict files, or texts where the study learned from texts, with the best model of a study.
 
-    A line each: the item, a tab, its label.
+    A line each: the item, a tab, its label; of a sentiment another tab and its score from -1 to 1.
     """
     study = study_at(name, store=store, trust_recipe=trust_recipe)
     chosen = study.best if trial is None else study.trial(trial)
@@ -142,6 +142,6 @@ def _tables(measured: Evaluation) -> dict[str, Any]:
 
 def _lines(found: Sequence[Mapping[str, Any]], *, proba: bool) -> list[list[str]]:
     if not proba:
-        return [[one["item"], str(one["label"])] for one in found]
+        return [[one["item"], str(one["label"]), *([number(one["score"])] if "score" in one else [])] for one in found]
     rows = [[one["item"], *map(number, one["probabilities"].values())] for one in found]
     return [["item", *found[0]["probabilities"]], *rows]

@@ -7,7 +7,7 @@ import os
 import shutil
 import tempfile
 import weakref
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -15,6 +15,7 @@ from typing import Any
 
 from gradfleet.data.cache import prepare_once
 from gradfleet.data.columns import Columns
+from gradfleet.data.fingerprint import of_json
 from gradfleet.data.preparation import Preparation
 from gradfleet.data.prepared import DataFacts, DataRef, Kind, Part, PreparedData, read_test, remember
 from gradfleet.data.source import Form, Settings, Source
@@ -88,6 +89,7 @@ class AutoDataset:
         self._source: Source = open_source(source, parts, settings)
         self._facts: DataFacts | None = None
         self._opened: PreparedData | None = None
+        self._scores: tuple[float, ...] = ()
 
     @property
     def kind(self) -> Kind:
@@ -122,6 +124,25 @@ class AutoDataset:
         """What was chosen or left out, a sentence each; complete once the data is prepared."""
         return self._facts.notes if self._facts else tuple(self._source.notes)
 
+    def scored(self, scores: Mapping[str, float]) -> AutoDataset:
+        """The same data, whose classes have an order: a model of it tells the mean score beside a label.
+
+        Args:
+            scores: a number for each of `labels`; where there are none, for each class number as text.
+
+        Raises:
+            DataError: a class without a score, or a score of none.
+        """
+        labels = self.labels or tuple(str(number) for number in range(self.open().facts.num_outputs))
+        if self.kind != "multiclass" or set(scores) != set(labels):
+            raise DataError(
+                f"Scores are of the classes {', '.join(labels[:8])}, got some of {', '.join(list(scores)[:8])}."
+            )
+        scored = copy.copy(self)
+        scored._scores = tuple(float(scores[label]) for label in labels)
+        scored._facts = scored._opened = None
+        return scored
+
     def folds(self, number: int) -> tuple[AutoDataset, ...]:
         """As many datasets of the same rows, each with another part of them for validation.
 
@@ -151,9 +172,10 @@ class AutoDataset:
             DataError: files that cannot be read, each named; nothing that was written remains.
             ExecutionError: a Dataset that cannot be pickled, with what is in the way.
         """
-        place = prepare_once(Path(folder).absolute(), self._source.key, self._fill)
+        key = of_json([self._source.key, *self._scores]) if self._scores else self._source.key
+        place = prepare_once(Path(folder).absolute(), key, self._fill)
         ref = DataRef(self.fingerprint, str(place))
-        opened = self._source.original or ref.open()
+        opened = self._original or ref.open()
         if self._source.has_test:
             opened = replace(opened, hidden=self._read_test)
         self._opened = remember(ref.place, opened)
@@ -163,10 +185,17 @@ class AutoDataset:
     def open(self) -> PreparedData:
         """The prepared data for direct use in this process; files that it needs go when this object does."""
         if self._opened is None:
-            original = self._source.original
-            self._opened = self._open_temporarily() if original is None else original
+            self._opened = self._original or self._open_temporarily()
             self._facts = self._opened.facts
         return self._opened
+
+    @property
+    def _original(self) -> PreparedData | None:
+        original = self._source.original
+        return None if original is None else replace(original, facts=self._with_scores(original.facts))
+
+    def _with_scores(self, facts: DataFacts) -> DataFacts:
+        return replace(facts, label_scores=self._scores)
 
     def _open_temporarily(self) -> PreparedData:
         folder = tempfile.mkdtemp(prefix="gradfleet-")
@@ -184,7 +213,7 @@ class AutoDataset:
         return {"facts": self._source.fill_test(draft, facts).to_json()}
 
     def _fill(self, draft: Path) -> dict[str, Any]:
-        return {"fingerprint": self.fingerprint, "facts": self._source.fill(draft).to_json()}
+        return {"fingerprint": self.fingerprint, "facts": self._with_scores(self._source.fill(draft)).to_json()}
 
 
 def _column_or_values(given: Any) -> tuple[str | None, Any]:

@@ -44,6 +44,7 @@ class DataFacts:
             already.
         preparation: JSON of the fitted Preparation (see `preparation_from_json`); None when inputs come as they are.
         label_type: what the labels are in the data: "str", "int" or "bool"; predictions come back as such.
+        label_scores: of ordered classes a number each, such as how good a sentiment is; empty for others.
         num_rows: rows of each part; -1 for a part that does not know its length.
         statistics: of the training rows only, in the units of the stored inputs (0-255 for images): "mean" and "std"
             with a value a channel or feature (a constant one has std 1), and "class_counts" for "multiclass".
@@ -64,12 +65,24 @@ class DataFacts:
     columns: Mapping[str, list[str]] = field(default_factory=dict)
     tokens: Mapping[str, Mapping[str, int]] = field(default_factory=dict)
     label_type: str = "str"
+    label_scores: tuple[float, ...] = ()
 
     def label(self, number: int) -> Any:
         """The label of a class or column number, as it is in the data."""
         if self.labels is None:
             return number
         return _LABEL_TYPES[self.label_type](self.labels[number])
+
+    def mean_score(self, probabilities: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
+        """The mean of `label_scores`, each as much as its class is likely: (rows, classes) to (rows,).
+
+        Raises:
+            DataError: the classes have no scores.
+        """
+        if not self.label_scores:
+            raise DataError("The classes of this data have no scores; AutoDataset.scored gives them some.")
+        mean: np.ndarray[Any, Any] = probabilities @ np.array(self.label_scores)
+        return mean
 
     @property
     def vocabulary_size(self) -> int:
@@ -108,7 +121,8 @@ class DataFacts:
 
     @classmethod
     def from_json(cls, facts: Mapping[str, Any]) -> DataFacts:
-        tuples = {name: tuple(facts[name]) for name in ("input_shape", "labels", "notes") if facts[name] is not None}
+        names = ("input_shape", "labels", "notes", "label_scores")
+        tuples = {name: tuple(facts[name]) for name in names if facts.get(name) is not None}
         values: dict[str, Any] = {**facts, **tuples}
         return cls(**values)
 

@@ -9,10 +9,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
-from gradfleet.errors import CheckpointError, ExecutionError
+from gradfleet.errors import CheckpointError, DataError, ExecutionError
 from gradfleet.training.state.checkpoint import read_files, write_files
 from gradfleet.trials import checkpoints
 from gradfleet.trials.averaged import AveragedPredictor
+from gradfleet.trials.predictor import ModelPredictor
 from gradfleet.trials.recipe import Predictor
 from gradfleet.trials.recipes import load_recipe
 
@@ -118,6 +119,16 @@ class Bundle:
             DataError: as `predict`, or the model does not classify.
         """
         return self._predictor.predict_proba(items)
+
+    def scores(self, items: Any) -> numpy.ndarray[Any, Any]:
+        """Of a model whose classes have scores, such as sentiments, the mean score of each item, shape (items,).
+
+        Raises:
+            DataError: as `predict`, or the classes have none.
+        """
+        if not isinstance(self._predictor, ModelPredictor | AveragedPredictor):
+            raise DataError(f"{type(self._predictor).__name__} predicts no classes that could have scores.")
+        return self._predictor.scores(items)
 
     def evaluate(self, data: Any) -> Evaluation:
         """Metrics over labelled data of the kind that the model learned from, with tables under `.details`."""

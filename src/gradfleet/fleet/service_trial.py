@@ -63,8 +63,14 @@ class ServiceTrial:
         kind = self.sweep.facts()["items"]
         sent = [_as_base64(item) for item in items] if kind == "images" else list(items)
         found = self.sweep.predictions(sent, trial=self.number, proba=proba)
-        name, key = ("probabilities", "probabilities") if proba else ("label", "prediction")
-        return [{"item": item, name: one[key]} for item, one in zip(items, found, strict=True)]
+        if proba:
+            return [
+                {"item": item, "probabilities": one["probabilities"]} for item, one in zip(items, found, strict=True)
+            ]
+        return [
+            {"item": item, "label": one["prediction"]} | ({} if one["score"] is None else {"score": one["score"]})
+            for item, one in zip(items, found, strict=True)
+        ]
 
     def model(self) -> Bundle:
         """Its model, brought here as a bundle.

@@ -260,6 +260,7 @@ class Prediction(BaseModel):
 
     prediction: Any = Field(description="A label, a list of labels, a number or a text, as in the training data.")
     probabilities: dict[str, Number] | None = Field(None, description="By class, where they were asked for.")
+    score: Number = Field(None, description="The mean of labels that have scores, such as -1 to 1 of a sentiment.")
 
 
 class Predictions(BaseModel):

@@ -65,10 +65,12 @@ def predicted(loaded: Loaded, items: Sequence[Any], *, proba: bool) -> list[docu
     with loaded.lock:
         found = plain(list(loaded.predictor.predict(raw)))
         table = plain(loaded.predictor.predict_proba(raw)) if proba else [None] * len(found)
+        has_scores = bool((loaded.facts or {}).get("label_scores"))
+        scores = plain(loaded.predictor.scores(raw)) if has_scores else [None] * len(found)
     labels = [str(label) for label in loaded.predictor.labels or ()]
     return [
-        documents.Prediction(prediction=one, probabilities=None if row is None else _named(row, labels))
-        for one, row in zip(found, table, strict=True)
+        documents.Prediction(prediction=one, probabilities=None if row is None else _named(row, labels), score=score)
+        for one, row, score in zip(found, table, scores, strict=True)
     ]
 
 

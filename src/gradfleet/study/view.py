@@ -63,6 +63,8 @@ class TrialView:
     def predictions(self, items: Sequence[str], *, proba: bool = False) -> list[dict[str, Any]]:
         """What its model says of files, or of texts where it learned from texts: `item` and `label` of each.
 
+        Where labels have scores, such as sentiments, each has its `score` too.
+
         Args:
             proba: `probabilities` by class instead of the label.
 
@@ -73,8 +75,9 @@ class TrialView:
         model: Any = self.model()
         located = list(items) if model.facts.tokens else [os.path.abspath(item) for item in items]
         if not proba:
-            labels = model.predict(located)
-            return [{"item": item, "label": label} for item, label in zip(items, labels, strict=True)]
+            found = [{"item": item, "label": label} for item, label in zip(items, model.predict(located), strict=True)]
+            scores = model.scores(located).tolist() if model.facts.label_scores else []
+            return [one | {"score": score} for one, score in zip(found, scores, strict=True)] if scores else found
         table = model.predict_proba(located).tolist()
         names = [str(label) for label in model.facts.labels or range(len(table[0]))]
         return [

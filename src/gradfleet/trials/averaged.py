@@ -100,6 +100,14 @@ class AveragedPredictor:
         found = outputs if self._as_probabilities[0] else kinds.probabilities(outputs.float(), self.facts.kind)
         return found.numpy()
 
+    def scores(self, items: Any) -> numpy.ndarray[Any, Any]:
+        """Of data whose classes have scores, such as sentiments, the mean score of each item, shape (items,).
+
+        Raises:
+            DataError: as `predict`, or the classes have none.
+        """
+        return self.facts.mean_score(self.predict_proba(items))
+
     def evaluate(self, data: Any) -> Evaluation:
         """Loss and metrics over labelled data; see `ModelPredictor.evaluate`."""
         found = [HeldOut.of(one, data) for one in self._members]

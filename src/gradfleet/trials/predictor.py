@@ -81,6 +81,14 @@ class ModelPredictor:
         probabilities = outputs.softmax(dim=1) if self.facts.kind == "multiclass" else outputs.sigmoid()
         return probabilities.numpy()
 
+    def scores(self, items: Any) -> numpy.ndarray[Any, Any]:
+        """Of data whose classes have scores, such as sentiments, the mean score of each item, shape (items,).
+
+        Raises:
+            DataError: as `predict`, or the classes have none.
+        """
+        return self.facts.mean_score(self.predict_proba(items))
+
     def evaluate(self, data: Any, *, views: Sequence[View] = ()) -> Evaluation:
         """Loss and metrics over labelled data, computed over all predictions at once.
 

@@ -29,6 +29,7 @@ class Trying:
         said: what was asked about, as text; empty for an image.
         answer: what the model says of it.
         probabilities: by class, the largest first.
+        score: of labels that have scores, their mean.
         problem: why it says nothing.
     """
 
@@ -38,6 +39,7 @@ class Trying:
     said: Mapping[str, str] | None = None
     answer: Any = None
     probabilities: Sequence[tuple[str, float]] = ()
+    score: float | None = None
     problem: str | None = None
 
 
@@ -58,7 +60,7 @@ def asked(visit: Visit, action: str, facts: Mapping[str, Any] | None, ask: Ask) 
         return Trying(action, empty.kind, empty.columns, visit.form, problem=str(error)), status
     rows = [(name, value) for name, value in (found.probabilities or {}).items() if value is not None]
     ordered = sorted(rows, key=lambda row: -row[1])[:_SHOWN]
-    return Trying(action, empty.kind, empty.columns, visit.form, found.prediction, ordered), 200
+    return Trying(action, empty.kind, empty.columns, visit.form, found.prediction, ordered, found.score), 200
 
 
 def _item(visit: Visit, trying: Trying) -> Any:
