@@ -4,20 +4,26 @@ from __future__ import annotations
 
 import asyncio
 import json
+import time
 from collections.abc import Callable
 from dataclasses import replace
+from typing import Any
 
 import pytest
 from fastapi import FastAPI
 from fastapi.testclient import TestClient
+from sqlalchemy import insert
 
 from gradfleet.service import access, events, tokens
 from gradfleet.service.events import Feeds, Told
+from gradfleet.service.problems import RefusedError
 from gradfleet.service.service import Service
+from gradfleet.study.storage import news as storage_news
 from gradfleet.study.storage.lease import Lease
 from gradfleet.study.storage.news import Happening, key_of, latest, news
 from gradfleet.study.storage.rows import StudyRow
 from gradfleet.study.storage.store import Store
+from gradfleet.study.storage.tables import records
 from gradfleet.training.history import EpochRecord
 from tests.service.conftest import SPACE
 from tests.study import written
@@ -131,6 +137,50 @@ def test_every_listener_hears_everything_once_and_then_the_end(service: Service,
 
 
 @pytest.mark.usefixtures("quick")
+def test_listeners_that_come_at_once_and_a_burst_of_records_lose_nothing(
+    service: Service, store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Were each to look at what there was before, the second would take for old what the first has not heard."""
+    study, looks = running(store), iter([0.0, 0.5, 0.5])
+
+    def slower(*about: Any) -> float:
+        time.sleep(next(looks))
+        return latest(*about)
+
+    monkeypatch.setattr(events, "latest", slower)
+    monkeypatch.setattr(storage_news, "_AT_ONCE", 5)
+
+    def work() -> None:
+        with Lease.acquire(store, study) as lease:
+            store.set_state(lease, "running")
+            written.add_trial(store, lease, 0, {"architecture": "mlp"}, seed=0, optuna_number=0)
+            for epoch in range(1, 31):
+                store.add_record(lease, 0, EpochRecord(epoch, {"val_accuracy": 0.5}))
+            time.sleep(0.6)
+            written.end_trial(store, lease, 0, "COMPLETE")
+            store.set_state(lease, "completed")
+
+    for heard in listened(service, 3, work):
+        assert [id for _, id, _ in heard if id is not None] == [one.id for one in news(store, study.id, 0.0)]
+
+
+def test_all_of_one_moment_is_read_in_however_many_parts(store: Store, study: StudyRow) -> None:
+    before = len(news(store, study.id, 0.0))
+    rows = [
+        {"study_id": study.id, "number": 0, "epoch": epoch, "metrics": {}, "checkpoint": None, "time": 2e9}
+        for epoch in range(100, 112)
+    ]
+    store.database.write(lambda connection: connection.execute(insert(records), rows))
+    everything = [one.key for one in news(store, study.id, 0.0)]
+    assert len(everything) == before + 12
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(storage_news, "_AT_ONCE", 5)
+        assert [one.key for part in storage_news.all_news(store, study.id, 0.0) for one in part] == everything
+        ((last,),) = storage_news.all_news(store, study.id, 2e9, after=everything[-2])
+        assert last.key == everything[-1]
+
+
+@pytest.mark.usefixtures("quick")
 @pytest.mark.parametrize(("seconds", "why"), [(None, "was revoked"), (0.3, "has expired")])
 def test_a_token_that_counts_no_more_ends_its_stream_with_the_reason(
     service: Service, store: Store, seconds: float | None, why: str
@@ -170,6 +220,24 @@ def test_a_listener_that_reads_too_slowly_is_left_behind(service: Service, monke
     assert listener.is_behind
     assert feed._listeners == set()
     assert replace(Happening(1.0, 0, 0, "record", {}), epoch=2).id == "1.0/0/2/1"
+
+    async def rest() -> list[str]:
+        return [text async for text in Feeds(service)._live(listener, set(), lambda: None)]
+
+    with pytest.raises(RefusedError, match="You are 2 events behind; come back with the Last-Event-ID that you have"):
+        asyncio.run(rest())
+
+
+def test_as_many_streams_as_were_let_in_at_once_are_told_that_they_are_too_many(service: Service, store: Store) -> None:
+    running(store)
+    feeds = Feeds(service)
+    feeds.open = service.settings.limits.streams
+
+    async def listen() -> str:
+        return "".join([text async for text in feeds.stream("live", None, lambda: None)])
+
+    ((kind, _, about),) = parsed(asyncio.run(listen()))
+    assert (kind, about["status"]) == ("problem", 503)
 
 
 @pytest.mark.usefixtures("quick")

@@ -5,9 +5,9 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
-from collections import deque
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Iterator
 from dataclasses import dataclass, field
+from itertools import chain
 from typing import Any
 
 from starlette.concurrency import run_in_threadpool
@@ -16,16 +16,15 @@ from gradfleet.errors import GradfleetError, NotFoundError
 from gradfleet.fleet.service_errors import type_of
 from gradfleet.service import views
 from gradfleet.service.documents import SweepSummary, plain
-from gradfleet.service.problems import document, status_of
+from gradfleet.service.problems import RefusedError, document, status_of
 from gradfleet.service.service import Service
-from gradfleet.study.storage.news import Happening, Key, key_of, latest, news
+from gradfleet.study.storage.news import Happening, Key, all_news, key_of, latest
 from gradfleet.study.storage.rows import ENDED
 
 _LOOK_EVERY = 0.3  # seconds
 _OVERLAP = 5.0  # seconds that are read again: what is written by two threads need not come in the order of its times
 _ADMITTED_EVERY = 2.0  # seconds between looks at whether a listener's token is still valid
 _QUIET = 15.0  # seconds after which a line shows that the stream is alive
-_REMEMBERED = 20_000
 _BEHIND = 10_000  # events that a listener may be behind; it comes back with Last-Event-ID
 
 
@@ -83,24 +82,30 @@ class Feed:
         self._study_id = study_id
         self._listeners: set[Listener] = set()
         self._told: set[Key] = set()
-        self._order: deque[Key] = deque()
         self._latest = 0.0
         self._state: Told | None = None
         self._task: asyncio.Task[None] | None = None
+        self._begun = asyncio.Event()
+        self._problem: GradfleetError | None = None
 
     @contextlib.asynccontextmanager
     async def listening(self) -> AsyncIterator[Listener]:
-        """A listener that is told the state of now, and misses nothing of what happens from now on."""
+        """A listener that is told the state of now, and misses nothing of what happens from now on.
+
+        Raises:
+            GradfleetError: the store cannot be read.
+        """
         listener = Listener()
-        if self._task is None:
-            await run_in_threadpool(self._begin)
         self._listeners.add(listener)
-        if self._task is None:
-            self._state = None
+        if self._task is None:  # nothing may be awaited before there is one: two listeners can come at once
+            self._begun, self._problem, self._state = asyncio.Event(), None, None
             self._task = asyncio.create_task(self._run())
         elif self._state is not None:
             listener.queue.put_nowait(self._state)
         try:
+            await self._begun.wait()
+            if self._problem is not None:
+                raise self._problem
             yield listener
         finally:
             self._listeners.discard(listener)
@@ -116,16 +121,23 @@ class Feed:
     def _begin(self) -> None:
         """What has happened before is not told."""
         self._latest = latest(self._service.store, self._study_id)
-        for one in news(self._service.store, self._study_id, self._latest - _OVERLAP):
-            self._remember(one.key)
+        self._told = {one.key for one in self._recent()}
 
     async def _run(self) -> None:
+        try:
+            await run_in_threadpool(self._begin)
+        except GradfleetError as error:
+            self._problem = error
+            return
+        finally:
+            self._begun.set()
         state = None
         while True:
             with contextlib.suppress(GradfleetError):  # the store may be away for a while
                 now, found = await run_in_threadpool(self._look)
+                self._told = {key for key in self._told if key[0] >= self._latest - _OVERLAP}
                 for one in found:
-                    self._remember(one.key)
+                    self._told.add(one.key)
                     self._tell(Told(line_of(one), one.key))
                 if now.state != state:
                     state, self._state = now.state, told_state(now)
@@ -135,16 +147,13 @@ class Feed:
     def _look(self) -> tuple[SweepSummary, list[Happening]]:
         # The state is read first: whoever hears of the end has heard all that came before.
         now = views.summary(self._service, self._name)
-        found = news(self._service.store, self._study_id, self._latest - _OVERLAP)
-        fresh = [one for one in found if one.key not in self._told]
+        fresh = [one for one in self._recent() if one.key not in self._told]
         self._latest = max([self._latest, *(one.time for one in fresh)])
         return now, fresh
 
-    def _remember(self, key: Key) -> None:
-        self._told.add(key)
-        self._order.append(key)
-        if len(self._order) > _REMEMBERED:
-            self._told.discard(self._order.popleft())
+    def _recent(self) -> Iterator[Happening]:
+        """From a while before the latest that is known of."""
+        return chain.from_iterable(all_news(self._service.store, self._study_id, self._latest - _OVERLAP))
 
     def _tell(self, one: Told) -> None:
         for listener in tuple(self._listeners):
@@ -176,12 +185,18 @@ class Feeds:
         """
         self.open += 1
         try:
+            self._refuse_too_many()
             async for text in self._lines(name, last, admit):
                 yield text
         except GradfleetError as error:
             yield line("problem", document(status_of(error) or 500, str(error), type=type_of(error)).model_dump())
         finally:
             self.open -= 1
+
+    def _refuse_too_many(self) -> None:
+        """Whoever is asked for many at once has let them in before the first of them began."""
+        if self.open > self._service.settings.limits.streams:
+            raise RefusedError(503, "As many streams are open as may; come back later.")
 
     async def _lines(self, name: str, last: str | None, admit: Callable[[], object]) -> AsyncIterator[str]:
         shown = await run_in_threadpool(views.summary, self._service, name)
@@ -210,18 +225,18 @@ class Feeds:
 
     async def _caught_up(self, study_id: int, cursor: Key, sent: set[Key]) -> AsyncIterator[str]:
         """What happened after the cursor and before the listener came."""
-        while True:
-            found = await run_in_threadpool(news, self._service.store, study_id, cursor[0])
-            fresh = [one for one in found if one.key > cursor]
-            for one in fresh:
+        parts = all_news(self._service.store, study_id, cursor[0], after=cursor)
+        while part := await run_in_threadpool(next, parts, None):
+            for one in part:
                 sent.add(one.key)
                 yield line_of(one)
-            if not fresh:
-                return
-            cursor = fresh[-1].key
 
     async def _live(self, listener: Listener, sent: set[Key], admit: Callable[[], object]) -> AsyncIterator[str]:
-        """What happens from now on, until the sweep has ended or the listener may not listen any more."""
+        """What happens from now on, until the sweep has ended.
+
+        Raises:
+            GradfleetError: the listener may not listen any more, or is too slow.
+        """
         clock = asyncio.get_running_loop()
         admitted = spoken = clock.time()
         end: str | None = None
@@ -242,6 +257,7 @@ class Feeds:
             if clock.time() - spoken >= _QUIET:
                 spoken = clock.time()
                 yield ": alive\n\n"
+        raise RefusedError(503, f"You are {_BEHIND:,} events behind; come back with the Last-Event-ID that you have.")
 
     def _study_id(self, name: str) -> int | None:
         try:

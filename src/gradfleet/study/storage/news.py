@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -13,6 +14,7 @@ from gradfleet.study.storage.tables import records, trials
 Kind = Literal["began", "record", "ended"]
 Key = tuple[float, int, int, int]
 
+_AT_ONCE = 5000
 _KINDS: tuple[Kind, ...] = ("began", "record", "ended")
 
 
@@ -58,7 +60,7 @@ def key_of(text: str) -> Key | None:
     return (time, trial, epoch, kind) if abs(time) < 1e12 else None
 
 
-def news(store: Store, study_id: int, since: float, *, limit: int = 5000) -> list[Happening]:
+def news(store: Store, study_id: int, since: float, *, limit: int = _AT_ONCE) -> list[Happening]:
     """What happened at that Unix time or later, in order; of very much only the beginning."""
     changed = select(trials).where(
         trials.c.study_id == study_id, or_(trials.c.started >= since, trials.c.ended >= since)
@@ -80,6 +82,27 @@ def news(store: Store, study_id: int, since: float, *, limit: int = 5000) -> lis
         return sorted(found, key=lambda one: one.key)[:limit]
 
     return store.database.read(work)
+
+
+def all_news(store: Store, study_id: int, since: float, *, after: Key | None = None) -> Iterator[list[Happening]]:
+    """All that happened at that Unix time or later, in order, in parts that are read when they are asked for.
+
+    Args:
+        after: leave out what has this key or an earlier one.
+    """
+    limit = _AT_ONCE
+    while True:
+        found = news(store, study_id, since, limit=limit)
+        fresh = found if after is None else [one for one in found if one.key > after]
+        if fresh:
+            after = fresh[-1].key
+            yield fresh
+        if len(found) < limit:
+            return
+        if found[-1].time > since:
+            since = found[-1].time
+        else:  # more of one moment than are read at once
+            limit *= 2
 
 
 def latest(store: Store, study_id: int) -> float:
