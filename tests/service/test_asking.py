@@ -102,6 +102,8 @@ def test_clients_at_once_make_one(client: Any, store: Store) -> None:
         ({"options": {"backbones": ["/etc"]}}, "options name '/etc', which is not below"),
         ({"task": None, "recipe": "os:system", "data": None}, "The recipe 'os:system' is not allowed"),
         ({"task": None}, "needs either a task or a recipe"),
+        ({"search": {"trials": 10**20}}, "search.trials: input should be less than or equal to 1000000"),
+        ({"resources": {"cpu": 1e9}}, "resources.cpu: input should be less than or equal to 1000000"),
     ],
 )
 def test_what_cannot_be_is_refused(runner: TestClient, changes: dict[str, Any], said: str) -> None:
@@ -128,6 +130,7 @@ def test_what_cannot_be_is_refused(runner: TestClient, changes: dict[str, Any], 
         (b"\xff\xfe", "application/yaml", 422, "A spec is UTF-8 text"),
         (b"", "application/json", 422, "The spec is no JSON"),
         (b"x", "text/plain", 415, "A spec comes as application/json or application/yaml, got 'text/plain'."),
+        (b"".join(b"k%d: 1\n" % n for n in range(1001)), "application/yaml", 422, "at most 2,000 names and values"),
         (b"a: b\n" * 20_001, "application/yaml", 422, "The spec has 100,005 bytes; a sweep has at most 100,000."),
         (b'{"version": 1' + b" " * 100_000 + b"}", "application/json", 422, "a sweep has at most 100,000"),
         (b'{"version": 1, "name": "a", "name": "b"}', "application/json", 422, "The spec says 'name' twice"),

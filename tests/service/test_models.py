@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import base64
+import errno
 import io
 import os
+import resource
 import stat
 import tarfile
 import time
@@ -19,7 +21,8 @@ from fastapi.testclient import TestClient
 from PIL import Image
 
 from gradfleet import Bundle
-from gradfleet.service import tokens
+from gradfleet.errors import ConflictError, NoSpaceError, StoreError
+from gradfleet.service import datasets, tokens
 from gradfleet.service.app import create_app
 from gradfleet.service.service import Service
 from gradfleet.service.settings import Limits, ServiceSettings
@@ -70,7 +73,7 @@ def test_one_and_many_are_predicted_as_offline(user: TestClient, done: Path, ima
     ).json()
     assert one == {
         "model": found["model"],
-        "predictions": [{"prediction": labels[0], "probabilities": None}],
+        "predictions": [{"prediction": labels[0], "probabilities": None, "score": None}],
     }
 
 
@@ -200,6 +203,54 @@ def test_uploads_that_cannot_be_leave_nothing(
     assert said in refused.json()["detail"]
     assert ".coming" not in refused.json()["detail"]
     assert [*settings.data.iterdir()] == []
+
+
+def test_a_disk_that_is_full_says_so_and_keeps_nothing(service: Service) -> None:
+    """A process may write no file that is larger; it is the same to whoever writes."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+
+    def receive() -> None:
+        with datasets.receiving(service, "x.csv") as file:
+            resource.setrlimit(resource.RLIMIT_FSIZE, (1000, hard))
+            file.write(b"x" * 100_000)
+
+    try:
+        with pytest.raises(NoSpaceError, match=r"There is no room for x\.csv"):
+            receive()
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    assert [*service.settings.data.iterdir()] == []
+
+
+def test_where_files_have_no_second_name_an_upload_still_replaces_nothing(
+    service: Service, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As on a share of Windows, which says that it is not permitted."""
+
+    def refused(*_: object) -> None:
+        raise PermissionError(errno.EPERM, "Operation not permitted")
+
+    monkeypatch.setattr(Path, "hardlink_to", refused)
+    with datasets.receiving(service, "x.csv") as file:
+        file.write(b"text,label\n")
+    with pytest.raises(ConflictError), datasets.receiving(service, "x.csv") as file:
+        file.write(b"other")
+    assert (service.settings.data / "x.csv").read_bytes() == b"text,label\n"
+
+
+def test_a_model_whose_name_cannot_be_written_leaves_no_files(
+    served: FastAPI, user: TestClient, done: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store = served.state.service.store
+    kept = [*done.glob("gradfleet-artifacts/models/*")]
+
+    def away(_: object) -> None:
+        raise StoreError("The database is away.")
+
+    monkeypatch.setattr(store.database, "write", away)
+    refused = user.post("/v1/models", json={"name": "lost", "sweep": "tiny"})
+    assert refused.status_code == 503
+    assert [*done.glob("gradfleet-artifacts/models/*")] == kept
 
 
 def test_what_killed_services_left_of_uploads_is_deleted_after_a_day(settings: ServiceSettings) -> None:

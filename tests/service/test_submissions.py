@@ -11,8 +11,11 @@ from pathlib import Path
 import pytest
 from sqlalchemy import update
 
-from gradfleet.errors import ConflictError
-from gradfleet.service import submissions
+from gradfleet.errors import ConflictError, LeaseHeldError
+from gradfleet.service import steering, submissions, views
+from gradfleet.service.service import Service
+from gradfleet.service.supervisor import Supervisor
+from gradfleet.study.storage.lease import Lease
 from gradfleet.study.storage.store import Store
 from gradfleet.study.storage.tables import submissions as table
 from tests.service.conftest import write_study
@@ -122,3 +125,41 @@ def test_one_that_waits_can_be_taken_out_and_begun_again(store: Store) -> None:
     assert submissions.again(store, "flowers", retry_failed=True)
     (waiting,) = submissions.unsettled(store)
     assert (waiting.retry_failed, waiting.attempts) == (True, 0)
+
+
+def test_a_sweep_over_which_five_processes_have_died_has_failed_and_so_has_its_study(
+    service: Service, store: Store
+) -> None:
+    submissions.add(store, "flowers", SPEC, by="alice")
+    spec = {"objective": {"metric": "val_accuracy", "mode": "max"}, "space": []}
+    with Lease.acquire(store, store.create_study("flowers", spec, artifacts="here")) as lease:
+        store.set_state(lease, "running")
+    for _ in range(submissions.MOST_ATTEMPTS):
+        (due,) = submissions.unsettled(store)
+        submissions.claim(store, due)
+        hold_by_a_dead_process(store, "flowers")
+    Supervisor(service).look()
+    problem = "5 processes have died over it; `retry` tries again."
+    assert submissions.unsettled(store) == []
+    assert (store.study("flowers").state, store.study("flowers").problem) == ("failed", problem)
+    assert (views.summary(service, "flowers").state, views.summary(service, "flowers").problem) == ("failed", problem)
+
+
+def test_what_is_deleted_is_begun_by_nobody_meanwhile_and_stays_where_that_fails(
+    service: Service, store: Store
+) -> None:
+    submissions.add(store, "flowers", SPEC, by="alice")
+    seen = submissions.get(store, "flowers")
+    assert seen is not None
+    submissions.claim(store, seen)
+    with pytest.raises(ConflictError, match="flowers is being begun"), steering._held(service, seen):
+        pass
+    submissions.settle(store, "flowers", 1, "done")
+    spec = {"objective": {"metric": "val_accuracy", "mode": "max"}, "space": []}
+    with Lease.acquire(store, store.create_study("flowers", spec, artifacts="here")), pytest.raises(LeaseHeldError):
+        steering.delete(service, "flowers")
+    kept = submissions.get(store, "flowers")
+    assert kept is not None
+    assert kept.state == "done"
+    steering.delete(service, "flowers")
+    assert submissions.get(store, "flowers") is None

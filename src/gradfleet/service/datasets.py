@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
+import errno
 import shutil
+import stat
 import time
 import zipfile
 from collections.abc import Iterator
@@ -13,7 +16,7 @@ from typing import IO
 
 from gradfleet.data.archive import check, is_archive
 from gradfleet.data.tables import is_table_file
-from gradfleet.errors import ConflictError, DataError, NotFoundError, SettingError, unknown_name
+from gradfleet.errors import ConflictError, DataError, NoSpaceError, NotFoundError, SettingError, unknown_name
 from gradfleet.service import documents
 from gradfleet.service.service import Service
 from gradfleet.service.settings import MEGABYTE
@@ -22,13 +25,14 @@ from gradfleet.study.storage.store import SAFE_NAME
 _COMING = ".coming-"
 """What folders are called that hold a file while it comes."""
 
+_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 _DAY = 24 * 3600.0  # seconds
 
 
 def listed(service: Service) -> list[documents.Dataset]:
     """All that specs may name as `data`: what lies directly in the folder, by name."""
     found = sorted(service.settings.data.iterdir(), key=lambda path: path.name)
-    return [_document(path) for path in found if not path.name.startswith(".")]
+    return [one for path in found if not path.name.startswith(".") and (one := _document(path)) is not None]
 
 
 @contextmanager
@@ -39,25 +43,49 @@ def receiving(service: Service, name: str) -> Iterator[IO[bytes]]:
         SettingError: the name cannot be one of a data set, or there is no room.
         ConflictError: something has the name.
         DataError: it is an archive that cannot be trusted or read.
+        NoSpaceError: the disk is full.
     """
     target = _target(service, name)
     with TemporaryDirectory(prefix=_COMING, dir=service.settings.data) as folder:
         coming = Path(folder, name)
-        with coming.open("wb") as file:
-            yield file
+        try:
+            with coming.open("wb") as file:
+                yield file
+        except OSError as error:
+            if error.errno in _FULL:
+                raise NoSpaceError(
+                    f"There is no room for {name} ({error.strerror}). Delete data sets first."
+                ) from error
+            raise
         _check_room(service)
         _check(coming)
         try:
-            target.hardlink_to(coming)  # unlike a rename it replaces nothing
+            _give_name(coming, target)
         except FileExistsError:
             raise _taken(name) from None
+
+
+def _give_name(coming: Path, target: Path) -> None:
+    """Unlike a rename, a link replaces nothing; where there are no links, the name is taken first.
+
+    Raises:
+        FileExistsError: it is another's.
+    """
+    try:
+        target.hardlink_to(coming)
+    except FileExistsError:
+        raise
+    except OSError:
+        target.touch(exist_ok=False)
+        coming.replace(target)
 
 
 def clear_leftovers(data: Path) -> None:
     """Delete what was left of uploads whose service was killed; one that still comes is younger than a day."""
     for folder in data.glob(f"{_COMING}*"):
-        if time.time() - folder.stat().st_mtime > _DAY:
-            shutil.rmtree(folder, ignore_errors=True)
+        with contextlib.suppress(FileNotFoundError):  # another service over this folder clears it too
+            if time.time() - folder.stat().st_mtime > _DAY:
+                shutil.rmtree(folder, ignore_errors=True)
 
 
 def delete(service: Service, name: str) -> None:
@@ -69,12 +97,19 @@ def delete(service: Service, name: str) -> None:
     path = service.settings.data / name
     if not SAFE_NAME.fullmatch(name) or not path.is_file():
         raise NotFoundError(unknown_name("uploaded data set", name, [one.name for one in listed(service)]))
-    path.unlink()
+    path.unlink(missing_ok=True)
 
 
 def show(service: Service, name: str) -> documents.Dataset:
-    """One data set."""
-    return _document(service.settings.data / name)
+    """One data set.
+
+    Raises:
+        NotFoundError: it is gone.
+    """
+    found = _document(service.settings.data / name)
+    if found is None:
+        raise NotFoundError(unknown_name("data set", name, [one.name for one in listed(service)]))
+    return found
 
 
 def _target(service: Service, name: str) -> Path:
@@ -101,7 +136,8 @@ def _check(file: Path) -> None:
 
 def _check_room(service: Service) -> None:
     data = service.settings.data
-    total = sum(path.stat().st_size for path in (*data.iterdir(), *data.glob(f"{_COMING}*/*")) if path.is_file())
+    sizes = [_size(path) for path in (*data.iterdir(), *data.glob(f"{_COMING}*/*"))]
+    total = sum(size for size in sizes if size is not None)
     most = service.settings.limits.uploads
     if total > most:
         raise SettingError(f"Uploads may have {most / MEGABYTE:,.0f} MB together; delete what is not needed first.")
@@ -111,6 +147,18 @@ def _taken(name: str) -> ConflictError:
     return ConflictError(f"A data set called {name!r} is there already. Delete it first, or choose another name.")
 
 
-def _document(path: Path) -> documents.Dataset:
-    size = path.stat().st_size if path.is_file() else None
-    return documents.Dataset(name=path.name, bytes=size, is_folder=path.is_dir())
+def _document(path: Path) -> documents.Dataset | None:
+    """None of what has just been deleted."""
+    size = _size(path)
+    if size is None and not path.is_dir():
+        return None
+    return documents.Dataset(name=path.name, bytes=size, is_folder=size is None)
+
+
+def _size(path: Path) -> int | None:
+    """Bytes of a file; None of a folder, and of what has just been deleted."""
+    try:
+        found = path.stat()
+    except OSError:
+        return None
+    return found.st_size if stat.S_ISREG(found.st_mode) else None

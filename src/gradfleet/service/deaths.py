@@ -54,6 +54,8 @@ class DeathWatch:
                 continue  # it may come back, and readiness says so
             except GradfleetError as error:
                 _log.warning("Nobody knows how sweeps on the cluster are: %s", error)
+            except Exception:  # as of a client of Ray: the next look may tell
+                _log.exception("Nobody knows how sweeps on the cluster are.")
 
     def look(self) -> None:
         """Ask the cluster for every sweep that was sent there and has no driver.

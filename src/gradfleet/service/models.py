@@ -75,7 +75,11 @@ def promote(service: Service, wanted: documents.Promotion, *, by: str) -> docume
         connection.execute(insert(models).values(values))
         return before
 
-    before = service.store.database.write(work)
+    try:
+        before = service.store.database.write(work)
+    except BaseException:
+        Artifacts(service.artifacts).delete(place)
+        raise
     if before is not None:
         Artifacts(service.artifacts).delete(before)
     return get(service, wanted.name)

@@ -41,6 +41,7 @@ class Service:
         asked: set when there is something for the supervisor.
         exports: as many as models may be exported at a time.
         predicting: the turns of predictions.
+        asking: the turns of what asks for sweeps and steers them, which reads specs and waits for drivers.
     """
 
     settings: ServiceSettings
@@ -49,6 +50,7 @@ class Service:
     rates: Rates
     exports: threading.Semaphore
     predicting: Turns
+    asking: Turns
     started: float = field(default_factory=time.time)
     boards: Recent[Board] = field(default_factory=lambda: Recent(_BOARDS))
     predictors: Recent[Loaded] = field(default_factory=lambda: Recent(_MODELS))
@@ -73,6 +75,7 @@ class Service:
             Rates(limits.requests, limits.burst),
             threading.Semaphore(limits.exports),
             Turns(limits.predictions, limits.waiting),
+            Turns(limits.asking, limits.waiting),
         )
 
     @property

@@ -31,7 +31,8 @@ class Limits:
         streams: event streams open at a time.
         exports: models that are exported at a time; each is a process that loads a model.
         predictions: requests that predict at a time, each in a thread.
-        waiting: requests that wait to predict; others are refused.
+        asking: requests that ask for a sweep or steer one at a time, each in a thread.
+        waiting: requests that wait to predict, and so many that wait to ask; others are refused.
     """
 
     body: int = 4 * MEGABYTE
@@ -44,6 +45,7 @@ class Limits:
     streams: int = 200
     exports: int = 2
     predictions: int = 4
+    asking: int = 8
     waiting: int = 60
 
     def __post_init__(self) -> None:

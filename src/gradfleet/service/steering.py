@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import time
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 
 from gradfleet.errors import ClusterError, ConflictError, NotFoundError
 from gradfleet.fleet import driver
 from gradfleet.service import documents, replays, specs, submissions
 from gradfleet.service.service import Service
+from gradfleet.service.submissions import Submission
 from gradfleet.study.storage import requests
 from gradfleet.study.storage.rows import ENDED
 from gradfleet.study.study import Study
@@ -105,10 +107,31 @@ def delete(service: Service, name: str) -> None:
         raise ConflictError(
             f"Trial {busy[0]} of {name} is being trained again. Wait for its end, then delete the sweep."
         )
-    submissions.take_out(service.store, name)
-    if study is not None:
+    if submission is None:
+        assert study is not None, "it was not asked for here, so it is in the store"
         study.delete()
-    submissions.remove(service.store, name)
+        return
+    with _held(service, submission):
+        if study is not None:
+            study.delete()
+        submissions.remove(service.store, name)
+
+
+@contextmanager
+def _held(service: Service, submission: Submission) -> Iterator[None]:
+    """Nobody begins it meanwhile; where this fails, it is as it was.
+
+    Raises:
+        ConflictError: somebody was faster.
+    """
+    number = submissions.claim(service.store, submission)
+    if number is None:
+        raise ConflictError(f"{submission.name} is being begun. Stop it, wait for its end, then delete it.")
+    try:
+        yield
+    except BaseException:
+        submissions.settle(service.store, submission.name, number, submission.state, problem=submission.problem)
+        raise
 
 
 def mark(service: Service, name: str, number: int, marks: documents.Marks) -> None:

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import threading
 
-from gradfleet.errors import GradfleetError
+from gradfleet.errors import GradfleetError, LeaseHeldError, NotFoundError
+from gradfleet.fleet.driver import mark
 from gradfleet.service import sent, starter, submissions
 from gradfleet.service.service import Service
 from gradfleet.service.submissions import MOST_ATTEMPTS, Submission
+from gradfleet.study.storage.rows import ENDED
 
 _LOOK_EVERY = 1.0  # seconds
 _log = logging.getLogger("gradfleet.service")
@@ -37,6 +40,8 @@ class Supervisor:
                 self.look()
             except GradfleetError as error:  # such as a store that is away: it may come back
                 _log.warning("Sweeps wait: %s", error)
+            except Exception:  # whatever it is, the next sweep may be begun again
+                _log.exception("Sweeps wait.")
             self._service.asked.wait(_LOOK_EVERY)
             self._service.asked.clear()
 
@@ -53,13 +58,20 @@ class Supervisor:
         if number is None:
             return
         if submission.attempts >= MOST_ATTEMPTS:
-            problem = f"{submission.attempts} processes have died over it; `retry` tries again."
-            submissions.settle(store, submission.name, number, "failed", problem=problem)
+            self._give_up(submission, number)
             return
         try:
             starter.begin(self._service, submission, number)
-        except OSError as error:
+        except (OSError, RuntimeError) as error:  # no process, or no thread that waits for its end
             submissions.settle(store, submission.name, number, "queued", problem=str(error), pause=_LOOK_EVERY)
+
+    def _give_up(self, submission: Submission, number: int) -> None:
+        """Its study fails with it: nobody drives that any more."""
+        store, problem = self._service.store, f"{submission.attempts} processes have died over it; `retry` tries again."
+        with contextlib.suppress(NotFoundError, LeaseHeldError):  # it never got so far, or somebody goes on with it
+            if store.study(submission.name).state not in ENDED:
+                mark(store, submission.name, "failed", problem=problem)
+        submissions.settle(store, submission.name, number, "failed", problem=problem)
 
     def _room(self, found: list[Submission]) -> int:
         held = sum(one.is_held and one.holder is not None and one.holder.is_here() for one in found)

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import getpass
+import hashlib
 import json
+import os
+import stat
 import tempfile
 from collections.abc import Mapping
 from pathlib import Path
@@ -30,12 +34,26 @@ def artifacts_of(store: str | Path | None, artifacts: str | None = None) -> str:
     return str(file.parent.absolute() / "gradfleet-artifacts")
 
 
+def own_folder() -> Path:
+    """A temporary folder that nobody else may read, whoever shares the machine.
+
+    Raises:
+        SettingError: its name is taken by somebody else.
+    """
+    folder = Path(tempfile.gettempdir(), f"gradfleet-{getpass.getuser()}")
+    folder.mkdir(mode=0o700, exist_ok=True)
+    found = folder.lstat()
+    if not stat.S_ISDIR(found.st_mode) or found.st_uid != os.getuid():
+        raise SettingError(f"{folder} is somebody else's. Set TMPDIR to a folder of your own, or use local artifacts.")
+    return folder
+
+
 def prepared_folder(artifacts: str) -> Path:
     """Where data is prepared: under local artifacts, for the next sweep to find it; else in a temporary folder."""
     filesystem, path = fsspec.core.url_to_fs(artifacts)
     if isinstance(filesystem, LocalFileSystem):
         return Path(path, "prepared")
-    return Path(tempfile.gettempdir(), "gradfleet-prepared")
+    return own_folder() / "prepared"
 
 
 def driver_log(artifacts: str, study: str) -> Path:
@@ -43,7 +61,7 @@ def driver_log(artifacts: str, study: str) -> Path:
     filesystem, path = fsspec.core.url_to_fs(artifacts)
     if isinstance(filesystem, LocalFileSystem):
         return Path(path, study, "driver.log")
-    return Path(tempfile.gettempdir(), f"gradfleet-{study}-driver.log")
+    return own_folder() / "logs" / hashlib.sha256(artifacts.encode()).hexdigest()[:12] / f"{study}.log"
 
 
 def kept_job(artifacts: str, study: str) -> Mapping[str, str] | None:

@@ -10,7 +10,7 @@ from typing import Any
 
 from ruamel.yaml import YAML
 from ruamel.yaml.error import MarkedYAMLError, YAMLError
-from ruamel.yaml.events import AliasEvent, CollectionEndEvent, CollectionStartEvent
+from ruamel.yaml.events import AliasEvent, CollectionEndEvent, CollectionStartEvent, ScalarEvent
 from ruamel.yaml.nodes import MappingNode, Node, SequenceNode
 
 from gradfleet.errors import NotFoundError, SettingError
@@ -20,6 +20,9 @@ MAX_BYTES = 100_000
 
 MAX_DEPTH = 20
 """Mappings and lists inside each other; no sweep comes near it."""
+
+MAX_VALUES = 2_000
+"""Names and values together; each takes half a millisecond to read."""
 
 Key = tuple[str | int, ...]
 """The way to a value: `("search", "trials")`."""
@@ -64,7 +67,8 @@ class Document:
         """The document that `text` is.
 
         Raises:
-            SettingError: it is too long, no YAML or no mapping, has a key twice, uses an alias, or nests too deep.
+            SettingError: it is too long, no YAML or no mapping, has a key twice, uses an alias, nests too deep, or has
+                too many values.
         """
         check_size(len(text), name)
         try:
@@ -152,7 +156,7 @@ def _yaml() -> YAML:
 
 def _refuse_traps(text: str, name: str) -> None:
     """Refuse what is a line to write and gigabytes or minutes to read: aliases to aliases, brackets in brackets."""
-    depth = 0
+    depth = values = 0
     for event in _yaml().parse(text):
         place = _place(name, event.start_mark)
         if isinstance(event, AliasEvent):
@@ -160,6 +164,9 @@ def _refuse_traps(text: str, name: str) -> None:
         depth += isinstance(event, CollectionStartEvent) - isinstance(event, CollectionEndEvent)
         if depth > MAX_DEPTH:
             raise SettingError(f"{place}: a sweep file nests at most {MAX_DEPTH} deep.")
+        values += isinstance(event, ScalarEvent)
+        if values > MAX_VALUES:
+            raise SettingError(f"{place}: a sweep file has at most {MAX_VALUES:,} names and values.")
 
 
 def _places(node: Node | None, name: str, key: Key) -> Iterator[tuple[Key, str]]:

@@ -10,6 +10,9 @@ from pydantic import BaseModel, ConfigDict, Discriminator, Field, Tag, model_val
 from gradfleet.search.narrowing import Narrowing
 
 _STRICT = ConfigDict(extra="forbid", strict=True, frozen=True)
+MOST = 1_000_000
+"""Of whatever is counted; more is a slip of the pen."""
+
 Scalar = bool | int | float | str | None
 
 
@@ -27,17 +30,21 @@ class SearchSpec(BaseModel):
 
     model_config = _STRICT
 
-    trials: int | None = Field(None, ge=1, description="How many trials in all; trial 0 is the default configuration.")
+    trials: int | None = Field(
+        None, ge=1, le=MOST, description="How many trials in all; trial 0 is the default configuration."
+    )
     budget: str | float | None = Field(None, description="Wall time, such as 90s, 10m or 1h30m, or seconds.")
     target: float | None = Field(None, description="Stop when the objective is this good.")
-    patience: int | None = Field(None, ge=1, description="Stop after so many trials without a better one.")
-    epochs: int | None = Field(None, ge=1, description="Of one trial at most.")
+    patience: int | None = Field(None, ge=1, le=MOST, description="Stop after so many trials without a better one.")
+    epochs: int | None = Field(None, ge=1, le=MOST, description="Of one trial at most.")
     sampler: str | None = Field(None, description="How configurations are chosen.")
     scheduler: str | None = Field(None, description="Whether trials that are behind others end early.")
     seed: int = Field(0, description="Of the split, the search and every trial.")
-    keep: int | None = Field(None, ge=1, description="How many of the best trials keep their checkpoint.")
-    repeats: int | None = Field(None, ge=1, description="Train each configuration so often; the mean decides.")
-    folds: int | None = Field(None, ge=2, description="Train each on so many folds of the data; the mean decides.")
+    keep: int | None = Field(None, ge=1, le=MOST, description="How many of the best trials keep their checkpoint.")
+    repeats: int | None = Field(None, ge=1, le=MOST, description="Train each configuration so often; the mean decides.")
+    folds: int | None = Field(
+        None, ge=2, le=MOST, description="Train each on so many folds of the data; the mean decides."
+    )
     warm_start: bool | None = Field(None, description="Begin with what earlier studies of the store have found.")
 
 
@@ -46,9 +53,13 @@ class ResourcesSpec(BaseModel):
 
     model_config = _STRICT
 
-    cpu: float = Field(1.0, ge=0, description="CPU cores.")
-    gpu: float | None = Field(None, ge=0, description="GPUs; a fraction shares one. One where there is any, if unset.")
-    workers: int = Field(1, ge=1, description="Processes that train one trial together, with cpu and gpu each.")
+    cpu: float = Field(1.0, ge=0, le=MOST, description="CPU cores.")
+    gpu: float | None = Field(
+        None, ge=0, le=MOST, description="GPUs; a fraction shares one. One where there is any, if unset."
+    )
+    workers: int = Field(
+        1, ge=1, le=MOST, description="Processes that train one trial together, with cpu and gpu each."
+    )
 
 
 class RangeSpec(BaseModel):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import traceback
 
 import torch
@@ -23,7 +24,7 @@ def run_trial(recipe: Recipe, plan: TrialPlan, report: Report) -> str | None:
         NoSpaceError: a disk is full, which is no fault of the trial.
     """
     threads = torch.get_num_threads()
-    torch.set_num_threads(plan.threads)
+    torch.set_num_threads(min(plan.threads, os.cpu_count() or 1))  # OpenMP ends a process that asks for a million
     try:
         with kept_output(plan.log, report, goes_on=plan.attempted) as silent:
             recipe.run(plan, silent)

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Annotated
 
 from fastapi import APIRouter, Query, Request, Response
 from fastapi.responses import PlainTextResponse
-from starlette.concurrency import run_in_threadpool
 
 from gradfleet.service import documents, specs, steering, views
 from gradfleet.service.access import ADMIN, READ, RUN, Runner
@@ -93,34 +93,34 @@ async def create_sweep(service: Current, token: Runner, request: Request, respon
         name, new = steering.ask_for(service, document, by=token.name)
         return views.sweep(service, name), new
 
-    found, new = await run_in_threadpool(ask)
+    found, new = await service.asking.take(ask)
     response.status_code = 201 if new else 200
     response.headers["Location"] = f"/v1/sweeps/{found.name}"
     return found
 
 
 @router.post("/{name}/pause", dependencies=[RUN], responses=STEERED)
-def pause(service: Current, name: Name) -> documents.Request:
+async def pause(service: Current, name: Name) -> documents.Request:
     """No new trials begin; those that run go on."""
-    return steering.steer(service, name, "pause")
+    return await service.asking.take(partial(steering.steer, service, name, "pause"))
 
 
 @router.post("/{name}/resume", dependencies=[RUN], responses=STEERED)
-def resume(service: Current, name: Name) -> documents.Request:
+async def resume(service: Current, name: Name) -> documents.Request:
     """New trials begin again after a pause."""
-    return steering.steer(service, name, "resume")
+    return await service.asking.take(partial(steering.steer, service, name, "resume"))
 
 
 @router.post("/{name}/stop", dependencies=[RUN], responses=STEERED)
-def stop(service: Current, name: Name) -> documents.Request:
+async def stop(service: Current, name: Name) -> documents.Request:
     """No new trials begin, and the sweep ends with those that run; one that waits does not begin."""
-    return steering.steer(service, name, "stop")
+    return await service.asking.take(partial(steering.steer, service, name, "stop"))
 
 
 @router.post("/{name}/cancel", dependencies=[RUN], responses=STEERED)
-def cancel(service: Current, name: Name) -> documents.Request:
+async def cancel(service: Current, name: Name) -> documents.Request:
     """The sweep ends now; running trials keep what they reported."""
-    return steering.steer(service, name, "cancel")
+    return await service.asking.take(partial(steering.steer, service, name, "cancel"))
 
 
 @router.get("/{name}/requests/{id}", dependencies=[READ], responses=FOUND)

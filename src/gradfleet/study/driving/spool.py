@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import tempfile
 from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
@@ -12,6 +11,7 @@ from pathlib import Path
 import fsspec
 from fsspec.implementations.local import LocalFileSystem
 
+from gradfleet.study.places import own_folder
 from gradfleet.study.storage.rows import StudyRow
 from gradfleet.study.storage.tables import Metrics
 from gradfleet.training.history import EpochRecord
@@ -32,7 +32,7 @@ class Spool:
             self._file = Path(path, study.name, "spool.jsonl")
         else:
             which = hashlib.sha256(f"{store} {study.id}".encode()).hexdigest()[:16]
-            self._file = Path(tempfile.gettempdir(), "gradfleet-spool", f"{study.name}-{which}.jsonl")
+            self._file = own_folder() / "spool" / f"{study.name}-{which}.jsonl"
 
     def add(self, number: int, record: EpochRecord, checkpoint: str | None) -> None:
         """Keep one record; where that cannot be written either, its trial goes on from its last checkpoint."""
