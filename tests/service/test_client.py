@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import base64
+import gzip
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +16,7 @@ from gradfleet import AutoModel, Objective, Resources, autotask
 from gradfleet.errors import AccessError, ClusterError, ConflictError, ExecutionError, NotFoundError, SettingError
 from gradfleet.fleet import service_sweep
 from gradfleet.fleet.service_client import ServiceClient
+from gradfleet.fleet.service_order import placed
 from gradfleet.fleet.service_sweep import ServiceSweep
 from gradfleet.goal import Aim, aim
 from gradfleet.service import submissions
@@ -176,6 +179,19 @@ def test_a_task_is_fitted_by_a_service_and_its_data_travels_once(address: str, a
     }  # fmt: skip
     assert second.spec["data"] == first.spec["data"]
     assert "Ask again" not in classifier.study.stop()
+
+
+@pytest.mark.usefixtures("token")
+@pytest.mark.parametrize(
+    ("name", "sent"), [("größe.neu.csv", r"gr--e-\w{10}\.neu\.csv"), ("a.csv.gz", r"a-\w{10}\.csv\.gz")]
+)
+def test_data_of_any_name_is_sent_under_a_plain_one(address: str, tmp_path: Path, name: str, sent: str) -> None:
+    text = b"text,label\na,b\n"
+    (tmp_path / name).write_bytes(gzip.compress(text) if name.endswith(".gz") else text)
+    client = ServiceClient(address)
+    (placed_as,) = {placed(client, tmp_path / name) for _ in range(2)}
+    assert re.fullmatch(sent, placed_as)
+    assert placed_as in client.datasets()
 
 
 def test_what_a_service_cannot_run_says_what_to_do_instead(address: str, token: str, tmp_path: Path) -> None:

@@ -43,7 +43,7 @@ def test_serve_works_with_nothing_else(begin: Begin, here: Path) -> None:
     process.send_signal(signal.SIGINT)
     assert process.wait(timeout=30) == 0
     with Store.open(here / "gradfleet.db", must_exist=True) as store:
-        assert [one.scope for one in tokens.listed(store)] == ["admin"]
+        assert [(one.scope, one.state) for one in tokens.listed(store)] == [("admin", "revoked")]
 
 
 def test_a_token_is_made_listed_and_revoked(run: Run, here: Path) -> None:

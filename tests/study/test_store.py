@@ -18,7 +18,7 @@ import torch
 from gradfleet.errors import NotFoundError, SettingError, StoreError, StudyMismatchError
 from gradfleet.objective import Objective
 from gradfleet.search.space import Choice, SearchSpace
-from gradfleet.study.storage import marks
+from gradfleet.study.storage import database, marks
 from gradfleet.study.storage.lease import Lease
 from gradfleet.study.storage.matching import check_match
 from gradfleet.study.storage.rows import StudyRow
@@ -372,6 +372,12 @@ def test_a_database_that_stays_locked_is_an_error_with_the_next_step(file: Path,
         with pytest.raises(StoreError, match=r"did not answer for 0\.3 s \(database is locked\).*resume=True"):
             store.create_study("digits", spec)
         other.close()
+
+
+def test_a_server_that_has_never_answered_is_given_up_soon(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(database, "_FIRST_ANSWER", 0.2)
+    with pytest.raises(StoreError, match=r"does not answer \(.*\)\. See that the server runs, and that the address"):
+        Store.open("postgresql://127.0.0.1:1/sweeps")
 
 
 @pytest.mark.stores("sqlite")

@@ -6,11 +6,12 @@ import hashlib
 import tempfile
 import zipfile
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from gradfleet.errors import Problems, SettingError
+from gradfleet.errors import ConflictError, Problems, SettingError
 from gradfleet.fleet.service_client import ServiceClient
 from gradfleet.fleet.service_sweep import ServiceSweep
 from gradfleet.trials.resources import Resources
@@ -75,12 +76,20 @@ def placed(client: ServiceClient, data: str | Path) -> str:
         file = _packed(path, Path(folder, "packed.zip")) if path.is_dir() else path
         with file.open("rb") as content:
             mark = hashlib.file_digest(content, "sha256").hexdigest()[:10]
-        endings = ".zip" if path.is_dir() else "".join(path.suffixes)
-        stem = "".join(one if one.isalnum() else "-" for one in path.resolve().name.removesuffix(endings))
-        name = f"{stem.strip('-')[:60] or 'data'}-{mark}{endings}"
+        name = _sent_as(path, mark)
         if name not in client.datasets():
-            client.upload(name, file)
+            with suppress(ConflictError):  # another client has sent the same meanwhile
+                client.upload(name, file)
     return name
+
+
+def _sent_as(path: Path, mark: str) -> str:
+    """What is left of a file's or folder's name in plain letters, with a mark that says what is in it."""
+    kept = [one for one in path.suffixes[-2:] if one.isascii() and one[1:].isalnum()]
+    endings = ".zip" if path.is_dir() else "".join(kept)
+    stem = path.resolve().name.removesuffix(endings)
+    plain = "".join(one if one.isascii() and one.isalnum() else "-" for one in stem)
+    return f"{plain.strip('-')[:60] or 'data'}-{mark}{endings}"
 
 
 def _packed(folder: Path, to: Path) -> Path:

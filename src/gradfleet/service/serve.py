@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import secrets
 import socket
-from collections.abc import Callable
-from contextlib import suppress
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, nullcontext, suppress
 
 import uvicorn
 
-from gradfleet.errors import AccessError, ClusterError, SettingError
+from gradfleet.errors import AccessError, ClusterError, GradfleetError, SettingError
 from gradfleet.service import readiness, tokens
 from gradfleet.service.app import create_app
 from gradfleet.service.service import Service
 from gradfleet.service.settings import ServiceSettings
+from gradfleet.study.storage.store import Store
 
 _TOKEN_SECONDS = 30 * 24 * 3600.0
 _ENDS_WITHIN = 5  # seconds; a stream of events would go on for ever
@@ -41,13 +42,24 @@ def serve(settings: ServiceSettings, *, say: Callable[[str], None]) -> None:
         raise
     with listening, suppress(KeyboardInterrupt):  # uvicorn raises it again when it has ended well
         say(f"gradfleet is at {_address(settings, listening)}, over {service.store.url}")
-        if settings.is_loopback:
-            text = tokens.create(service.store, f"serve-{secrets.token_hex(4)}", scope="admin", seconds=_TOKEN_SECONDS)
-            say(f"token: {text}")
         config = uvicorn.Config(
             app, log_level="warning", access_log=False, timeout_graceful_shutdown=_ENDS_WITHIN, server_header=False
         )
-        uvicorn.Server(config).run(sockets=[listening])
+        with _token(service) if settings.is_loopback else nullcontext() as token:
+            if token is not None:
+                say(f"token: {token}")
+            uvicorn.Server(config).run(sockets=[listening])
+
+
+@contextmanager
+def _token(service: Service) -> Iterator[str]:
+    """A token of scope admin for whoever has started the service, which ends with it."""
+    name = f"serve-{secrets.token_hex(4)}"
+    try:
+        yield tokens.create(service.store, name, scope="admin", seconds=_TOKEN_SECONDS)
+    finally:  # the service has closed its own store
+        with suppress(GradfleetError), Store.open(service.settings.store, patience=2.0) as store:
+            tokens.revoke(store, name)
 
 
 def _refuse_open_door(service: Service) -> None:

@@ -26,6 +26,7 @@ T = TypeVar("T")
 _PERMANENT = {sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_READONLY, sqlite3.SQLITE_ERROR, sqlite3.SQLITE_PERM}
 _KNOWN = ("sqlite", "postgresql")
 _WRITES = "gradfleet_writes"
+_FIRST_ANSWER = 10.0  # seconds
 _LOCK = 0x6772_6164  # "grad": a number of PostgreSQL's advisory locks, which all programs of a database share
 
 
@@ -36,7 +37,8 @@ class Database:
         outage: tells whoever listens when the database is away.
 
     Args:
-        patience: seconds that a transaction is tried again while the database is locked or away.
+        patience: seconds that a transaction is tried again while the database is locked or away. A server that has
+            never answered is given up after ten of them: more often than away it is misspelt.
 
     Raises:
         StoreError: the URL cannot be a store, or its file cannot be one.
@@ -46,6 +48,7 @@ class Database:
         self.url = url
         self.outage = Outage()
         self._patience = patience
+        self._has_answered = sqlite_file(url) is not None
         unknown = f"{self} is no store that gradfleet knows: use sqlite:/// or postgresql://."
         if url.get_backend_name() not in _KNOWN:
             raise StoreError(unknown)
@@ -87,6 +90,7 @@ class Database:
         while True:
             try:
                 result = attempt()
+                self._has_answered = True
                 self.outage.ends()
                 return result
             except SQLAlchemyError as error:
@@ -100,6 +104,11 @@ class Database:
             raise NoSpaceError(f"The store {self} has no space left ({cause}). {WHAT_NEXT}") from error
         if not _is_passing(error):
             raise StoreError(f"The store {self} refused: {cause}.") from error
+        if not self._has_answered and waited > min(self._patience, _FIRST_ANSWER):
+            raise StoreError(
+                f"The store {self} does not answer ({cause}). See that the server runs, and that the address, the user "
+                "and the database are right."
+            ) from error
         if waited > self._patience:
             raise StoreError(
                 f"The store {self} did not answer for {self._patience:g} s ({cause}). Nothing that was recorded before "
