@@ -118,7 +118,12 @@ def test_a_sweep_is_started_watched_stopped_and_its_model_tried(
     expect(page.locator('[id="problem-search.budget"]')).to_have_text("")
     expect(page.get_by_label("YAML")).to_contain_text("budget: 9m")
     visitor.shoot("new-sweep")
+    listing = page.context.new_page()
+    listing.goto(f"{address}/ui/")
+    expect(listing.get_by_text("No sweep is in this store yet.")).to_be_visible()
     ask(page, "first", trials=300)
+    expect(listing.get_by_role("link", name="first", exact=True)).to_be_visible()  # by itself, as what follows
+    listing.close()
 
     row = page.locator(".trials tbody tr")
     expect(row.first).to_be_visible(timeout=90_000)  # comes by itself: nobody loads the page again

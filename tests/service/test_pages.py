@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from contextlib import closing
 
@@ -12,11 +13,13 @@ from fastapi.testclient import TestClient
 from gradfleet.service import tokens
 from gradfleet.service.tokens import Scope
 from gradfleet.study.storage import requests
+from gradfleet.study.storage.lease import Lease
 from gradfleet.study.storage.rows import StudyRow, StudyState
 from gradfleet.study.storage.store import Store
 from gradfleet.study.study import Study
 from tests.service.conftest import SPACE, Client, logged_in, write_study
 from tests.service.html_page import HtmlPage
+from tests.study import written
 
 EVIL = "</td><script>alert(1)</script>\" onmouseover='x'"
 
@@ -192,6 +195,23 @@ def test_only_a_sweep_that_goes_on_looks_again(browser: TestClient, store: Store
     assert page.all("img") == []
 
 
+def test_lists_and_what_runs_look_again_and_what_has_ended_does_not(
+    browser: TestClient, store: Store, study: StudyRow
+) -> None:
+    def scripts(path: str) -> list[str | None]:
+        return [one["src"] for one in HtmlPage(browser.get(path).text).all("script") if "live" in str(one["src"])]
+
+    values = {"objective": {"metric": "val_accuracy", "mode": "max"}, "space": SPACE.to_json()}
+    with Lease.acquire(store, store.create_study("live", values)) as lease:
+        written.add_trial(store, lease, 0, {"architecture": "mlp"}, seed=0, optuna_number=0)
+        store.set_state(lease, "running")
+    live = ["/ui/static/live.js"]
+    assert (
+        scripts("/ui/") == scripts("/ui/compare?sweep=live&sweep=digits") == scripts("/ui/sweeps/live/trials/0") == live
+    )
+    assert scripts("/ui/compare?sweep=digits") == scripts("/ui/sweeps/digits/trials/2") == []
+
+
 def test_a_leaderboard_is_sorted_as_asked(browser: TestClient, study: StudyRow) -> None:
     page = HtmlPage(browser.get("/ui/sweeps/digits", params={"sort": "-trial"}).text)
     trials = [link for link in page.links if "/trials/" in link]
@@ -223,7 +243,9 @@ def test_what_others_wrote_is_text_and_never_part_of_the_page(browser: TestClien
         found = browser.get(path)
         page = HtmlPage(found.text)
         assert "alert(1)" in page.text or any("alert(1)" in one.get("value", "") for one in page.all("input"))
-        assert page.all("script") == []
+        assert [one["src"] for one in page.all("script")] == (
+            ["/ui/static/live.js"] if path.startswith("/ui/?") else []
+        )
         assert [tag for tag, values in page.tags if "onmouseover" in values] == []
 
 
@@ -256,7 +278,11 @@ def test_a_trial_is_drawn_with_its_objective_first(browser: TestClient, study: S
     wide = browser.get("/ui/sweeps/digits/trials/2/curves.svg").text
     narrow = browser.get("/ui/sweeps/digits/trials/2/curves.svg?width=narrow&theme=dark").text
     assert ("val_accuracy" in wide, "val_loss" in wide) == (True, True)
-    assert ("val_accuracy" in narrow, "val_loss" in narrow) == (True, False)
+    assert ("val_accuracy" in narrow, "val_loss" in narrow) == (True, True)
+    (wide_w, wide_h), (narrow_w, narrow_h) = (
+        tuple(map(float, re.findall(r'(?:width|height)="([\d.]+)pt"', one)[:2])) for one in (wide, narrow)
+    )
+    assert (wide_w > 2 * wide_h, narrow_w < narrow_h) == (True, True), "below each other where there is no room"
 
 
 def test_sweeps_are_compared_side_by_side(browser: TestClient, store: Store) -> None:

@@ -18,7 +18,8 @@ from gradfleet.service.pages.visit import Visit, to
 from gradfleet.service.routes.models import as_file
 from gradfleet.study.plots.theme import Theme, legend, new_figure, styled, whole_numbers
 
-_PANELS = {"wide": 3, "narrow": 1}
+_PANELS = 3
+_LOWER = 0.75  # of the first panel's height: each that stands below it
 _MOST_LOG = 20_000  # characters
 _PARTS = ("train_", "val_")
 
@@ -112,8 +113,7 @@ def draw(visit: Visit) -> Response:
     found = panels(views.records(visit.service, visit.name, visit.number), first=_objective(visit))
     if not found:
         raise NoUsableTrialError(f"Trial {visit.number} of {visit.name!r} has recorded nothing to draw yet.")
-    most = _PANELS[visit.request.query_params.get("width", "wide")]
-    return _drawn(dict(list(found.items())[:most]), look, size)
+    return _drawn(dict(list(found.items())[:_PANELS]), look, size)
 
 
 Line = list[tuple[int, float]]
@@ -143,10 +143,12 @@ def _objective(visit: Visit) -> str:
 
 
 def _drawn(shown: Mapping[str, Mapping[str, Line]], look: Theme, size: tuple[float, float]) -> Response:
-    figure = new_figure(look, size=size)
+    """Side by side, or in a narrow window below each other."""
+    rows, columns = (len(shown), 1) if size == drawings.SIZES["narrow"] else (1, len(shown))
+    figure = new_figure(look, size=(size[0], size[1] * (1 + _LOWER * (rows - 1))))
     with styled(look):
         for place, (title, lines) in enumerate(shown.items(), start=1):
-            axes = figure.add_subplot(1, len(shown), place)
+            axes = figure.add_subplot(rows, columns, place)
             for name, points in lines.items():
                 colour = look.quiet if name.startswith("train_") else look.accent
                 axes.plot(*zip(*points, strict=True), color=colour, linewidth=1.8, marker="o", markersize=3, label=name)

@@ -11,14 +11,20 @@ async function look() {
   const page = new DOMParser().parseFromString(await answer.text(), "text/html");
   const goesOn = page.querySelector('script[src$="live.js"]') !== null;
   const main = document.querySelector("main"), whole = page.querySelector("main");
-  if (main.children.length !== whole.children.length) main.replaceChildren(...whole.children); // such as the first trial
+  const isNew = main.children.length !== whole.children.length; // such as the first trial
+  if (isNew && !isFilledIn(main)) main.replaceChildren(...whole.children);
   for (const old of document.querySelectorAll("[data-live]")) {
     const fresh = page.querySelector(`[data-live="${CSS.escape(old.dataset.live)}"]`);
-    const inUse = goesOn && old.contains(document.activeElement); // the last look leaves nothing old behind
+    const inUse = goesOn && (old.contains(document.activeElement) || isFilledIn(old)); // at last nothing old is left
     if (fresh && fresh.innerHTML !== old.innerHTML && !inUse) old.replaceWith(fresh);
   }
   if (++round % 3 === 0 || !goesOn) draw();
   return goesOn;
+}
+
+function isFilledIn(part) {
+  return [...part.querySelectorAll("input, textarea")].some(
+    (one) => one.checked !== one.defaultChecked || one.value !== one.defaultValue);
 }
 
 function draw() {
