@@ -40,6 +40,8 @@ def value(one: Any) -> str:
     if isinstance(one, bool) or one is None:
         return str(one).lower() if one is not None else "none"
     if isinstance(one, float):
+        if one.is_integer() and 1e4 <= abs(one) < 1e15:  # a count, such as of parameters
+            return f"{one:,.0f}"
         return f"{one:.4g}" if math.isfinite(one) and (abs(one) >= 1e4 or 0 < abs(one) < 1e-3) else f"{one:.4f}"
     return str(one)
 
