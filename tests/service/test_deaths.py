@@ -199,7 +199,10 @@ def test_a_sweep_of_the_own_cluster_takes_room_until_it_ends(
         assert sent_sweeps.on_own_cluster(own) == 0, "others may have its room"
         own.store.set_state(lease, "queued")
     jobs.statuses[JOB] = "FAILED"
-    DeathWatch(own).look()
+    watch = DeathWatch(own)
+    watch.look()
+    assert told(reader)[0] == "queued", "a cluster of which a part has died says so for a moment, and has ended then"
+    watch.look()
     assert told(reader) == ("failed", "Its job on the cluster has ended: It was killed.")
     assert sent_sweeps.on_own_cluster(own) == 0
 

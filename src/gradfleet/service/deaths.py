@@ -35,6 +35,7 @@ class DeathWatch:
     def __init__(self, service: Service) -> None:
         self._service = service
         self._ended = threading.Event()
+        self._failing: set[int] = set()  # studies whose job had failed when it was looked at last
         self._thread = threading.Thread(target=self._run, name="death watch", daemon=True)
 
     def start(self) -> None:
@@ -79,8 +80,16 @@ class DeathWatch:
             if submissions.send_again(self._service.store, one.submission):
                 _log.warning("%s has lost its cluster at %s, and is sent again.", one.study.name, job.cluster)
             self._service.asked.set()
-        elif (why := job.failure()) is not None:
+        elif (why := job.failure()) is None:
+            self._failing.discard(one.study.id)
+        elif self._is_lasting(one.study):
             self._write(one.study, why)
+
+    def _is_lasting(self, study: StudyRow) -> bool:
+        """An own cluster of which a part has died calls its jobs failed for a moment, until it has ended as a whole."""
+        seen_before = study.id in self._failing
+        self._failing.add(study.id)
+        return seen_before or self._service.own_cluster is None
 
     def _orphans(self) -> Iterator[tuple[Sent, Job]]:
         for one in sent.going(self._service):
