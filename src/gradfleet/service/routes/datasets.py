@@ -9,14 +9,17 @@ from starlette.concurrency import run_in_threadpool
 
 from gradfleet.service import datasets
 from gradfleet.service.access import ADMIN, READ, RUN
-from gradfleet.service.documents import Dataset
+from gradfleet.service.documents import Dataset, SafeName
 from gradfleet.service.problems import responses
 from gradfleet.service.service import Current
 
 router = APIRouter(prefix="/datasets", tags=["data"], responses=responses(401, 403, 422, 429, 503))
 
-FileName = Annotated[str, Path(description="Of the file: flowers.zip, reviews.csv.", max_length=100)]
-_BODY = {"content": {"application/octet-stream": {"schema": {"type": "string", "format": "binary"}}}}
+FileName = Annotated[SafeName, Path(description="Of the file: flowers.zip, reviews.csv.")]
+_BODY = {
+    "required": True,
+    "content": {"application/octet-stream": {"schema": {"type": "string", "format": "binary", "minLength": 1}}},
+}
 
 
 @router.get("", dependencies=[READ])
