@@ -284,7 +284,7 @@ def _kind_of_item(value: Any) -> str | None:
     return next((name for name, kind in _ITEM_TYPES.items() if isinstance(value, kind)), None)
 
 
-_ITEM_TYPES = {"text": str, "object": dict, "list": list}
+_ITEM_TYPES: dict[str, type[Any]] = {"text": str, "object": dict, "list": list}
 
 Item = Annotated[
     Annotated[str, Tag("text")] | Annotated[dict[str, Any], Tag("object")] | Annotated[list[Any], Tag("list")],

@@ -110,8 +110,8 @@ def of_error(error: Exception) -> Response:
     if isinstance(error, ClientDisconnect):
         return answer(400, "The connection ended before the whole body had come, and nothing was done. Send it again.")
     if isinstance(error, RequestValidationError):
-        problems = [_sentence(one) for one in error.errors()[:_MOST_PROBLEMS]]
-        return answer(422, str(SettingError(problems)), problems)
+        sentences = [_sentence(one) for one in error.errors()[:_MOST_PROBLEMS]]
+        return answer(422, str(SettingError(sentences)), sentences)
     status = status_of(error)
     if status is None:
         mark = secrets.token_hex(4)
