@@ -117,7 +117,7 @@ def test_images_that_cannot_be_read_are_left_out_on_request(run: Run, here: Path
         (("--cpu", -1), "A trial needs some cpu or gpu, none below zero or infinite, got cpu=-1.0"),
         (("--gpu", 1.5), "More than one gpu comes in whole devices, got gpu=1.5."),
         (("--artifacts", "nowhere://bucket"), "Artifacts need a folder or a URL"),
-        (("--name", "../tiny"), "A study's name is a folder's too"),
+        (("--name", "../tiny"), "A study's name has up to 100 letters"),
         (("--resume",), "--resume needs to know with which study: add its --name."),
     ],
 )

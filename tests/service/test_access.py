@@ -13,6 +13,8 @@ from gradfleet.errors import NotFoundError, SettingError
 from gradfleet.service import tokens
 from gradfleet.service.app import ROUTERS
 from gradfleet.service.dashboard import ICON, PLACES
+from gradfleet.service.pages.routes import PAGES
+from gradfleet.service.pages.session import TOKEN, proof
 from gradfleet.service.tokens import SCOPES, Scope
 from gradfleet.study.storage.rows import StudyRow
 from gradfleet.study.storage.store import Store
@@ -68,6 +70,47 @@ ACCESS: dict[str, Scope | None] = {
 }
 """The scope that a route needs; None needs no token."""
 
+PAGE_ACCESS: dict[str, Scope | None] = {
+    "GET /": "read",
+    "GET /login": None,
+    "POST /login": None,
+    "POST /logout": "read",
+    "GET /new": "run",
+    "POST /new": "run",
+    "POST /new/look": "run",
+    "GET /data": "read",
+    "POST /data": "run",
+    "GET /data/{file}/delete": "admin",
+    "POST /data/{file}/delete": "admin",
+    "GET /models": "read",
+    "GET /models/{model}": "read",
+    "POST /models/{model}/predict": "read",
+    "GET /models/{model}/download": "read",
+    "GET /models/{model}/delete": "admin",
+    "POST /models/{model}/delete": "admin",
+    "GET /sweeps/{name}": "read",
+    "GET /sweeps/{name}/logs": "read",
+    "GET /sweeps/{name}/dashboard": "read",
+    "GET /sweeps/{name}/cancel": "run",
+    "GET /sweeps/{name}/delete": "admin",
+    "POST /sweeps/{name}/delete": "admin",
+    "POST /sweeps/{name}/{verb}": "run",
+    "GET /sweeps/{name}/plots/{kind}.svg": "read",
+    "GET /sweeps/{name}/trials/{number}": "read",
+    "GET /sweeps/{name}/trials/{number}/curves.svg": "read",
+    "GET /sweeps/{name}/trials/{number}/validation": "read",
+    "POST /sweeps/{name}/trials/{number}/marks": "run",
+    "POST /sweeps/{name}/trials/{number}/replay": "run",
+    "POST /sweeps/{name}/trials/{number}/predict": "read",
+    "POST /sweeps/{name}/trials/{number}/promote": "run",
+    "POST /sweeps/{name}/trials/{number}/export": "run",
+    "GET /compare": "read",
+    "GET /compare.svg": "read",
+    "GET /static": None,
+    "GET /{path:path}": "read",
+}
+"""The same of pages, below `/ui`."""
+
 
 def test_every_route_has_an_entry(app: FastAPI) -> None:
     routes = [route for router in ROUTERS for route in router.routes]
@@ -78,31 +121,74 @@ def test_every_route_has_an_entry(app: FastAPI) -> None:
     assert len(app.routes) == len(others) + len(ROUTERS)
 
 
+def test_every_page_has_an_entry() -> None:
+    found = [f"{method} {one.path}" for one in PAGES for method in getattr(one, "methods", ["GET"]) if method != "HEAD"]  # type: ignore[attr-defined]
+    assert sorted(found) == sorted(PAGE_ACCESS)
+
+
 @pytest.fixture
-def clients(client: Client, store: Store) -> dict[str, TestClient]:
+def texts(store: Store) -> dict[str, str | None]:
+    """A token of each scope, and of each kind that counts for nothing."""
     expired = tokens.create(store, "expired", scope="admin", seconds=1e-9)
     revoked = tokens.create(store, "revoked", scope="admin")
     tokens.revoke(store, "revoked")
-    texts = {"none": None, "bad": "gf_nonsense", "empty": "", "expired": expired, "revoked": revoked}
-    return {kind: client(text=text) for kind, text in texts.items()} | {scope: client(scope) for scope in SCOPES}
+    others = {"none": None, "bad": "gf_nonsense", "empty": "", "expired": expired, "revoked": revoked}
+    return others | {scope: tokens.create(store, f"a-{scope}", scope=scope) for scope in SCOPES}
 
 
-def test_every_route_lets_in_exactly_who_has_its_scope(clients: dict[str, TestClient], study: StudyRow) -> None:
+def expected(kind: str, scope: Scope | None) -> str:
+    """What becomes of who comes with a token of that kind to where that scope is needed."""
+    if scope is None:
+        return "in"
+    if kind not in SCOPES:
+        return "unknown"
+    return "in" if SCOPES.index(kind) >= SCOPES.index(scope) else "refused"
+
+
+def address(path: str, study: StudyRow) -> str:
+    names = {"model": "flowers", "file": "flowers.zip", "token": "nobody", "kind": "timeline", "verb": "pause"}
+    return path.format(name=study.name, number=0, id=1, **names)
+
+
+def test_every_route_lets_in_exactly_who_has_its_scope(
+    client: Client, texts: dict[str, str | None], study: StudyRow
+) -> None:
+    clients = {kind: client(text=text) for kind, text in texts.items()}
     for route, scope in ACCESS.items():
         method, path = route.split()
-        path = path.format(
-            name=study.name, number=0, id=1, kind="timeline", model="flowers", file="flowers.zip", token="nobody"
-        )
         for kind, one in clients.items():
-            status = one.request(method, path).status_code
-            if scope is None:
-                expected = "in"
-            elif kind not in SCOPES:
-                expected = "unknown"
-            else:
-                expected = "in" if SCOPES.index(kind) >= SCOPES.index(scope) else "refused"
+            status = one.request(method, address(path, study)).status_code
             got = {401: "unknown", 403: "refused"}.get(status, "in")
-            assert (got, status < 500) == (expected, True), (route, kind, status)
+            assert (got, status < 500) == (expected(kind, scope), True), (route, kind, status)
+
+
+def test_every_page_lets_in_exactly_who_has_its_scope(
+    client: Client, texts: dict[str, str | None], study: StudyRow
+) -> None:
+    browsers = {kind: client() for kind in texts}
+    for route, scope in PAGE_ACCESS.items():
+        if route == "POST /login":  # asks for a token by itself
+            continue
+        method, path = route.split()
+        path = address(path.replace("{path:path}", "nowhere").replace("/static", "/static/style.css"), study)
+        for kind, one in browsers.items():
+            text = texts[kind]
+            cookies = {} if text is None else {TOKEN: text}
+            form = {"csrf": proof(text or "")} if method == "POST" else None
+            one.cookies = cookies  # type: ignore[assignment]
+            answer = one.request(method, f"/ui{path}", data=form, follow_redirects=False)
+            where = answer.headers.get("location", "")
+            got = "unknown" if where.startswith("/ui/login?") else "refused" if answer.status_code == 403 else "in"
+            assert (got, answer.status_code < 500) == (expected(kind, scope), True), (route, kind, answer.status_code)
+
+
+def test_a_form_of_another_page_than_ours_is_refused(client: Client, texts: dict[str, str | None]) -> None:
+    browser = client()
+    browser.cookies = {TOKEN: texts["admin"]}  # type: ignore[assignment]
+    for route in PAGE_ACCESS:
+        method, path = route.split()
+        if method == "POST":
+            assert browser.post(f"/ui{path}", data={"csrf": "nonsense"}).status_code in (401, 403), route
 
 
 def test_a_refusal_says_what_is_needed(client: Client, store: Store) -> None:

@@ -88,7 +88,7 @@ def test_clients_at_once_make_one(client: Any, store: Store) -> None:
         ({"serch": {}}, "No key is called 'serch'. Did you mean 'search'?"),
         ({"search": {"trials": "many"}}, 'search.trials needs a whole number, got "many"'),
         ({"version": 2}, "version"),
-        ({"name": "../up"}, "A study's name is a folder's too"),
+        ({"name": "../up"}, "A study's name has up to 100 letters"),
         ({"store": "sqlite:///other.db"}, "store is the service's to say; leave it out."),
         ({"cluster": "inline"}, "cluster is the service's to say; leave it out."),
         ({"data": "../../etc"}, "leads out of it"),

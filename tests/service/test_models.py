@@ -99,12 +99,12 @@ def test_a_trial_is_promoted_predicts_by_its_name_and_is_downloaded(
 @pytest.mark.parametrize(
     ("items", "said"),
     [
-        ([], "items: List should have at least 1 item"),
+        ([], "body items: list should have at least 1 item"),
         (["/etc/passwd"], "Item 0 is no image as base64"),
         ([base64.b64encode(b"GIF89a nonsense").decode()], "cannot be"),
         ([{"a": 1}], "item 0 is no text"),
         ([""] * 31, "One request predicts at most 30 items, got 31."),
-        ([None], "items.0"),
+        ([None], "body items.0: an item is a text, an image as base64, or a row"),
         ([blank(6000)] * 3, "One request predicts at most 100,000,000 pixels, got 108,000,000; send fewer images."),
     ],
 )

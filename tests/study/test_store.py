@@ -218,7 +218,7 @@ def test_a_name_is_given_once(store: Store, study: StudyRow, spec: dict[str, obj
 
 @pytest.mark.parametrize("name", ["", "..", "a/b", "a b", ".hidden", "-rf", "ä", "a" * 101, "a\n"])
 def test_a_name_that_is_no_folder_is_refused(store: Store, spec: dict[str, object], name: str) -> None:
-    with pytest.raises(SettingError, match="A study's name is a folder's too"):
+    with pytest.raises(SettingError, match="A study's name has up to 100 letters"):
         store.create_study(name, spec, artifacts="here")
 
 

@@ -190,7 +190,7 @@ def test_an_option_of_another_type_is_refused_with_its_line(
 @pytest.mark.parametrize(
     ("line", "problem"),
     [
-        ("name: ../x", "A study's name is a folder's too"),
+        ("name: ../x", "A study's name has up to 100 letters"),
         ("search: {target: .nan}", "target is a number, got nan"),
         ("search: {seed: -1}", "A seed is a whole number from 0, got -1"),
         ("resources: {cpu: 0}", "A trial needs some cpu or gpu, none below zero or infinite, got cpu=0"),

@@ -16,7 +16,7 @@ from gradfleet.errors import DataError
 
 _DELIMITERS = {",": "commas", ";": "semicolons", "\t": "tabs", "|": "vertical bars"}
 _HEAD = 2**18  # characters that the delimiter is found out from
-_ELSE = "Or read it with pandas and pass the frame."
+_ELSE = "In Python, a frame that pandas has read can be passed instead."
 
 
 def read_delimited(path: Path, *, skip_bad_lines: bool) -> tuple[pandas.DataFrame, list[str]]:

@@ -10,11 +10,11 @@ from fastapi import APIRouter, FastAPI
 from starlette.concurrency import run_in_threadpool
 
 import gradfleet
-from gradfleet.service import dashboard, problems
+from gradfleet.service import dashboard, links, problems
 from gradfleet.service.cluster_state import ClusterState
 from gradfleet.service.datasets import clear_leftovers
 from gradfleet.service.deaths import DeathWatch
-from gradfleet.service.documents import Items, Marks, NewToken, Promotion
+from gradfleet.service.documents import SAFE_TEXT, Items, Marks, NewToken, Promotion
 from gradfleet.service.events import Feeds
 from gradfleet.service.guards import BodyLimit, HostCheck, SecurityHeaders
 from gradfleet.service.observation import Metrics, Observation
@@ -98,12 +98,22 @@ def _describe(app: FastAPI) -> None:
             document = made()
             schemas = document["components"]["schemas"]
             schemas["Problem"] = Problem.model_json_schema()
-            spec = SweepSpec.model_json_schema(ref_template="#/components/schemas/{model}")
+            spec = _spec()
             schemas |= spec.pop("$defs") | {"SweepSpec": spec}
             schemas |= {body.__name__: body.model_json_schema() for body in _BODIES}
             for name in ("HTTPValidationError", "ValidationError"):
                 schemas.pop(name, None)
+            links.add(document)
         assert app.openapi_schema is not None
         return app.openapi_schema
 
     app.openapi = openapi  # type: ignore[method-assign]
+
+
+def _spec() -> dict[str, Any]:
+    """What a sweep file may say, less what is the service's own, and with names as a store takes them."""
+    spec = SweepSpec.model_json_schema(ref_template="#/components/schemas/{model}")
+    for ours in ("store", "artifacts", "cluster"):
+        del spec["properties"][ours]
+    spec["properties"]["name"]["anyOf"][0] |= SAFE_TEXT
+    return spec

@@ -12,6 +12,7 @@ from starlette.responses import RedirectResponse, Response
 from starlette.routing import BaseRoute, Mount, Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from gradfleet.errors import NotFoundError
 from gradfleet.service import problems
 from gradfleet.service.pages import session
 from gradfleet.service.problems import RefusedError
@@ -34,10 +35,16 @@ def address(service: Service, name: str) -> str:
     """The page of a study, as its space is now.
 
     Raises:
-        NotFoundError: there is no such study.
+        NotFoundError: there is no such study, or Optuna has not been told of it yet.
     """
     newest = service.store.generations(service.row(name).id)[-1]
-    return f"/dashboard/studies/{_storage(service).get_study_id_from_name(newest.optuna_name)}"
+    try:
+        number = _storage(service).get_study_id_from_name(newest.optuna_name)
+    except KeyError as error:
+        raise NotFoundError(
+            f"{name} has nothing in optuna-dashboard before its first trial. Come back then."
+        ) from error
+    return f"/dashboard/studies/{number}"
 
 
 class Dashboard:

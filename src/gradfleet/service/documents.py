@@ -5,10 +5,11 @@ from __future__ import annotations
 import math
 from typing import Annotated, Any, Generic, Literal, TypeVar
 
-from pydantic import BaseModel, BeforeValidator, Field
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Discriminator, Field, Tag, field_validator
 
 from gradfleet.service.tokens import Scope
 from gradfleet.study.storage.rows import StudyState, TrialState
+from gradfleet.study.storage.store import SAFE_NAME
 
 T = TypeVar("T")
 
@@ -30,6 +31,15 @@ def plain(value: Any) -> Any:
 Number = Annotated[float | None, BeforeValidator(_finite)]
 Metrics = dict[str, Number]
 ItemKind = Literal["images", "texts", "rows"]
+
+SAFE_TEXT = {"maxLength": 100, "pattern": f"^{SAFE_NAME.pattern}$"}
+"""What a JSON schema says of a name that can be one."""
+
+SafeName = Annotated[str, Field(max_length=SAFE_TEXT["maxLength"], pattern=SAFE_TEXT["pattern"])]
+"""Of a sweep, a model or a token."""
+
+_BODY = ConfigDict(extra="forbid", strict=True)
+"""Of what clients send: nothing that is not there is passed over, and nothing is taken for what it is not."""
 
 
 class Page(BaseModel, Generic[T]):
@@ -225,9 +235,9 @@ class TokenSummary(BaseModel):
 class NewToken(BaseModel):
     """A token that is to be made."""
 
-    model_config = {"extra": "forbid"}
+    model_config = _BODY
 
-    name: str = Field(max_length=100)
+    name: SafeName
     scope: Scope = "read"
     seconds: float | None = Field(None, gt=0, le=1e10, description="From now until it expires; never when not given.")
 
@@ -249,7 +259,7 @@ class Request(BaseModel):
 class Marks(BaseModel):
     """What people say of a trial; what is left out stays as it is."""
 
-    model_config = {"extra": "forbid"}
+    model_config = _BODY
 
     starred: bool | None = None
     note: str | None = Field(None, max_length=10_000, description="Written over the one before; empty takes it away.")
@@ -270,12 +280,30 @@ class Predictions(BaseModel):
     predictions: list[Prediction]
 
 
+def _kind_of_item(value: Any) -> str | None:
+    return next((name for name, kind in _ITEM_TYPES.items() if isinstance(value, kind)), None)
+
+
+_ITEM_TYPES: dict[str, type[Any]] = {"text": str, "object": dict, "list": list}
+
+Item = Annotated[
+    Annotated[str, Tag("text")] | Annotated[dict[str, Any], Tag("object")] | Annotated[list[Any], Tag("list")],
+    Discriminator(  # else each of the three says by itself that it is not this one
+        _kind_of_item,
+        custom_error_type="item",
+        custom_error_message=(
+            "an item is a text, an image as base64, or a row as an object from column to value or a list of numbers"
+        ),
+    ),
+]
+
+
 class Items(BaseModel):
     """Raw items of the kind that the model learned from."""
 
-    model_config = {"extra": "forbid"}
+    model_config = _BODY
 
-    items: list[str | dict[str, Any] | list[Any]] = Field(
+    items: list[Item] = Field(
         min_length=1, description="Texts, images as base64, or rows as objects from column to value."
     )
 
@@ -283,11 +311,17 @@ class Items(BaseModel):
 class Promotion(BaseModel):
     """A trial that gets a name."""
 
-    model_config = {"extra": "forbid"}
+    model_config = _BODY
 
-    name: str = Field(max_length=100)
-    sweep: str = Field(max_length=100)
-    trial: int | None = Field(None, ge=0, le=2**31 - 1, description="The best one when not given.")
+    name: SafeName
+    sweep: SafeName
+    trial: Annotated[int, Field(ge=0, le=2**31 - 1)] | None = Field(None, description="The best one when not given.")
+
+    @field_validator("trial", mode="before")
+    @classmethod
+    def _whole(cls, value: Any) -> Any:
+        """To JSON Schema 3.0 is an integer, as it is to clients that know one kind of number."""
+        return int(value) if isinstance(value, float) and value.is_integer() else value
 
 
 class Model(BaseModel):

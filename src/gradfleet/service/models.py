@@ -52,7 +52,7 @@ def promote(service: Service, wanted: documents.Promotion, *, by: str) -> docume
         ExportError, ExecutionError: the model cannot be exported, or does not give its score again.
         RefusedError: as many are exported as may.
     """
-    check_name(wanted.name)
+    check_name(wanted.name, of="model")
     study = service.study(wanted.sweep)
     trial = study.best if wanted.trial is None else study.trial(wanted.trial)
     place = f"{service.artifacts}/models/{wanted.name}-{secrets.token_hex(4)}"

@@ -10,7 +10,7 @@ from typing import Any
 
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
-from pydantic import BaseModel, Field
+from pydantic import BaseModel, Field, ValidationError
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
 from starlette.responses import JSONResponse, Response
@@ -31,8 +31,13 @@ from gradfleet.errors import (
     StudyMismatchError,
 )
 from gradfleet.fleet.service_errors import UNKNOWN, type_of
+from gradfleet.service import methods
+from gradfleet.study.storage.store import SAFE_NAME, SAFE_NAME_WORDS
 
 MEDIA_TYPE = "application/problem+json"
+
+_MOST_PROBLEMS = 10
+"""Of one request that are told: each of many items may have one."""
 
 _log = logging.getLogger("gradfleet.service")
 
@@ -104,6 +109,9 @@ def of_error(error: Exception) -> Response:
     """The answer to an error, whoever raised it; of one that nobody foresaw it tells only where to look."""
     if isinstance(error, ClientDisconnect):
         return answer(400, "The connection ended before the whole body had come, and nothing was done. Send it again.")
+    if isinstance(error, RequestValidationError):
+        sentences = [_sentence(one) for one in error.errors()[:_MOST_PROBLEMS]]
+        return answer(422, str(SettingError(sentences)), sentences)
     status = status_of(error)
     if status is None:
         mark = secrets.token_hex(4)
@@ -112,6 +120,15 @@ def of_error(error: Exception) -> Response:
     problems = error.problems if isinstance(error, SettingError) else ()
     headers = error.headers if isinstance(error, RefusedError) else None
     return answer(status, str(error), problems, headers, type=type_of(error))
+
+
+def invalid(part: str, error: ValidationError) -> RequestValidationError:
+    """What is wrong with a part of a request that was read by hand, such as its body: one of FastAPI's own.
+
+    Any other ValidationError is a mistake of the service's own, which no client can mend.
+    """
+    found = error.errors(include_url=False, include_context=False)
+    return RequestValidationError([{**one, "loc": (part, *one["loc"])} for one in found])
 
 
 def responses(*statuses: int) -> dict[int | str, dict[str, Any]]:
@@ -128,15 +145,13 @@ def install(app: FastAPI) -> None:
 
     def of_http(request: Request, error: Exception) -> Response:
         assert isinstance(error, HTTPException)
-        return answer(error.status_code, _detail(request, error), headers=error.headers)
-
-    def of_validation(_: Request, error: Exception) -> Response:
-        assert isinstance(error, RequestValidationError)
-        problems = [_sentence(one) for one in error.errors()]
-        return answer(422, str(SettingError(problems)), problems)
+        headers = dict(error.headers or {})
+        if error.status_code == 405:
+            headers["Allow"] = ", ".join(methods.allowed(request))
+        return answer(error.status_code, _detail(request, error), headers=headers)
 
     app.add_exception_handler(HTTPException, of_http)
-    app.add_exception_handler(RequestValidationError, of_validation)
+    app.add_exception_handler(RequestValidationError, lambda _, error: of_error(error))
     app.add_exception_handler(ClientDisconnect, lambda _, error: of_error(error))
     app.add_exception_handler(GradfleetError, lambda _, error: of_error(error))
     app.add_exception_handler(Exception, lambda _, error: of_error(error))
@@ -155,5 +170,16 @@ def _sentence(problem: Mapping[str, Any]) -> str:
     part, *inner = map(str, problem["loc"])
     where = f"{part} {'.'.join(inner)}" if inner else f"the {part}"
     came = problem.get("input")
-    shown = "" if isinstance(came, dict | list | bytes) or came is None else f", got {str(came)[:60]!r}"
-    return f"{where}: {problem['msg'][0].lower()}{problem['msg'][1:]}{shown}."
+    is_long = isinstance(came, dict | list | bytes) or came is None or problem["type"] == "json_invalid"
+    shown = "" if is_long else f", got {str(came)[:60]!r}"
+    return f"{where}: {_words(problem)}{shown}."
+
+
+def _words(problem: Mapping[str, Any]) -> str:
+    """What is wrong; pydantic's words where they say what to change."""
+    said: str = problem["msg"]
+    if problem["type"] == "string_pattern_mismatch" and SAFE_NAME.pattern in said:
+        return f"a name has {SAFE_NAME_WORDS}"
+    if problem["type"] == "json_invalid" and "recursion" in said:
+        return "it nests too deep to be read; send fewer lists and objects inside each other"
+    return f"{said[0].lower()}{said[1:]}"

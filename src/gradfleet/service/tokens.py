@@ -67,7 +67,7 @@ def create(store: Store, name: str, *, scope: Scope, seconds: float | None = Non
         SettingError: no scope is called that, or the name cannot be one.
         ConflictError: a valid token has the name.
     """
-    check_name(name)
+    check_name(name, of="token")
     if scope not in SCOPES:
         raise SettingError(unknown_name("scope", scope, SCOPES))
     text = _PREFIX + secrets.token_urlsafe(32)

@@ -39,7 +39,7 @@ def ask(visit: Visit) -> Response:
 def mark(visit: Visit) -> Response:
     """Star it, take the star away, or write about it."""
     starred, note = visit.form.get("starred"), visit.form.get("note")
-    marks = documents.Marks(starred=None if starred is None else starred == "true", note=note)
+    marks = visit.read(documents.Marks, starred=None if starred is None else starred == "true", note=note)
     steering.mark(visit.service, visit.name, visit.number, marks)
     return to(_address(visit))
 
@@ -52,7 +52,7 @@ def replay(visit: Visit) -> Response:
 
 def promote(visit: Visit) -> Response:
     """Give its model a name."""
-    wanted = documents.Promotion(name=visit.form.get("name", ""), sweep=visit.name, trial=visit.number)
+    wanted = visit.read(documents.Promotion, name=visit.form.get("name", ""), sweep=visit.name, trial=visit.number)
     made = models.promote(visit.service, wanted, by=visit.token.name)
     return to(f"/ui/models/{made.name}")
 

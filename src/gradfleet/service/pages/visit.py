@@ -7,9 +7,10 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
 from functools import partial
-from typing import Any
+from typing import Any, TypeVar
 from urllib.parse import urlencode
 
+from pydantic import BaseModel, ValidationError
 from starlette.concurrency import run_in_threadpool
 from starlette.datastructures import UploadFile
 from starlette.exceptions import HTTPException
@@ -26,6 +27,8 @@ from gradfleet.service.tokens import Scope, Token
 
 _LARGEST = 2**31 - 1
 _FIELDS = 200
+
+M = TypeVar("M", bound=BaseModel)
 
 
 @dataclass(frozen=True)
@@ -56,10 +59,10 @@ class Visit:
         Raises:
             NotFoundError: no trial can have it.
         """
-        number: int = self.request.path_params["number"]
-        if number > _LARGEST:
-            raise NotFoundError(f"No trial has the number {number}.")
-        return number
+        text: str = self.request.path_params["number"]
+        if not _is_number(text) or int(text) > _LARGEST:
+            raise NotFoundError(f"No trial has the number {text[:20]!r}.")
+        return int(text)
 
     @property
     def offset(self) -> int:
@@ -68,9 +71,20 @@ class Visit:
             SettingError: it is no number.
         """
         text = self.request.query_params.get("offset", "0")
-        if not (text.isascii() and text.isdigit() and len(text) < 10):
+        if not _is_number(text):
             raise SettingError(f"offset is how many rows to leave out, got {text[:20]!r}.")
         return int(text)
+
+    def read(self, model: type[M], **values: Any) -> M:
+        """What was posted as a body of the same kind over HTTP.
+
+        Raises:
+            RequestValidationError: it cannot be one; every problem.
+        """
+        try:
+            return model.model_validate(values)
+        except ValidationError as error:
+            raise problems.invalid("form", error) from error
 
     def render(self, template: str, **context: Any) -> Response:
         return render(template, visit=self, **context)
@@ -80,11 +94,16 @@ class Visit:
         return session.proof(self.request.cookies[session.TOKEN])
 
 
+def _is_number(text: str) -> bool:
+    # Python refuses to read thousands of digits, which would be an error that nobody foresaw.
+    return text.isascii() and text.isdigit() and len(text) <= len(str(_LARGEST))
+
+
 Handler = Callable[[Visit], Response]
 Endpoint = Callable[[Request], Awaitable[Response]]
 
 
-def page(handler: Handler, *, scope: Scope = "read", predicts: bool = False) -> Endpoint:
+def page(handler: Handler, *, scope: Scope, predicts: bool = False) -> Endpoint:
     """A handler behind the login: it is called, in a thread, for tokens that have the scope.
 
     Args:

@@ -5,10 +5,9 @@ from __future__ import annotations
 from typing import Any, TypeVar
 
 from fastapi import Depends, Request
-from fastapi.exceptions import RequestValidationError
 from pydantic import BaseModel, ValidationError
 
-from gradfleet.service.problems import RefusedError
+from gradfleet.service.problems import RefusedError, invalid
 
 JSON = "application/json"
 
@@ -26,12 +25,21 @@ def json_body(model: type[M]) -> Any:
     async def read(request: Request) -> M:
         if (kind := media_type(request)) != JSON:
             raise RefusedError(415, f"The body comes as {JSON}, got {kind[:100]!r}.")
-        try:
-            return model.model_validate_json(await request.body())
-        except ValidationError as error:
-            raise RequestValidationError([{**one, "loc": ("body", *one["loc"])} for one in error.errors()]) from error
+        return read_json(model, await request.body())
 
     return Depends(read)
+
+
+def read_json(model: type[M], body: bytes) -> M:
+    """A body as this.
+
+    Raises:
+        RequestValidationError: it is no JSON, or not of this form.
+    """
+    try:
+        return model.model_validate_json(body)
+    except ValidationError as error:
+        raise invalid("body", error) from error
 
 
 def described(model: type[BaseModel]) -> dict[str, Any]:

@@ -9,14 +9,19 @@ from starlette.concurrency import run_in_threadpool
 
 from gradfleet.service import datasets
 from gradfleet.service.access import ADMIN, READ, RUN
-from gradfleet.service.documents import Dataset
+from gradfleet.service.documents import SAFE_TEXT, Dataset
 from gradfleet.service.problems import responses
 from gradfleet.service.service import Current
 
 router = APIRouter(prefix="/datasets", tags=["data"], responses=responses(401, 403, 422, 429, 503))
 
-FileName = Annotated[str, Path(description="Of the file: flowers.zip, reviews.csv.", max_length=100)]
-_BODY = {"content": {"application/octet-stream": {"schema": {"type": "string", "format": "binary"}}}}
+FileName = Annotated[  # one that cannot be is refused with words of its own
+    str, Path(description="Of the file: flowers.zip, reviews.csv.", json_schema_extra={**SAFE_TEXT})
+]
+_BODY = {
+    "required": True,
+    "content": {"application/octet-stream": {"schema": {"type": "string", "format": "binary", "minLength": 1}}},
+}
 
 
 @router.get("", dependencies=[READ])

@@ -16,11 +16,21 @@ from gradfleet.service.service import Current
 
 router = APIRouter(prefix="/sweeps", tags=["sweeps"], responses=responses(401, 403, 404, 422, 429, 503))
 
+_EVENT = {
+    "type": "object",
+    "properties": {
+        "event": {"enum": ["sweep", "trial", "record", "end", "problem"]},
+        "data": {"type": "string", "contentMediaType": "application/json"},
+        "id": {"type": "string"},
+    },
+    "required": ["event", "data"],
+}
+
 
 @router.get(
     "/{name}/events",
     response_class=StreamingResponse,
-    responses={200: {"content": {"text/event-stream": {"schema": {"type": "string"}}}}},
+    responses={200: {"content": {"text/event-stream": {"itemSchema": _EVENT}}}},
 )
 def events(
     service: Current,

@@ -11,7 +11,6 @@ from typing import Annotated, Any
 
 from fastapi import APIRouter, Query, Request
 from fastapi.responses import StreamingResponse
-from pydantic import ValidationError
 
 from gradfleet.errors import SettingError
 from gradfleet.export.formats import FORMATS
@@ -21,7 +20,7 @@ from gradfleet.service.access import ADMIN, READ, RUN, Runner
 from gradfleet.service.documents import Items, Model, Predictions, Promotion
 from gradfleet.service.models import Packed
 from gradfleet.service.problems import RefusedError, responses
-from gradfleet.service.routes.bodies import JSON, described, json_body, media_type
+from gradfleet.service.routes.bodies import JSON, described, json_body, media_type, read_json
 from gradfleet.service.routes.parameters import ModelName, Name, Number
 from gradfleet.service.service import Current, Service
 
@@ -32,6 +31,7 @@ _ONE = {"schema": {"type": "string", "format": "binary"}}
 _BODY = {"requestBody": {"required": True, "content": {JSON: _ITEMS, "image/*": _ONE}}}
 _ZIP_FILE = {"content": {"application/zip": {"schema": {"type": "string", "format": "binary"}}}}
 _SCORED = {"description": "What the model gave in a new process, as JSON.", "schema": {"type": "string"}}
+_FORMATS = f"{', '.join(FORMATS[:-1])} or {FORMATS[-1]}."
 _CHUNK = 2**20
 
 Proba = Annotated[bool, Query(description="Probabilities too, where the model classifies.")]
@@ -81,7 +81,9 @@ def export(
     name: Name,
     number: Number,
     *,
-    format: Annotated[str, Query(description=f"{', '.join(FORMATS[:-1])} or {FORMATS[-1]}.", max_length=20)] = "bundle",
+    format: Annotated[
+        str, Query(description=_FORMATS, max_length=20, json_schema_extra={"enum": [*FORMATS]})
+    ] = "bundle",
     check: Annotated[bool, Query(description="Run it in a new process, where it has to give its score.")] = True,
     max_loss: Annotated[float, Query(description="How much of the score onnx-int8 may lose.", ge=0, le=1e9)] = 0.01,
 ) -> StreamingResponse:
@@ -91,7 +93,7 @@ def export(
 
 
 @router.post(
-    "/models/{model}/predictions", dependencies=[READ], openapi_extra=_BODY, responses=responses(400, 413, 415)
+    "/models/{model}/predictions", dependencies=[READ], openapi_extra=_BODY, responses=responses(400, 409, 413, 415)
 )
 async def predict(service: Current, request: Request, model: ModelName, *, proba: Proba = False) -> Predictions:
     """What a model says of items: JSON, or one image as it is."""
@@ -125,12 +127,7 @@ async def _items(service: Service, request: Request) -> list[Any]:
         return [body]
     if kind != JSON:
         raise RefusedError(415, f"Items come as {JSON}, or one image as image/..., got {kind[:100]!r}.")
-    try:
-        items = Items.model_validate_json(body).items
-    except ValidationError as error:
-        raise SettingError(
-            [f"{'.'.join(map(str, one['loc'])) or 'The body'}: {one['msg']}." for one in error.errors()[:10]]
-        ) from error
+    items = read_json(Items, body).items
     if len(items) > service.settings.limits.items:
         raise SettingError(f"One request predicts at most {service.settings.limits.items} items, got {len(items)}.")
     return list(items)

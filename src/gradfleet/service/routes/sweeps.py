@@ -13,7 +13,7 @@ from gradfleet.service.access import ADMIN, READ, RUN, Runner
 from gradfleet.service.documents import Best, Leaderboard, Page, SweepDetail, SweepSummary
 from gradfleet.service.problems import RefusedError, responses
 from gradfleet.service.routes.bodies import JSON, media_type
-from gradfleet.service.routes.parameters import Limit, Most, Name, Number, Offset
+from gradfleet.service.routes.parameters import Limit, Most, Name, Number, Offset, one_of
 from gradfleet.service.service import Current
 from gradfleet.study.storage.rows import StudyState
 
@@ -32,7 +32,9 @@ def list_sweeps(
     *,
     state: Annotated[StudyState | None, Query(description="Only these.")] = None,
     name: Annotated[str, Query(description="Only those with this in their name.", max_length=100)] = "",
-    sort: Annotated[str, Query(description="created, name or state; a minus turns it round.")] = "-created",
+    sort: Annotated[
+        str, Query(description="created, name or state; a minus turns it round.", json_schema_extra=one_of(views.SORTS))
+    ] = "-created",
     limit: Limit = 50,
     offset: Offset = 0,
 ) -> Page[SweepSummary]:

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from fastapi import APIRouter, Path, Response
+from fastapi import APIRouter, Response
 
 from gradfleet.service import tokens
 from gradfleet.service.access import ADMIN
 from gradfleet.service.documents import MadeToken, NewToken, TokenSummary
 from gradfleet.service.problems import responses
 from gradfleet.service.routes.bodies import described, json_body
+from gradfleet.service.routes.parameters import TokenName
 from gradfleet.service.service import Current
 from gradfleet.service.tokens import Token
 
@@ -36,9 +37,7 @@ def create_token(service: Current, wanted: Annotated[NewToken, json_body(NewToke
 
 
 @router.delete("/{token}", status_code=204, responses=responses(404))
-def revoke_token(
-    service: Current, token: Annotated[str, Path(description="The name of a valid one.", max_length=100)]
-) -> None:
+def revoke_token(service: Current, token: TokenName) -> None:
     """No request is answered with it any more, and its streams of events end."""
     tokens.revoke(service.store, token)
 

@@ -12,8 +12,9 @@ from gradfleet.service.access import READ, RUN, Runner
 from gradfleet.service.documents import Marks, Page, Record, Replay, TrialDetail, TrialSummary
 from gradfleet.service.problems import responses
 from gradfleet.service.routes.bodies import described, json_body
-from gradfleet.service.routes.parameters import Limit, Most, Name, Number, Offset
+from gradfleet.service.routes.parameters import Limit, Most, Name, Number, Offset, one_of
 from gradfleet.service.service import Current
+from gradfleet.study.storage.overview import SORTABLE
 from gradfleet.study.storage.rows import TrialState
 
 router = APIRouter(prefix="/sweeps/{name}/trials", tags=["trials"], responses=responses(401, 403, 404, 422, 429, 503))
@@ -27,7 +28,11 @@ def list_trials(
     state: Annotated[list[TrialState], Query(description="Only these.")] = [],  # noqa: B006  # FastAPI copies it
     starred: Annotated[bool | None, Query(description="Only those with a star, or without.")] = None,
     sort: Annotated[
-        str, Query(description="number, value, state, epochs, started, ended or best_epoch; a minus turns it round.")
+        str,
+        Query(
+            description="number, value, state, epochs, started, ended or best_epoch; a minus turns it round.",
+            json_schema_extra=one_of(SORTABLE),
+        ),
     ] = "number",
     limit: Limit = 50,
     offset: Offset = 0,

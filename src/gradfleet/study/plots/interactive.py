@@ -11,7 +11,7 @@ import optuna
 from optuna.trial import FrozenTrial
 from optuna.trial import TrialState as OptunaState
 
-from gradfleet.errors import SettingError
+from gradfleet.errors import NoUsableTrialError, SettingError
 from gradfleet.study.plots.draw import arguments
 from gradfleet.study.plots.facts import PlotFacts
 from gradfleet.study.plots.importance import distribution, quiet_study
@@ -75,12 +75,14 @@ def _parallel(facts: PlotFacts, _: Sequence[str], of: Sequence[str]) -> Any:
 
 def _slice(facts: PlotFacts, _: Sequence[str], of: Sequence[str]) -> Any:
     params = list(facts.chosen(of, most=6))
-    return optuna.visualization.plot_slice(_study(facts, params), params=params, target_name=facts.objective.metric)
+    study = _study_with(facts, params)
+    return optuna.visualization.plot_slice(study, params=params, target_name=facts.objective.metric)
 
 
 def _contour(facts: PlotFacts, _: Sequence[str], of: Sequence[str]) -> Any:
     params = list(facts.pair(of))
-    return optuna.visualization.plot_contour(_study(facts, params), params=params, target_name=facts.objective.metric)
+    study = _study_with(facts, params)
+    return optuna.visualization.plot_contour(study, params=params, target_name=facts.objective.metric)
 
 
 def _pareto(facts: PlotFacts, metrics: Sequence[str], _: Sequence[str]) -> Any:
@@ -109,6 +111,18 @@ _MAKERS: dict[str, Callable[[PlotFacts, Sequence[str], Sequence[str]], Any]] = {
     "pareto": _pareto,
     "timeline": _timeline,
 }
+
+
+def _study_with(facts: PlotFacts, params: Sequence[str]) -> optuna.Study:
+    """
+    Raises:
+        NoUsableTrialError: no trial with a result has one of these dimensions, such as that of a branch nobody took.
+    """
+    study = _study(facts, params)
+    drawn = {name for trial in study.get_trials(deepcopy=False, states=[OptunaState.COMPLETE]) for name in trial.params}
+    if missing := [name for name in params if name not in drawn]:
+        raise NoUsableTrialError(f"No trial with a result has {' or '.join(missing)} yet, so it cannot be drawn.")
+    return study
 
 
 def _study(

@@ -34,6 +34,8 @@ Kept = TypeVar("Kept", TrialRow, RecordRow)
 SAFE_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
 """What may be the name of a file or a folder, everywhere and without quotes."""
 
+SAFE_NAME_WORDS = "up to 100 letters, digits, '.', '_' and '-', the first one a letter or digit"
+
 
 class Store:
     """Studies in a database. Reads need nothing; every write on a trial takes the study's `Lease`.
@@ -347,17 +349,17 @@ def _newest_last(study_id: int) -> Select[Any]:
     return _of(generations, study_id).order_by(generations.c.number)
 
 
-def check_name(name: object) -> None:
-    """Refuse a study's name that cannot be the name of a folder.
+def check_name(name: object, *, of: str = "study") -> None:
+    """Refuse a name that cannot be the name of a folder.
+
+    Args:
+        of: what has the name, in a word.
 
     Raises:
         SettingError: with what a name may be.
     """
     if not isinstance(name, str) or not SAFE_NAME.fullmatch(name):
-        raise SettingError(
-            f"A study's name is a folder's too: up to 100 letters, digits, '.', '_' and '-', the first one a "
-            f"letter or digit; got {name!r}."
-        )
+        raise SettingError(f"A {of}'s name has {SAFE_NAME_WORDS}; got {name!r}.")
 
 
 def name_taken(name: str, store: str) -> SettingError:
