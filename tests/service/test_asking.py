@@ -119,7 +119,7 @@ def test_what_cannot_be_is_refused(runner: TestClient, changes: dict[str, Any], 
     [
         (b"a: &a [x]\nb: *a", "application/yaml", 422, "aliases (*a) are not read"),
         (b"{" * 100_000, "application/yaml", 422, "nests at most 20 deep"),
-        (b'{"a":' * 5000, "application/json", 422, "The spec is no JSON"),
+        (b'{"a":' * 5000, "application/json", 422, "A spec nests at most 20 deep."),
         (
             b'{"version": 1, "space": ' + b'{"a": ' * 50 + b"1" + b"}" * 51,
             "application/json",

@@ -36,7 +36,9 @@ def read(text: bytes, *, is_yaml: bool) -> Document:
         values = json.loads(decoded, object_pairs_hook=_each_once)
     except SettingError:
         raise
-    except (ValueError, RecursionError) as error:
+    except RecursionError as error:
+        raise SettingError(f"A spec nests at most {MAX_DEPTH} deep.") from error
+    except ValueError as error:
         raise SettingError(f"The spec is no JSON: {error}. Send YAML as application/yaml.") from error
     if not isinstance(values, dict):
         raise SettingError(f"A spec is a JSON object, got {type(values).__name__}.")
