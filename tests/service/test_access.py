@@ -57,6 +57,7 @@ ACCESS: dict[str, Scope | None] = {
     "GET /v1/models/{model}": "read",
     "DELETE /v1/models/{model}": "admin",
     "GET /v1/models/{model}/download": "read",
+    "POST /v1/models/{model}/export": "run",
     "POST /v1/models/{model}/predictions": "read",
     "GET /v1/datasets": "read",
     "PUT /v1/datasets/{file}": "run",

@@ -19,6 +19,7 @@ import pytest
 from fastapi import FastAPI
 from fastapi.testclient import TestClient
 from PIL import Image
+from sqlalchemy import insert
 
 from gradfleet import Bundle
 from gradfleet.errors import ConflictError, NoSpaceError, StoreError
@@ -27,6 +28,7 @@ from gradfleet.service.app import create_app
 from gradfleet.service.service import Service
 from gradfleet.service.settings import Limits, ServiceSettings
 from gradfleet.study.storage.rows import StudyRow
+from gradfleet.study.storage.tables import models
 from gradfleet.study.study import Study
 
 
@@ -92,6 +94,9 @@ def test_a_trial_is_promoted_predicts_by_its_name_and_is_downloaded(
     labels = Bundle.load(tmp_path / "bundle").predict(images)
     found = user.post("/v1/models/flowers/predictions", json={"items": [*map(as_text, images)]}).json()
     assert [one["prediction"] for one in found["predictions"]] == labels
+    exported = user.post("/v1/models/flowers/export", params={"format": "torch"})
+    assert exported.headers["content-disposition"] == 'attachment; filename="flowers-torch.zip"'
+    assert any(one.endswith(".pt2") for one in zipfile.ZipFile(io.BytesIO(exported.content)).namelist())
     assert user.delete("/v1/models/flowers").status_code == 204
     assert user.get("/v1/models/flowers").status_code == 404
 
@@ -251,6 +256,15 @@ def test_a_model_whose_name_cannot_be_written_leaves_no_files(
     refused = user.post("/v1/models", json={"name": "lost", "sweep": "tiny"})
     assert refused.status_code == 503
     assert [*done.glob("gradfleet-artifacts/models/*")] == kept
+
+
+def test_a_model_whose_sweep_is_gone_has_its_bundle_alone(service: Service, admin: TestClient) -> None:
+    values = {"name": "old", "study": "gone", "trial": 0, "place": "nowhere", "created": 0.0, "created_by": "alice"}
+    values["about"] = {"config": {}}
+    service.store.database.write(lambda connection: connection.execute(insert(models), values))
+    refused = admin.post("/v1/models/old/export")
+    assert refused.status_code == 404
+    assert "so that there is its bundle alone: GET /v1/models/old/download." in refused.json()["detail"]
 
 
 def test_what_killed_services_left_of_uploads_is_deleted_after_a_day(settings: ServiceSettings) -> None:

@@ -7,7 +7,7 @@ import shutil
 import tempfile
 import time
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -165,6 +165,28 @@ def export_file(
             done = trial.export(Path(folder, "export"), format=format, check=check, max_loss=max_loss)
         with _packed(done.path) as file:
             yield Packed(file, done.score)
+
+
+def export_model(
+    service: Service, name: str, *, format: str, check: bool = True, max_loss: float = 0.01
+) -> AbstractContextManager[Packed]:
+    """A model in another format than its bundle's: that of its trial.
+
+    Raises:
+        NotFoundError: there is no such model, or its trial is gone.
+        SettingError, ExportError, ExecutionError, RefusedError: as `export_file`, where the file is made.
+    """
+    row = _row(service, name)
+    try:
+        is_there = dict(service.study(row.study).trial(row.trial).config) == row.about["config"]
+    except NotFoundError:
+        is_there = False
+    if not is_there:
+        raise NotFoundError(
+            f"The sweep that the model {name!r} came from, {row.study}, is gone, so that there is its bundle alone: "
+            f"GET /v1/models/{name}/download."
+        )
+    return export_file(service, row.study, row.trial, format=format, check=check, max_loss=max_loss)
 
 
 @contextmanager

@@ -31,9 +31,13 @@ _ONE = {"schema": {"type": "string", "format": "binary"}}
 _BODY = {"requestBody": {"required": True, "content": {JSON: _ITEMS, "image/*": _ONE}}}
 _ZIP_FILE = {"content": {"application/zip": {"schema": {"type": "string", "format": "binary"}}}}
 _SCORED = {"description": "What the model gave in a new process, as JSON.", "schema": {"type": "string"}}
+_EXPORTED: dict[int | str, dict[str, Any]] = {200: {**_ZIP_FILE, "headers": {SCORE: _SCORED}}, **responses(409)}
 _FORMATS = f"{', '.join(FORMATS[:-1])} or {FORMATS[-1]}."
 _CHUNK = 2**20
 
+Format = Annotated[str, Query(description=_FORMATS, max_length=20, json_schema_extra={"enum": [*FORMATS]})]
+Check = Annotated[bool, Query(description="Run it in a new process, where it has to give its score.")]
+MaxLoss = Annotated[float, Query(description="How much of the score onnx-int8 may lose.", ge=0, le=1e9)]
 Proba = Annotated[bool, Query(description="Probabilities too, where the model classifies.")]
 
 
@@ -70,22 +74,34 @@ def download(service: Current, model: ModelName) -> StreamingResponse:
     return as_file(models.bundle_file(service, model), f"{model}.zip")
 
 
+@router.post("/models/{model}/export", dependencies=[RUN], response_class=StreamingResponse, responses=_EXPORTED)
+def export_model(
+    service: Current,
+    model: ModelName,
+    *,
+    format: Format = "bundle",
+    check: Check = True,
+    max_loss: MaxLoss = 0.01,
+) -> StreamingResponse:
+    """A model in another format, as a zip file, while the sweep that it came from is there."""
+    making = models.export_model(service, model, format=format, check=check, max_loss=max_loss)
+    return as_file(making, f"{model}-{format}.zip")
+
+
 @router.post(
     "/sweeps/{name}/trials/{number}/export",
     dependencies=[RUN],
     response_class=StreamingResponse,
-    responses={200: {**_ZIP_FILE, "headers": {SCORE: _SCORED}}, **responses(409)},
+    responses=_EXPORTED,
 )
 def export(
     service: Current,
     name: Name,
     number: Number,
     *,
-    format: Annotated[
-        str, Query(description=_FORMATS, max_length=20, json_schema_extra={"enum": [*FORMATS]})
-    ] = "bundle",
-    check: Annotated[bool, Query(description="Run it in a new process, where it has to give its score.")] = True,
-    max_loss: Annotated[float, Query(description="How much of the score onnx-int8 may lose.", ge=0, le=1e9)] = 0.01,
+    format: Format = "bundle",
+    check: Check = True,
+    max_loss: MaxLoss = 0.01,
 ) -> StreamingResponse:
     """A trial's model in a format, as a zip file, with its score in the header Gradfleet-Score."""
     making = models.export_file(service, name, number, format=format, check=check, max_loss=max_loss)
