@@ -3,9 +3,10 @@ PYTHON ?= python3
 BIN := .venv/bin
 STAMP := .venv/.installed
 PIP := $(BIN)/python -m pip --quiet --disable-pip-version-check
+INSTALL := $(PIP) install --no-compile
 
 .DEFAULT_GOAL := help
-.PHONY: help env system lint test demo soak rows peers autokeras bench docker-check clean
+.PHONY: help env ready system lint test demo soak rows peers autokeras bench docker-check clean
 
 help:  ## this list
 	@sed -n 's/^\([a-z-]*\):.*## /  make \1	/p' $(MAKEFILE_LIST)
@@ -16,8 +17,8 @@ $(STAMP): pyproject.toml constraints.txt
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "gradfleet needs Python 3.11 or later, got " + sys.version)'
 	@$(BIN)/python -m pip --version >/dev/null 2>&1 || $(PYTHON) -m venv .venv
 	@echo "Installing into .venv (once; a few minutes on a fresh machine)" >&2
-	@$(PIP) install --constraint constraints.txt torch
-	@$(PIP) install --constraint constraints.txt --editable '.[dev,explain,export,plots,postgresql,service,trackers,trainers]'
+	@$(INSTALL) --constraint constraints.txt torch
+	@$(INSTALL) --constraint constraints.txt --editable '.[dev,explain,export,plots,postgresql,service,trackers,trainers]'
 	@touch $@
 
 # The one thing that tests use beside Python packages; without it those that need it are skipped.
@@ -34,6 +35,9 @@ define install
 	fi
 endef
 
+ready:
+	@$(MAKE) --no-print-directory --jobs=2 env system  # side by side: one unpacks while the other one waits
+
 system:  ## what tests use from Debian (Chromium, PostgreSQL, Slurm, iproute2), where it can be installed
 	$(call install,$(DEBIAN),their tests are skipped.)
 
@@ -43,17 +47,17 @@ lint: env  ## style, types and layers
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports
 
-test: env system lint  ## everything that must hold: style, types, layers, then the tests, those that start Ray last
+test: ready lint  ## everything that must hold: style, types, layers, then the tests, those that start Ray last
 	@$(BIN)/pytest -m "not ray" --numprocesses 2 --dist worksteal
 	@$(BIN)/pytest -m ray --numprocesses 2 --dist loadfile
 
 demo: env  ## the main job on real handwritten digits
 	@$(BIN)/python examples/digits_demo.py
 
-soak: env system  ## what takes over a minute, or is repeated for statistics, in full length
+soak: ready  ## what takes over a minute, or is repeated for statistics, in full length
 	@$(BIN)/pytest -m "soak or long" --soak
 
-rows: env system  ## the feature table: ID, state, test
+rows: ready  ## the feature table: ID, state, test
 	@mkdir -p build
 	@$(BIN)/pytest --rows=build/rows.txt > build/rows.log 2>&1; \
 	case $$? in 0|1|5) cat build/rows.txt ;; *) cat build/rows.log >&2; exit 1 ;; esac
