@@ -73,11 +73,11 @@ def values_of(choice: OptimizerChoice) -> frozenset[str] | None:
     if isinstance(choice, LayerRates):
         return values_of(choice.optimizer)
     if isinstance(choice, Optimizer):
-        return known_values(choice)
+        return known_values(choice.param_groups[0])
     if not isinstance(choice, str) or choice not in OPTIMIZERS:
         return None
-    made: Any = OPTIMIZERS[choice]
-    return known_values(made([torch.zeros(1, 1)]))
+    # None is made: the first one of a process loads torch's compiler, which takes a second.
+    return known_values({one.name: one.default for one in inspect.signature(OPTIMIZERS[choice]).parameters.values()})
 
 
 def build(
@@ -125,8 +125,11 @@ def from_json(values: Any) -> Any:
 
 
 def _value_problems(choice: OptimizerChoice, learning_rate: float | None, options: Mapping[str, Any]) -> list[str]:
-    """What the optimizer itself says of its options' values; factories are the user's code and are not called."""
-    if not isinstance(choice, str):
+    """What the optimizer itself says of its options' values; factories are the user's code and are not called.
+
+    None is made where it has no options: the first one of a process loads torch's compiler, which takes a second.
+    """
+    if not isinstance(choice, str) or not options:
         return []
     try:
         build(choice, nn.ParameterList([torch.zeros(1, 1)]), learning_rate, options)

@@ -23,9 +23,9 @@ def put_back(optimizer: Optimizer, rates: Rates) -> None:
         group.pop("initial_lr", None)
 
 
-def known_values(optimizer: Optimizer) -> frozenset[str]:
-    """The names of the values that this optimizer has."""
-    names = {"learning_rate" if key == "lr" else key for key, _ in _movable(optimizer.param_groups[0])}
+def known_values(group: Group) -> frozenset[str]:
+    """The names of the values that an optimizer has which keeps this of a group of parameters."""
+    names = {"learning_rate" if key == "lr" else key for key, _ in _movable(group)}
     if "betas" in names:
         names |= {"beta1", "beta2", "momentum"}
     return frozenset(names)

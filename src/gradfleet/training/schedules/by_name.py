@@ -97,7 +97,7 @@ def build(
     Raises:
         SettingError: the optimizer has no such value, or the number of steps is needed and the data does not know it.
     """
-    if found := problems(choice, known_values(optimizer)):
+    if found := problems(choice, known_values(optimizer.param_groups[0])):
         raise SettingError(found)
     put_back(optimizer, rates)
     parts: list[Part] = []
@@ -141,7 +141,7 @@ def _expanded(choice: ScheduleChoice, optimizer: Optimizer) -> Iterator[tuple[st
     if not isinstance(choice, Mapping):
         named = SCHEDULES.get(choice) if isinstance(choice, str) else None
         if isinstance(named, Mapping):
-            known = known_values(optimizer)  # not every optimizer has a momentum
+            known = known_values(optimizer.param_groups[0])  # not every optimizer has a momentum
             yield from ((name, curve) for name, curve in named.items() if name in known)
         else:
             yield "learning_rate", choice
