@@ -59,7 +59,9 @@ def test_importing_gradfleet_imports_neither_torch_nor_ray() -> None:
 
 def test_a_search_is_described_without_what_takes_seconds_to_import() -> None:
     """torch loads its compiler with the first optimizer that is made, which is that of a trial."""
-    code = "import autotasks, json, sys; autotasks.AutoTextClassifier.automodel(); autotasks.AutoImageClassifier.tuner()"
+    code = (
+        "import autotasks, json, sys; autotasks.AutoTextClassifier.automodel(); autotasks.AutoImageClassifier.tuner()"
+    )
     imported = set(json.loads(_run(f"{code}; print(json.dumps(sorted(sys.modules)))")))
     assert "torch" in imported
     assert imported.isdisjoint({"torch._dynamo", "sympy", "sklearn", "kornia", "transformers", "ray", "accelerate"})
