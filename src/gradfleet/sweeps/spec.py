@@ -53,10 +53,8 @@ class ResourcesSpec(BaseModel):
 
     model_config = _STRICT
 
-    cpu: float = Field(1.0, ge=0, le=MOST, description="CPU cores.")
-    gpu: float | None = Field(
-        None, ge=0, le=MOST, description="GPUs; a fraction shares one. One where there is any, if unset."
-    )
+    cpu: float = Field(1.0, ge=0, description="CPU cores.")
+    gpu: float | None = Field(None, ge=0, description="GPUs; a fraction shares one. One where there is any, if unset.")
     workers: int = Field(
         1, ge=1, le=MOST, description="Processes that train one trial together, with cpu and gpu each."
     )

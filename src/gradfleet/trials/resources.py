@@ -7,6 +7,8 @@ from dataclasses import dataclass, replace
 
 from gradfleet.errors import SettingError
 
+_MOST = 100_000
+
 
 @dataclass(frozen=True, slots=True)
 class Resources:
@@ -20,7 +22,7 @@ class Resources:
             batch, so that batch sizes, steps and metrics are those of one. Only the first one reports and writes.
 
     Raises:
-        SettingError: a negative or infinite amount, nothing of either, part of a gpu for several workers, or no worker.
+        SettingError: a negative, infinite or absurd amount, nothing of either, part of a gpu for several workers, or no worker.
     """
 
     cpu: float = 1.0
@@ -33,6 +35,8 @@ class Resources:
             raise SettingError(
                 f"A trial needs some cpu or gpu, none below zero or infinite, got cpu={self.cpu}, gpu={self.gpu}."
             )
+        if self.cpu > _MOST or gpu > _MOST:
+            raise SettingError(f"No cluster has so much for one trial, got cpu={self.cpu}, gpu={self.gpu}.")
         if self.workers > 1 and 0 < gpu < 1:
             raise SettingError(
                 f"Workers that train one trial together take whole devices, got gpu={self.gpu} and "
