@@ -22,7 +22,8 @@ class Resources:
             batch, so that batch sizes, steps and metrics are those of one. Only the first one reports and writes.
 
     Raises:
-        SettingError: a negative, infinite or absurd amount, nothing of either, part of a gpu for several workers, or no worker.
+        SettingError: a negative or infinite amount or more than any cluster has, nothing of either, part of a gpu for
+            several workers, or no worker.
     """
 
     cpu: float = 1.0
