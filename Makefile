@@ -3,7 +3,6 @@ PYTHON ?= python3
 BIN := .venv/bin
 STAMP := .venv/.installed
 PIP := $(BIN)/python -m pip --quiet --disable-pip-version-check
-INSTALL := $(PIP) install --no-compile
 
 .DEFAULT_GOAL := help
 .PHONY: help env ready system lint test demo soak rows peers autokeras bench docker-check clean
@@ -17,8 +16,8 @@ $(STAMP): pyproject.toml constraints.txt
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "gradfleet needs Python 3.11 or later, got " + sys.version)'
 	@$(BIN)/python -m pip --version >/dev/null 2>&1 || $(PYTHON) -m venv .venv
 	@echo "Installing into .venv (once; a few minutes on a fresh machine)" >&2
-	@$(INSTALL) --constraint constraints.txt torch
-	@$(INSTALL) --constraint constraints.txt --editable '.[dev,explain,export,plots,postgresql,service,trackers,trainers]'
+	@$(PIP) install --constraint constraints.txt torch
+	@$(PIP) install --constraint constraints.txt --editable '.[dev,explain,export,plots,postgresql,service,trackers,trainers]'
 	@touch $@
 
 # The one thing that tests use beside Python packages; without it those that need it are skipped.
