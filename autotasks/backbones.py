@@ -41,7 +41,7 @@ def names_of(backbones: Sequence[str]) -> dict[str, str]:
     return names
 
 
-def check_backbones(backbones: Sequence[str], *, kind: str, reads: Reads) -> None:
+def check_backbones(backbones: Sequence[str], *, kind: str, reads: Reads, may_write: bool = False) -> None:
     """Make sure of every backbone, so that one that cannot be had is refused before the search, and without waiting.
 
     A name on the hub is looked for in the local cache first and downloaded when the hub answers.
@@ -49,6 +49,7 @@ def check_backbones(backbones: Sequence[str], *, kind: str, reads: Reads) -> Non
     Args:
         kind: of network that is needed, such as "text encoder".
         reads: what it has to read.
+        may_write: whether an encoder-decoder will do.
 
     Raises:
         SettingError: with every backbone that cannot be read, or that reads something else.
@@ -56,7 +57,7 @@ def check_backbones(backbones: Sequence[str], *, kind: str, reads: Reads) -> Non
     problems = []
     for source in map(str, backbones):
         try:
-            _check(source, reads)
+            _check_content(_found(source), source, reads, may_write=may_write)
         except Exception as error:
             problems.append(_refused(source, kind, error))
     if problems:
@@ -154,27 +155,43 @@ def _quiet() -> Iterator[None]:
             logging.enable_progress_bar()
 
 
-def _check(source: str, reads: Reads) -> None:
+def _found(source: str) -> Any:
+    """The configuration of a network that can be read."""
     from transformers import AutoConfig, AutoModel
 
     if Path(source).is_dir():
-        _check_reads(AutoConfig.from_pretrained(source, local_files_only=True), reads)
+        config = AutoConfig.from_pretrained(source, local_files_only=True)
         if not any(Path(source).glob("*.safetensors")):
             raise FileNotFoundError("it has no weights (*.safetensors)")
-        return
+        return config
     if Path(source).is_absolute():
         raise FileNotFoundError("there is no such folder")
     try:
-        found = AutoModel.from_pretrained(source, local_files_only=True)
+        return AutoModel.from_pretrained(source, local_files_only=True).config
     except OSError:
         _reach_hub()
-        found = AutoModel.from_pretrained(source)
-    _check_reads(found.config, reads)
+        return AutoModel.from_pretrained(source).config
 
 
-def _check_reads(config: Any, reads: Reads) -> None:
-    if getattr(config.get_text_config(), _TOLD_BY[reads], None) is None:
+def _check_content(config: Any, source: str, reads: Reads, *, may_write: bool) -> None:
+    told = getattr(config.get_text_config(), _TOLD_BY[reads], None)
+    if told is None:
         raise TypeError(f"a {config.model_type} reads no {reads}")
+    if reads == "texts":
+        if config.is_encoder_decoder and not may_write:
+            raise TypeError(f"a {config.model_type} writes texts, and here they are only read: an encoder is needed")
+        _check_tokenizer(source, vocabulary=told)
+
+
+def _check_tokenizer(source: str, *, vocabulary: int) -> None:
+    from transformers import AutoTokenizer
+
+    tokenizer: Any = AutoTokenizer.from_pretrained(source)
+    words = set(tokenizer.get_vocab()) - set(tokenizer.all_special_tokens)
+    if not words:  # transformers makes one without any where there is none
+        raise FileNotFoundError("it has no tokenizer (tokenizer.json)")
+    if tokenizer.vocab_size > vocabulary:
+        raise ValueError(f"its tokenizer knows {tokenizer.vocab_size:,} tokens, and its network {vocabulary:,}")
 
 
 def _reach_hub() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 from gradfleet.errors import DataError
 
@@ -32,7 +33,7 @@ def polarities(labels: Sequence[object], said: Mapping[str, float] | None = None
     """
     names = [str(label) for label in labels]
     if said is not None:
-        return _checked(names, {str(label): float(value) for label, value in said.items()})
+        return _checked(names, {str(label): value for label, value in said.items()})
     for read in (_numbers, _words):
         found = read(names)
         if found is not None:
@@ -46,14 +47,17 @@ def polarities(labels: Sequence[object], said: Mapping[str, float] | None = None
     )
 
 
-def _checked(names: Sequence[str], said: dict[str, float]) -> dict[str, float]:
+def _checked(names: Sequence[str], said: Mapping[str, Any]) -> dict[str, float]:
     problems = [f"polarities= says nothing of the label {name!r}." for name in names if name not in said]
+    problems += [f"polarities= speaks of {name!r}, which is no label here." for name in said if name not in names]
     problems += [
-        f"A polarity is from -1 to 1, got {value} for {name!r}." for name, value in said.items() if not -1 <= value <= 1
+        f"A polarity is from -1 to 1, got {value} for {name!r}."
+        for name, value in said.items()
+        if not isinstance(value, int | float) or not -1 <= value <= 1
     ]
     if problems:
         raise DataError(problems)
-    return {name: said[name] for name in names}
+    return {name: float(said[name]) for name in names}
 
 
 def _numbers(names: Sequence[str]) -> dict[str, float] | None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, ClassVar, NamedTuple, Protocol
 
@@ -94,6 +94,7 @@ def sentiments(model: Scores, items: Any) -> list[Sentiment]:
         >>> sentiments(Bundle.load("reviews-model"), ["a lovely film"])  # doctest: +SKIP
         [Sentiment(label='pos', score=0.94)]
     """
+    items = list(items) if isinstance(items, Iterator) else items  # read twice
     scores = model.scores(items).tolist()
     return [Sentiment(label, score) for label, score in zip(model.predict(items), scores, strict=True)]
 

@@ -38,6 +38,7 @@ class AutoSummarizer(AutoTask):
 
     task = "summarization"
     backbone_kind = "text encoder or encoder-decoder"
+    backbone_may_write = True
     objective: ClassVar[Objective] = Objective("val_rouge1", "max")
     epochs = 12
 

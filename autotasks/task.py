@@ -60,6 +60,9 @@ class AutoTask(ABC):
     """What a backbone is called when it cannot be had."""
 
     backbone_reads: ClassVar[Reads] = "texts"
+    backbone_may_write: ClassVar[bool] = False
+    """Whether a backbone may be an encoder-decoder."""
+
     portfolio_of: ClassVar[str] = ""
     """The task whose portfolio this one shares; empty for its own."""
 
@@ -75,7 +78,9 @@ class AutoTask(ABC):
     ) -> None:
         # Absolute, because a worker has another working folder; a name on the hub is no folder here.
         self._backbones = tuple(str(Path(one).absolute()) if Path(one).exists() else str(one) for one in backbones)
-        check_backbones(self._backbones, kind=self.backbone_kind, reads=self.backbone_reads)
+        check_backbones(
+            self._backbones, kind=self.backbone_kind, reads=self.backbone_reads, may_write=self.backbone_may_write
+        )
         names_of(self._backbones)
         self._source = data
         self._told = {"on_bad_rows": on_bad_rows, "inputs": inputs, "target": target}

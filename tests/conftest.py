@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+import signal
+
 import pytest
+
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # of what a shell without job control runs in the background
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # else no process that a test begins could be interrupted
 
 pytest_plugins = ["postgresql", "pytester", "rows", "s3"]
 

@@ -41,7 +41,13 @@ def test_labels_that_say_no_polarity_are_refused_and_can_be_told() -> None:
         polarities(("anger", "joy"), {"joy": 3})
     assert list(refused.value.problems) == [
         "polarities= says nothing of the label 'anger'.",
-        "A polarity is from -1 to 1, got 3.0 for 'joy'.",
+        "A polarity is from -1 to 1, got 3 for 'joy'.",
+    ]
+    with pytest.raises(DataError) as refused:
+        polarities(("anger", "joy"), {"joy": "much", "anger": -1, "fear": 0})
+    assert list(refused.value.problems) == [
+        "polarities= speaks of 'fear', which is no label here.",
+        "A polarity is from -1 to 1, got much for 'joy'.",
     ]
 
 
@@ -81,7 +87,14 @@ def test_classes_without_scores_have_none() -> None:
     data = AutoDataset(([[0.0], [1.0]] * 4, ["low", "high"] * 4))
     with pytest.raises(DataError, match="Scores are of the classes high, low, got some of low, middle"):
         data.scored({"low": 0.0, "middle": 1.0})
+    for score in (float("nan"), "much"):
+        with pytest.raises(DataError, match=f"A score is a finite number, got {score!r}"):
+            data.scored({"low": 0.0, "high": score})
+    with pytest.raises(DataError, match="Scores are of classes, and this data is regression"):
+        AutoDataset(([[0.0], [1.0]] * 4, [0.5, 1.5] * 4)).scored({"0.5": 0.0})
     assert data.scored({"low": 0.0, "high": 1.0}).open().facts.label_scores == (1.0, 0.0)
+    numbered = AutoDataset(([[0.0], [1.0]] * 4, [0, 1] * 4)).scored({0: -1, 1: 1})
+    assert [fold.open().facts.label_scores for fold in numbered.folds(2)] == [(-1.0, 1.0)] * 2
     with pytest.raises(DataError, match="The classes of this data have no scores; AutoDataset.scored gives them some"):
         data.open().facts.mean_score(np.ones((1, 2)))
 

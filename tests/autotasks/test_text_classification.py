@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import pandas
 import pytest
+from transformers import AutoModel, AutoTokenizer, BertConfig, BertModel, T5Config, T5Model
 
 from autotasks import AutoTextClassifier
 from autotasks.portfolio import read_portfolio
@@ -41,6 +42,44 @@ def test_a_file_is_enough_from_training_to_labels(classifier: AutoTextClassifier
     assert any("'text'" in note and "'label'" in note for note in classifier.data.notes), "guessed, and said"
     again = Study.attach("films", store=classifier.study.store_url).best.model()
     assert again.predict(texts) == ["good", "bad"], "found by the task's name, no trust needed"
+
+
+def test_what_a_person_types_is_a_text_a_file_of_one_or_a_table_of_them(
+    classifier: AutoTextClassifier, tmp_path: Path
+) -> None:
+    (tmp_path / "one.txt").write_text("The cast is dreadful")
+    pandas.DataFrame({"text": ["The cast is lovely", "The plot is dull"], "id": [1, 2]}).to_csv(
+        tmp_path / "more.csv", index=False
+    )
+    typed = ["The cast is lovely", str(tmp_path / "one.txt"), str(tmp_path / "more.csv")]
+    found = classifier.study.best.predictions(typed)
+    assert [(one["item"], one["label"]) for one in found] == [
+        ("The cast is lovely", "good"),
+        (str(tmp_path / "one.txt"), "bad"),
+        ("The cast is lovely", "good"),
+        ("The plot is dull", "bad"),
+    ]
+    for missing in ("nothere.csv", "nothere.txt"):
+        with pytest.raises(DataError, match=f"There is no file '{missing}'"):
+            classifier.study.best.predictions([missing])
+
+
+def test_a_backbone_without_a_tokenizer_or_with_another_ones_or_that_writes_is_refused_at_once(
+    encoder: Path, tmp_path: Path
+) -> None:
+    bare, wrong, writer = (tmp_path / name for name in ("bare", "wrong", "writer"))
+    AutoModel.from_pretrained(encoder).save_pretrained(bare)
+    small = {"hidden_size": 8, "num_hidden_layers": 1, "num_attention_heads": 1, "intermediate_size": 8}
+    BertModel(BertConfig(vocab_size=20, **small)).save_pretrained(wrong)
+    AutoTokenizer.from_pretrained(encoder).save_pretrained(wrong)
+    T5Model(T5Config(vocab_size=300, d_model=8, d_kv=4, d_ff=8, num_layers=1, num_heads=1)).save_pretrained(writer)
+    with pytest.raises(SettingError) as refused:
+        AutoTextClassifier(films(20), backbones=[bare, wrong, writer])
+    assert [problem.partition(": ")[2].partition(". Give")[0] for problem in refused.value.problems] == [
+        "it has no tokenizer (tokenizer.json)",
+        "its tokenizer knows 300 tokens, and its network 20",
+        "a t5 writes texts, and here they are only read: an encoder is needed",
+    ]
 
 
 def test_the_linear_baseline_is_trial_1_and_named(classifier: AutoTextClassifier) -> None:

@@ -259,3 +259,17 @@ def test_labels_that_look_like_several_are_told() -> None:
     assert said in AutoDataset(rows).notes
     assert AutoDataset(rows, kind="multilabel").labels == ("long", "sad")
     assert not any("look like several" in note for note in AutoDataset({**rows, "label": ["a|b", "c", "d"] * 8}).notes)
+
+
+@pytest.mark.row("DA10")
+@pytest.mark.parametrize("name", ["bomb.csv.gz", "bomb.jsonl.gz"])
+def test_a_packed_table_that_swells_without_end_is_refused_before_it_is_read(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    monkeypatch.setattr("gradfleet.data.unpacked_size._ALWAYS_FINE", 2**16)
+    with gzip.open(tmp_path / name, "wb") as file:
+        file.write(b"text,label\n" + b"a,b\n" * 2**20)
+    with pytest.raises(
+        DataError, match=rf"{name} has [\d,]+ bytes and unpacks to more than [\d,]+, which no table does"
+    ):
+        AutoDataset(tmp_path / name)

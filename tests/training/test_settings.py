@@ -12,6 +12,8 @@ from gradfleet.errors import SettingError
 from gradfleet.training.losses import DEFAULTS
 from gradfleet.training.model import Model
 from gradfleet.training.optimizers import LEARNING_RATES, OPTIMIZERS
+from gradfleet.training.optimizers.by_name import values_of
+from gradfleet.training.optimizers.values import known_values
 from gradfleet.training.settings import TrainingSettings
 
 Make = Callable[..., nn.Module]
@@ -143,3 +145,9 @@ def test_settings_of_names_survive_json_and_objects_do_not() -> None:
 
 def test_every_kind_has_a_default_loss() -> None:
     assert set(DEFAULTS) == {"binary", "multiclass", "multilabel", "regression", "text"}
+
+
+@pytest.mark.parametrize("name", OPTIMIZERS)
+def test_what_a_schedule_may_move_is_known_without_an_optimizer_that_is_made(name: str) -> None:
+    made: Any = OPTIMIZERS[name]
+    assert values_of(name) == known_values(made([torch.zeros(1, 1)]).param_groups[0])

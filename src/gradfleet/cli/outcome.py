@@ -108,8 +108,13 @@ def lines_of(found: dict[str, Any]) -> dict[str, object]:
 def _nexts(study: Study) -> list[str]:
     """The verbs that go on from here; of what a function has trained only its author can load a model."""
     trusted = " --trust-recipe" if study.spec.get("recipe", {}).get("kind") == "pickle" else ""
-    loading = [] if "function" in study.spec else [f"evaluate {study.name}", f"predict {study.name} FILE..."]
+    loading = [] if "function" in study.spec else [f"evaluate {study.name}", f"predict {study.name} {_item(study)}"]
     return [f"leaderboard {study.name}", *(f"{verb}{trusted}" for verb in loading)]
+
+
+def _item(study: Study) -> str:
+    learned_from = ((study.spec.get("facts") or {}).get("preparation") or {}).get("preparation")
+    return "'a text'" if learned_from == "text" else "FILE..."
 
 
 def _report(found: dict[str, Any], nexts: list[str], *, store: str | None) -> str:

@@ -51,6 +51,8 @@ def predict(
 ) -> None:
     """Predict files, or texts where the study learned from texts, with the best model of a study.
 
+    There an item is a text, a .txt file, or a table's file, which has a text a row.
+
     A line each: the item, a tab, its label; of a sentiment another tab and its score from -1 to 1.
     """
     study = study_at(name, store=store, trust_recipe=trust_recipe)

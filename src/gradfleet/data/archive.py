@@ -14,12 +14,11 @@ from functools import partial
 from pathlib import Path, PurePosixPath
 from typing import IO, Any, Self, cast
 
+from gradfleet.data.unpacked_size import RATIO, most_bytes
 from gradfleet.data.vision import SUFFIXES as IMAGES
 from gradfleet.errors import DataError
 
 SUFFIXES = (".zip", ".tar", ".tar.gz", ".tgz", ".tar.bz2", ".tbz2", ".tar.xz", ".txz")
-_RATIO = 100  # pictures hardly shrink and texts shrink to a fifth; a bomb shrinks to a thousandth
-_ALWAYS_FINE = 2**28  # bytes that an archive of any size may unpack to
 _MOST_MEMBERS = 10_000_000
 _MOST_AT_ONCE = 2**24  # bytes of one read; a tar's header may say that it has gigabytes, which are read as a whole
 _MOST_LISTED = 2**28  # bytes of a zip's list of members, which is read as a whole before any of them is looked at
@@ -62,7 +61,7 @@ def check(archive: Path) -> None:
     Raises:
         DataError: it is damaged or encrypted, too large when unpacked, or a member is a link or lies outside.
     """
-    said, has_files, limit = 0, False, _limit(archive)
+    said, has_files, limit = 0, False, most_bytes(archive)
     with _readable(archive):
         for member in _members(archive):
             _target(archive, Path(), member.name)
@@ -80,7 +79,7 @@ def unpack(archive: Path, folder: Path) -> Path:
     """
     if not archive.exists():
         raise DataError(f"There is no file {archive}.")
-    limit = min(_limit(archive), shutil.disk_usage(folder).free)
+    limit = min(most_bytes(archive), shutil.disk_usage(folder).free)
     written = 0
     with _readable(archive):
         for member in _members(archive):
@@ -95,11 +94,6 @@ def _readable(archive: Path) -> Iterator[None]:
         yield
     except _DAMAGE as problem:
         raise DataError(f"{archive.name} cannot be unpacked: {problem}.") from problem
-
-
-def _limit(archive: Path) -> int:
-    """Bytes that it may unpack to."""
-    return max(_ALWAYS_FINE, _RATIO * archive.stat().st_size)
 
 
 def _members(archive: Path) -> Iterator[Member]:
@@ -205,7 +199,7 @@ def _copy(member: Member, target: Path, written: int, limit: int, archive: Path)
 def _allow(archive: Path, size: int, limit: int) -> None:
     if size > limit:
         raise DataError(
-            f"{archive.name} unpacks to more than {limit / 2**20:,.0f} MB, {_RATIO} times its own size or all the room "
+            f"{archive.name} unpacks to more than {limit / 2**20:,.0f} MB, {RATIO} times its own size or all the room "
             "on the disk, so it may be made to fill it. Unpack it yourself if you trust it, and pass the folder."
         )
 

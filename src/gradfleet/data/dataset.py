@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import math
 import os
 import shutil
 import tempfile
@@ -10,6 +11,7 @@ import weakref
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from functools import partial
+from numbers import Real
 from pathlib import Path
 from typing import Any
 
@@ -124,22 +126,29 @@ class AutoDataset:
         """What was chosen or left out, a sentence each; complete once the data is prepared."""
         return self._facts.notes if self._facts else tuple(self._source.notes)
 
-    def scored(self, scores: Mapping[str, float]) -> AutoDataset:
+    def scored(self, scores: Mapping[Any, Any]) -> AutoDataset:
         """The same data, whose classes have an order: a model of it tells the mean score beside a label.
 
         Args:
-            scores: a number for each of `labels`; where there are none, for each class number as text.
+            scores: a number for each label; where there are none, for each class number.
 
         Raises:
-            DataError: a class without a score, or a score of none.
+            DataError: the data has no classes, one of them has no score or none that is a number, or a score is of no
+                class.
         """
+        if self.kind != "multiclass":
+            raise DataError(f"Scores are of classes, and this data is {self.kind}.")
         labels = self.labels or tuple(str(number) for number in range(self.open().facts.num_outputs))
-        if self.kind != "multiclass" or set(scores) != set(labels):
+        given = {str(label): score for label, score in scores.items()}
+        if set(given) != set(labels):
             raise DataError(
-                f"Scores are of the classes {', '.join(labels[:8])}, got some of {', '.join(list(scores)[:8])}."
+                f"Scores are of the classes {', '.join(labels[:8])}, got some of {', '.join(list(given)[:8])}."
             )
+        odd = [score for score in given.values() if not isinstance(score, Real) or not math.isfinite(score)]
+        if odd:
+            raise DataError(f"A score is a finite number, got {odd[0]!r}.")
         scored = copy.copy(self)
-        scored._scores = tuple(float(scores[label]) for label in labels)
+        scored._scores = tuple(float(given[label]) for label in labels)
         scored._facts = scored._opened = None
         return scored
 

@@ -22,6 +22,8 @@ from gradfleet.data.tables import is_table, is_table_file, is_text, missing, rea
 from gradfleet.data.tabular import TablePreparation
 from gradfleet.errors import DataError
 
+_TEXT = ".txt"
+
 
 def inputs_of(items: Any, facts: DataFacts) -> Inputs:
     """What a model that learned from data of these facts takes, a row an item.
@@ -45,6 +47,38 @@ def inputs_of(items: Any, facts: DataFacts) -> Inputs:
     if isinstance(preparation, TextPreparation):
         return preparation.inputs(_some(items))
     return apply_all(preparation, list(items))
+
+
+def named_texts(items: Sequence[str], facts: DataFacts) -> list[tuple[str, str]]:
+    """What a person types where texts are predicted: a text, the file of one, or the file of a table with a text a row.
+
+    Each text comes with what it is called: its file, or itself.
+
+    Raises:
+        DataError: a file is not there or cannot be read, or a table has no such column.
+    """
+    found: list[tuple[str, str]] = []
+    for item in items:
+        path = Path(item)
+        if not path.suffix or any(one.isspace() for one in item):
+            found.append((item, item))
+        elif is_table_file(path) and path.is_file():
+            found += ((text, text) for text in _column_of(path, facts))
+        elif path.suffix.lower() == _TEXT and path.is_file():
+            found.append((item, path.read_text(encoding="utf-8", errors="replace")))
+        elif is_table_file(path) or path.suffix.lower() == _TEXT:
+            raise DataError(f"There is no file {item!r}. A text that ends like one is predicted from Python.")
+        else:
+            found.append((item, item))
+    return found
+
+
+def _column_of(table: Path, facts: DataFacts) -> list[str]:
+    if not facts.columns:
+        raise DataError(f"The model learned from files of texts, so {table.name} is no item: pass .txt files or texts.")
+    frame, columns = read_table(table)[0], facts.columns["inputs"]
+    _check_columns(frame, columns)
+    return [str(text) for text in frame[columns[0]]]
 
 
 def table_inputs(frame: pandas.DataFrame, facts: DataFacts, root: Path) -> Inputs:

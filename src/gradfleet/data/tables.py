@@ -12,11 +12,11 @@ import numpy as np
 import pandas
 
 from gradfleet.data.delimited import read_delimited
+from gradfleet.data.unpacked_size import PACKED, check_packed
 from gradfleet.errors import DataError
 
 _MISSING = frozenset(["", "NA", "N/A", "NaN", "nan", "NULL", "null", "None"])
 _READERS = (".csv", ".tsv", ".jsonl", ".ndjson", ".json", ".parquet", ".pq")
-_PACKED = (".gz", ".bz2", ".xz", ".zst")
 
 
 def is_table_file(path: Path) -> bool:
@@ -52,6 +52,7 @@ def read_table(given: Any, *, skip_bad_lines: bool = False) -> tuple[pandas.Data
 def _of_file(path: Path, *, skip_bad_lines: bool) -> tuple[pandas.DataFrame, list[str]]:
     suffix = _suffix(path)
     try:
+        check_packed(path)
         if suffix in (".csv", ".tsv"):
             frame, said = read_delimited(path, skip_bad_lines=skip_bad_lines)
             return frame.apply(typed), said
@@ -150,6 +151,6 @@ def is_text(column: pandas.Series) -> bool:
 
 def _suffix(path: Path) -> str:
     suffixes = [suffix.lower() for suffix in path.suffixes]
-    if suffixes and suffixes[-1] in _PACKED:
+    if suffixes and suffixes[-1] in PACKED:
         suffixes.pop()
     return suffixes[-1] if suffixes else ""

@@ -61,7 +61,9 @@ class TrialView:
         return self.recipe().load(self.files())
 
     def predictions(self, items: Sequence[str], *, proba: bool = False) -> list[dict[str, Any]]:
-        """What its model says of files, or of texts where it learned from texts: `item` and `label` of each.
+        """What its model says of files: `item` and `label` of each.
+
+        Where it learned from texts, an item is a text, a .txt file, or a table's file, which has a text a row.
 
         Where labels have scores, such as sentiments, each has its `score` too.
 
@@ -72,8 +74,14 @@ class TrialView:
             DataError: an item cannot be read, or there are no probabilities.
             NotFoundError, ExecutionError: as `model`.
         """
+        from gradfleet.data.items import named_texts  # imports torch
+
         model: Any = self.model()
-        located = list(items) if model.facts.tokens else [os.path.abspath(item) for item in items]
+        if model.facts.tokens:
+            pairs = named_texts(items, model.facts)
+        else:
+            pairs = [(item, os.path.abspath(item)) for item in items]
+        items, located = [name for name, _ in pairs], [item for _, item in pairs]
         if not proba:
             found = [{"item": item, "label": label} for item, label in zip(items, model.predict(located), strict=True)]
             scores = model.scores(located).tolist() if model.facts.label_scores else []
