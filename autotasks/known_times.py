@@ -25,6 +25,7 @@ class KnownTimes:
         self._choices = choices
 
     def __call__(self, situation: Situation) -> Tailoring | None:
+        # The whole budget: what was known to fit was measured so, with the time for preparing the data in it.
         seconds, gpu = situation.budget, _has_gpu(situation)
         tried = affordable(self._known, seconds, gpu=gpu)
         slow = _architectures(self._known) - {str(config["architecture"]) for config in tried}

@@ -138,7 +138,8 @@ class AutoTask(ABC):
         Args:
             epochs: of a trial, where the user said it.
         """
-        known = self._known_good(self._backbones)
+        # What the user has narrowed stays, so nothing is left out then.
+        known = [] if "architecture" in self.model.narrowing else self._known_good(self._backbones)
         return KnownTimes(known, epochs=epochs or self.epochs, choices=self._architectures)
 
     @property

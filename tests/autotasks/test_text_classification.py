@@ -191,6 +191,9 @@ def test_what_a_search_may_try_goes_by_its_whole_time_and_a_gpu(encoder: Path, t
     assert left_out(4, gpu=0) == {"tiny-bert", "transformer"}
     assert left_out(5, gpu=0) == left_out(1, gpu=0.5) == set()
     assert left_out(0.5, gpu=0.5) == {"tiny-bert", "transformer", "cnn"}
+    classifier.model.narrow({"architecture": {"choices": ["cnn", "transformer"]}})
+    tailor = classifier.tailor(epochs=None)
+    assert left_out(0.5, gpu=0) == set(), "what the user wants is not left out, nor spoken of"
 
 
 def test_texts_with_several_labels_are_told_apart(tmp_path: Path) -> None:
