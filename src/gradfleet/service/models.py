@@ -178,7 +178,7 @@ def export_model(
     """
     row = _row(service, name)
     try:
-        is_there = dict(service.study(row.study).trial(row.trial).config) == row.about["config"]
+        is_there = dict(service.study(row.study).trial(row.trial).config) == row.about.get("config")
     except NotFoundError:
         is_there = False
     if not is_there:
