@@ -28,23 +28,18 @@ class KnownTimes:
         # The whole budget: what was known to fit was measured so, with the time for preparing the data in it.
         seconds, gpu = situation.budget, _has_gpu(situation)
         tried = affordable(self._known, seconds, gpu=gpu)
-        slow = _architectures(self._known) - {str(config["architecture"]) for config in tried}
+        slow = {one.architecture for one in self._known} - {str(config["architecture"]) for config in tried}
         if not slow or seconds is None:
             return None
         kept = [one for one in self._choices if one not in slow]
-        return Tailoring({"architecture": {"choices": kept}}, self._epochs, tuple(tried), self._said(slow, gpu=gpu))
+        return Tailoring({"architecture": {"choices": kept}}, self._epochs, tuple(tried), self._said(kept, gpu=gpu))
 
-    def _said(self, slow: set[str], *, gpu: bool) -> str:
+    def _said(self, kept: Sequence[str], *, gpu: bool) -> str:
         needed: dict[str, float] = {}
         for one in self._known:
             needed[one.architecture] = min(needed.get(one.architecture, float("inf")), one.seconds(gpu=gpu))
-        left = [f"{name} from {needed[name] / 60:g} min on" for name in self._choices if name in slow]
-        kept = [name for name in self._choices if name not in slow]
+        left = [f"{name} from {needed[name] / 60:g} min on" for name in self._choices if name not in kept]
         return f"The time allows {', '.join(kept)}{', on a GPU' if gpu else ''}; {', '.join(left)}."
-
-
-def _architectures(known: Sequence[KnownGood]) -> set[str]:
-    return {one.architecture for one in known}
 
 
 def _has_gpu(situation: Situation) -> bool:

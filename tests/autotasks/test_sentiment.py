@@ -12,6 +12,7 @@ from autotasks import AutoSentimentClassifier, sentiments
 from autotasks.polarity import polarities
 from gradfleet import AutoDataset, Bundle, autotask
 from gradfleet.errors import DataError
+from gradfleet.service.predictions import Loaded, predicted
 from tests.autotasks.small_texts import films
 
 
@@ -69,6 +70,9 @@ def test_a_file_of_stars_gives_labels_and_scores_and_macro_f1(tmp_path: Path) ->
     assert [one.score for one in found] == pytest.approx([good.score, bad.score], abs=1e-5)
     said = sentiment.study.best.predictions(["The cast is lovely"])
     assert said == [{"item": "The cast is lovely", "label": 5, "score": pytest.approx(good.score)}]
+    loaded = Loaded(sentiment.study.best.model(), sentiment.study.spec["facts"])
+    (served,) = predicted(loaded, ["The cast is lovely"], proba=False)
+    assert (served.prediction, served.probabilities, served.score) == (5, None, pytest.approx(good.score))
 
 
 def test_scores_that_were_told_go_with_the_model(tmp_path: Path) -> None:

@@ -21,11 +21,11 @@ from gradfleet.service import documents
 from gradfleet.service.service import Service
 from gradfleet.service.settings import MEGABYTE
 from gradfleet.study.storage.store import SAFE_NAME
+from gradfleet.trials.space import FULL
 
 _COMING = ".coming-"
 """What folders are called that hold a file while it comes."""
 
-_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 _DAY = 24 * 3600.0  # seconds
 
 
@@ -52,7 +52,7 @@ def receiving(service: Service, name: str) -> Iterator[IO[bytes]]:
             with coming.open("wb") as file:
                 yield file
         except OSError as error:
-            if error.errno in _FULL:
+            if error.errno in (*FULL, errno.EFBIG):
                 raise NoSpaceError(
                     f"There is no room for {name} ({error.strerror}). Delete data sets first."
                 ) from error

@@ -64,14 +64,22 @@ def predicted(loaded: Loaded, items: Sequence[Any], *, proba: bool) -> list[docu
     raw = read_items(items, loaded.facts)
     with loaded.lock:
         found = plain(list(loaded.predictor.predict(raw)))
-        table = plain(loaded.predictor.predict_proba(raw)) if proba else [None] * len(found)
         has_scores = bool((loaded.facts or {}).get("label_scores"))
-        scores = plain(loaded.predictor.scores(raw)) if has_scores else [None] * len(found)
+        likely = loaded.predictor.predict_proba(raw) if proba or has_scores else None
+    table = plain(likely) if proba else [None] * len(found)
+    scores = _scores(loaded.facts or {}, likely) if has_scores else [None] * len(found)
     labels = [str(label) for label in loaded.predictor.labels or ()]
     return [
         documents.Prediction(prediction=one, probabilities=None if row is None else _named(row, labels), score=score)
         for one, row, score in zip(found, table, scores, strict=True)
     ]
+
+
+def _scores(facts: Mapping[str, Any], likely: Any) -> list[float]:
+    from gradfleet.data.prepared import DataFacts  # imports torch
+
+    found: list[float] = DataFacts.from_json(facts).mean_score(likely).tolist()
+    return found
 
 
 def read_items(items: Sequence[Any], facts: Mapping[str, Any] | None) -> list[Any]:

@@ -8,7 +8,7 @@ from gradfleet.errors import NoSpaceError
 
 WHAT_NEXT = "What was recorded is kept: make space, then go on with resume=True."
 
-_FULL = (errno.ENOSPC, errno.EDQUOT)
+FULL = (errno.ENOSPC, errno.EDQUOT)
 
 
 def no_space(error: BaseException) -> NoSpaceError | None:
@@ -17,7 +17,7 @@ def no_space(error: BaseException) -> NoSpaceError | None:
     while cause is not None:
         if isinstance(cause, NoSpaceError):
             return cause
-        if isinstance(cause, OSError) and cause.errno in _FULL:
+        if isinstance(cause, OSError) and cause.errno in FULL:
             full = cause.filename2 or cause.filename  # of a copy, the second is where it was to go
             where = f" at {full}" if full else ""
             return NoSpaceError(f"No space is left{where} ({cause.strerror}). {WHAT_NEXT}")
