@@ -2,6 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 STAMP := .venv/.installed
+COMPILED := .venv/.compiled
 PIP := $(BIN)/python -m pip --quiet --disable-pip-version-check
 
 .DEFAULT_GOAL := help
@@ -16,8 +17,13 @@ $(STAMP): pyproject.toml constraints.txt
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "gradfleet needs Python 3.11 or later, got " + sys.version)'
 	@$(BIN)/python -m pip --version >/dev/null 2>&1 || $(PYTHON) -m venv .venv
 	@echo "Installing into .venv (once; a few minutes on a fresh machine)" >&2
-	@$(PIP) install --constraint constraints.txt torch
-	@$(PIP) install --constraint constraints.txt --editable '.[dev,explain,export,plots,postgresql,service,trackers,trainers]'
+	@$(PIP) install --no-compile --constraint constraints.txt torch
+	@$(PIP) install --no-compile --constraint constraints.txt --editable '.[dev,explain,export,plots,postgresql,service,trackers,trainers]'
+	@touch $@
+
+# What pip would do with one core. Without it, whoever imports a module first is told of what its compiler warns of.
+$(COMPILED): $(STAMP)
+	@$(BIN)/python -W ignore -m compileall -qq --workers 0 .venv/lib >/dev/null || true
 	@touch $@
 
 # The one thing that tests use beside Python packages; without it those that need it are skipped.
@@ -35,7 +41,7 @@ define install
 endef
 
 ready:
-	@$(MAKE) --no-print-directory --jobs=2 env system  # side by side: one unpacks while the other one waits
+	@$(MAKE) --no-print-directory --jobs=2 system $(COMPILED)
 
 system:  ## what tests use from Debian (Chromium, PostgreSQL, Slurm, iproute2), where it can be installed
 	$(call install,$(DEBIAN),their tests are skipped.)
@@ -46,7 +52,8 @@ lint: env  ## style, types and layers
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports
 
-test: ready lint  ## everything that must hold: style, types, layers, then the tests, those that start Ray last
+test:  ## everything that must hold: style, types, layers, then the tests, those that start Ray last
+	@$(MAKE) --no-print-directory --jobs=3 system lint $(COMPILED)  # side by side: one waits while others compute
 	@$(BIN)/pytest -m "not ray" --numprocesses 2 --dist worksteal
 	@$(BIN)/pytest -m ray --numprocesses 2 --dist loadfile
 

@@ -29,9 +29,9 @@ class Sentiment(NamedTuple):
 class AutoSentimentClassifier(AutoTextClassifier):
     """Learns how good or bad texts find what they speak of.
 
-    Labels are numbers (-1, 0, 1), stars (1 to 5), booleans or words (positive, neutral, negative), which all have a
-    polarity from -1 to 1. The search is that of AutoTextClassifier; macro-F1 decides, which counts rare labels as much
-    as frequent ones.
+    Labels are numbers (-1, 0, 1, or some between), stars (1 to 5, also halves), booleans or words (positive, neutral,
+    negative), which all have a polarity from -1 to 1. The search is that of AutoTextClassifier; macro-F1 decides, which
+    counts rare labels as much as frequent ones.
 
     Args:
         polarities: of each label, for labels of other names.
@@ -68,7 +68,7 @@ class AutoSentimentClassifier(AutoTextClassifier):
 
     @classmethod
     def reading(cls, backbones: Sequence[str]) -> Mapping[str, Any]:
-        return {**super().reading(backbones), "kind": "multiclass"}  # stars are often written as floats
+        return {**super().reading(backbones), "kind": "ordinal"}  # stars may be halves, and whole ones floats
 
     def predict(self, items: Any) -> list[Sentiment]:
         """The sentiment of each text."""

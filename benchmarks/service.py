@@ -6,7 +6,8 @@ Writes a study of that many trials into a new SQLite file, or into the empty sto
 the digits that ship with scikit-learn. Then `gradfleet serve` runs as a process of its own, and this one asks it over
 HTTP. The first answer of each kind, for which everything is read, has a column of its own. Events are told to listeners
 while a driver writes; an event's lag is from the time that the store has for it to its arrival. Predictions are asked
-for at a fixed pace, whether or not the last one was answered, and count from the moment at which they were due.
+for at a fixed pace, whether or not the last one was answered, and count from the moment at which they were due. Where
+Debian's Chromium is, it opens the page of the study too, until the scripts have run and its table can be used.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ import io
 import json
 import os
 import random
+import shutil
 import statistics
 import subprocess
 import sys
@@ -78,6 +80,8 @@ def main() -> None:
                 client.headers["Authorization"] = f"Bearer {token}"
                 client.headers["Cookie"] = f"gradfleet_token={token}"
                 look(client, rounds=options.rounds)
+                if chromium := shutil.which("chromium"):
+                    browse(chromium, address, token, rounds=options.rounds)
                 with Lease.acquire(store, long) as lease:
                     live(store, lease, client, token=token, listeners=options.listeners, rounds=options.rounds)
                 if options.predictions:
@@ -100,6 +104,28 @@ def look(client: httpx.Client, *, rounds: int) -> None:
         beside = ["/ui/static/style.css", "/ui/static/live.js"] if what.startswith("sweep page") else []
         times = [_timed(lambda: [_get(client, one) for one in (path, *beside)]) for _ in range(rounds + 1)]  # noqa: B023
         _row(what, times[1:], first=times[0])
+
+
+def browse(chromium: str, address: str, token: str, *, rounds: int) -> None:
+    """Open the sweep's page in a browser, each time without anything that it kept."""
+    from playwright.sync_api import sync_playwright
+
+    ready = "performance.getEntriesByType('navigation')[0].domContentLoadedEventEnd / 1000"
+    times = []
+    with sync_playwright() as playwright:
+        flags = ["--no-sandbox", "--disable-gpu", "--disable-background-networking"]
+        browser = playwright.chromium.launch(executable_path=chromium, args=flags)
+        for _ in range(rounds + 1):
+            context = browser.new_context()
+            context.add_cookies([{"name": "gradfleet_token", "value": token, "url": address}])
+            page = context.new_page()
+            page.goto(f"{address}/ui/sweeps/long", wait_until="load")
+            times.append(float(page.evaluate(ready)))
+            page.locator(".trials tbody tr a").first.click()
+            page.wait_for_url("**/trials/*")
+            context.close()
+        browser.close()
+    _row("sweep page in a browser, until it can be used", times[1:], first=times[0])
 
 
 def live(store: Store, lease: Lease, client: httpx.Client, *, token: str, listeners: int, rounds: int) -> None:

@@ -107,3 +107,28 @@ def test_several_labels_a_text_have_no_sentiment() -> None:
     table = films(40).assign(a=[0, 1] * 20, b=[1, 1] * 20)
     with pytest.raises(DataError):
         AutoSentimentClassifier(table, target=["a", "b"])
+
+
+def test_half_stars_are_classes_that_come_back_as_they_were(tmp_path: Path) -> None:
+    table = films(160)
+    table["stars"] = [4.5 if label == "good" else 1.5 for label in table.pop("label")]
+    table.loc[:20, "stars"] = [5.0 if stars == 4.5 else 1.0 for stars in table.loc[:20, "stars"]]
+    table.to_csv(tmp_path / "stars.csv", index=False)
+    sentiment = AutoSentimentClassifier(tmp_path / "stars.csv", target="stars")
+    assert (sentiment.data.kind, sentiment.data.labels) == ("multiclass", ("1.0", "1.5", "4.5", "5.0"))
+    assert sentiment.polarities == {"1.0": -1.0, "1.5": -0.75, "4.5": 0.75, "5.0": 1.0}
+    sentiment.fit(trials=1, epochs=2, cluster="inline", store=tmp_path / "g.db", progress=False)
+    good, bad = sentiment.predict(["The cast is lovely", "The plot is dull"])
+    assert (good.label, bad.label) == (4.5, 1.5)
+    held_out = films(40)
+    held_out["stars"] = [5 if label == "good" else 1 for label in held_out.pop("label")]  # whole ones are on the scale
+    table["stars"] = [5.0 if stars > 3 else 1.0 for stars in table["stars"]]
+    assert sentiment.evaluate(held_out)["accuracy"] == sentiment.evaluate(table[:40])["accuracy"]
+    with pytest.raises(DataError, match=r"it never saw '3\.0'"):
+        sentiment.evaluate(held_out.assign(stars=3))
+
+
+def test_amounts_without_end_are_no_scale() -> None:
+    table = films(80)
+    with pytest.raises(DataError, match=r"A scale has at most 20 numbers, and these are \d\d: .*Round them, such as"):
+        AutoSentimentClassifier(table.assign(label=[number / 40 for number in range(40)] * 2))

@@ -59,6 +59,16 @@ def test_what_a_person_types_is_a_text_a_file_of_one_or_a_table_of_them(
         ("The cast is lovely", "good"),
         ("The plot is dull", "bad"),
     ]
+    (tmp_path / "texts.csv").write_text('text\nThe cast is lovely, I think\n"The plot, they say, is dull"\n')
+    one_column = str(tmp_path / "texts.csv")
+    assert classifier.predict(one_column) == ["good", "bad"]
+    assert [one["item"] for one in classifier.study.best.predictions([one_column])] == [
+        "The cast is lovely, I think",
+        "The plot, they say, is dull",
+    ]
+    (tmp_path / "texts.csv").write_text("review\nThe cast is lovely\n")
+    with pytest.raises(DataError, match=r"from the column 'text', which is missing here; the columns are 'review'"):
+        classifier.predict(one_column)
     for missing in ("nothere.csv", "nothere.txt"):
         with pytest.raises(DataError, match=f"There is no file '{missing}'"):
             classifier.study.best.predictions([missing])

@@ -82,6 +82,7 @@ def test_a_sweep_goes_on_when_its_laptop_is_gone_and_is_found_by_its_name(cluste
     assert "until 8 trials" in shown.stdout
 
 
+@pytest.mark.long
 @pytest.mark.row("DI4")
 def test_a_host_is_lost_another_joins_the_driver_dies_and_every_trial_ends_once(
     cluster: RayHosts, laptop: Laptop

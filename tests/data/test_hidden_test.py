@@ -52,6 +52,21 @@ def test_test_images_are_not_decoded_or_even_opened_before_the_final_call(
     assert len(decoded) == 18
 
 
+def test_what_was_learned_and_is_tested_too_is_counted_once_the_test_is_read(class_folders: Any) -> None:
+    root = class_folders({f"{part}/{label}": 3 for part in ("train", "val", "test") for label in "ab"})
+    (root / "test/a/000.png").write_bytes((root / "train/a/002.png").read_bytes())
+    images = AutoDataset(root)
+    table = AutoDataset(TEXTS, test={**TEXTS, "text": [*TEXTS["text"][:2], *(f"new {n}" for n in range(18))]})
+    for data, said in (
+        (images, "1 image of the 6 that test occurs among the training images too, so the test looks better than it"),
+        (table, "rows of the 20 that test occur among the training rows too, so the test looks better than it is"),
+    ):
+        assert len(data.open().train) > 0
+        assert said not in " ".join(data.notes)
+        assert len(data.open().test) > 0
+        assert said in " ".join(data.notes)
+
+
 class Counted(Dataset[Any]):
     """Counts how often an example is read."""
 

@@ -87,3 +87,19 @@ def test_targets_that_cannot_be_learned_are_refused(targets: Any, message: str) 
 def test_validation_targets_have_to_be_those_of_training(train: Any, validation: Any, message: str) -> None:
     with pytest.raises(DataError, match=message):
         AutoDataset((X, train * 6), validation=(X[:2], validation))
+
+
+@pytest.mark.parametrize("kind", [np.float64, np.float32])
+def test_numbers_of_a_scale_are_classes_where_that_is_said(kind: Any) -> None:
+    targets = np.array([4.3, 0.5, 10.0] * 4, kind)
+    data = AutoDataset((X, targets), validation=(X[:3], [10, 0.5, 4.3]), kind="ordinal")
+    facts = data.open().facts
+    assert (data.kind, data.labels, facts.label_type) == ("multiclass", ("0.5", "4.3", "10.0"), "float")
+    assert data.open().validation.targets.tolist() == [2, 0, 1]
+    assert [facts.label(number) for number in range(3)] == [0.5, 4.3, 10.0]
+    assert AutoDataset((X, np.array([1.0, 2.0, 3.0] * 4)), kind="ordinal").labels == ("1", "2", "3")
+    assert AutoDataset((X, ["no", "yes"] * 6), kind="ordinal").labels == ("no", "yes")
+    with pytest.raises(DataError, match=r"never saw '3\.0'"):
+        AutoDataset((X, targets), validation=(X[:1], [3]), kind="ordinal")
+    with pytest.raises(DataError, match=r"A scale has at most 20 numbers, and these are 24: 0\.0"):
+        AutoDataset((np.concatenate([X, X]), np.linspace(0, 1, 24)), kind="ordinal")

@@ -69,6 +69,37 @@ def test_every_mode_is_brought_to_grey_and_to_rgb(image: Image.Image, value: int
     assert RGB.apply(image).shape == (3, 2, 2)
 
 
+@pytest.mark.parametrize(
+    ("largest", "kind", "white", "middle"),
+    [
+        (4095, np.uint16, 4095, 127),  # a scanner's 12 bits in 16
+        (900, np.uint16, 1023, 112),
+        (65535, np.uint16, 65535, 127),
+        (255, np.int32, 255, 127),
+        (2**31 - 1, np.int32, 2**32 - 1, 63),
+        (1.0, np.float32, 1, 128),
+        (255.0, np.float32, 255, 128),
+        (4000.0, np.float32, 4095, 125),
+    ],
+)
+def test_white_is_found_out_where_greys_have_more_than_8_bits(
+    largest: float, kind: Any, white: int, middle: int, tmp_path: Path
+) -> None:
+    images = [Image.fromarray(np.full((4, 4), largest * part, kind)) for part in (0.25, 0.5, 1.0)]
+    names = [tmp_path / f"{number}.tiff" for number in range(3)]
+    for name, image in zip(names, images, strict=True):
+        image.save(name)
+    fitted = ImagePreparation().fit(names)
+    assert (fitted.white, fitted.channels) == (white, 1)
+    assert fitted.apply(names[1]).unique().tolist() == [middle]
+    assert preparation_from_json(json.loads(json.dumps(fitted.to_json()))) == fitted
+    (tmp_path / "none.tiff").write_bytes(names[2].read_bytes()[:40])
+    assert ImagePreparation().fit([*names, tmp_path / "none.tiff"]).white == white, "apply names what cannot be read"
+    assert ImagePreparation(size=(2, 2), channels=1, white=65535).fit(names).white == 65535
+    with pytest.raises(DataError, match="White is a number from 1, such as 4095 for 12 bits, got white=0"):
+        ImagePreparation(white=0)
+
+
 def test_16_bit_png_and_transparent_palette_are_read_from_files(tmp_path: Path) -> None:
     Image.fromarray(np.full((4, 4), 0x8000, np.uint16)).save(tmp_path / "deep.png")
     palette = Image.new("P", (4, 4), 1)

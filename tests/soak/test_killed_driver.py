@@ -154,7 +154,7 @@ def test_a_sweep_whose_driver_is_killed_at_random_moments_ends_as_if_nothing_had
     tmp_path: Path,
     soak: bool,  # noqa: FBT001
 ) -> None:
-    kills, trials, pause = (10, 20, 0.4) if soak else (2, 8, 0.25)
+    kills, trials, pause = (10, 20, 0.4) if soak else (1, 5, 0.25)
     moments = random.Random(os.environ.get("GRADFLEET_SOAK_SEED", "0"))
     undisturbed, site = Site(tmp_path / "undisturbed", trials), Site(tmp_path / "killed", trials)
     undisturbed.folder.mkdir()

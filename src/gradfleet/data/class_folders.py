@@ -136,7 +136,10 @@ class FolderSource(Source):
         if problems:
             keep_rows(folder / INPUTS, kept)
         np.save(folder / TARGETS, self._classes[order[kept]])
-        return replace(facts, num_rows={"test": int(kept.sum())})
+        digests = fingerprint.of_files([self._files[row].path for row in order.tolist()])
+        train = {self._digests[row] for row in np.flatnonzero(self._part == "train").tolist()}
+        said = said_of_both(sum(digest in train for digest in digests), len(order), "image", "test")
+        return replace(facts, num_rows={"test": int(kept.sum())}, notes=(*facts.notes, *said))
 
     def _left_out(self, problems: list[str]) -> str:
         more = f" And {len(problems) - LIMIT:,} more." if len(problems) > LIMIT else ""

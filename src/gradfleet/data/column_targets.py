@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas
 
-from gradfleet.data.prepared import DataFacts, Kind
+from gradfleet.data.prepared import DataFacts, Kind, ReadAs
 from gradfleet.data.problems import listed
 from gradfleet.data.tables import is_text, missing
 from gradfleet.data.targets import TargetReader, told
@@ -39,7 +39,7 @@ class ColumnTargets:
     reader: TargetReader | None = None
 
     @classmethod
-    def fit(cls, frame: pandas.DataFrame, columns: tuple[str, ...], kind: Kind | None) -> ColumnTargets:
+    def fit(cls, frame: pandas.DataFrame, columns: tuple[str, ...], kind: ReadAs | None) -> ColumnTargets:
         """Decide from the training rows what the target is.
 
         Raises:
@@ -86,7 +86,7 @@ class ColumnTargets:
             return frame[self.columns[0]].to_numpy(dtype=object)
         if self.form == "labels":
             return self._read_labels(frame[self.columns[0]], part)
-        return self.reader.read(told(raw_values(frame, self.columns), self.kind), part)
+        return self.reader.read(told(raw_values(frame, self.columns), self.reader.reads_as), part)
 
     def _read_labels(self, column: pandas.Series, part: str) -> Array:
         assert self.reader is not None

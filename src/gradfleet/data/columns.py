@@ -9,7 +9,7 @@ from typing import Any
 import pandas
 from PIL.Image import Image
 
-from gradfleet.data.prepared import Kind
+from gradfleet.data.prepared import ReadAs
 from gradfleet.data.problems import listed
 from gradfleet.data.tables import is_text
 from gradfleet.data.vision import SUFFIXES
@@ -58,7 +58,7 @@ class Columns:
     ) -> Columns:
         return cls(_names(inputs), _names(target), split, group, weight)
 
-    def settle(self, frame: pandas.DataFrame, kind: Kind | None, *, wants_text: bool) -> tuple[Columns, str]:
+    def settle(self, frame: pandas.DataFrame, kind: ReadAs | None, *, wants_text: bool) -> tuple[Columns, str]:
         """The columns with what is open guessed, and the sentence that says so.
 
         Args:
@@ -123,7 +123,7 @@ def _split_column(frame: pandas.DataFrame) -> str | None:
 
 
 def _target(
-    frame: pandas.DataFrame, kind: Kind | None, inputs: Sequence[str], taken: set[str | None]
+    frame: pandas.DataFrame, kind: ReadAs | None, inputs: Sequence[str], taken: set[str | None]
 ) -> tuple[str, ...]:
     names = [*_SUMMARIES, *_TARGETS] if kind == "text" else [*_TARGETS, *(_SUMMARIES if kind is None else ())]
     free = _free(frame, taken)

@@ -19,7 +19,7 @@ from gradfleet.data.cache import prepare_once
 from gradfleet.data.columns import Columns
 from gradfleet.data.fingerprint import of_json
 from gradfleet.data.preparation import Preparation
-from gradfleet.data.prepared import DataFacts, DataRef, Kind, Part, PreparedData, read_test, remember
+from gradfleet.data.prepared import DataFacts, DataRef, Kind, Part, PreparedData, ReadAs, read_test, remember
 from gradfleet.data.source import Form, Settings, Source
 from gradfleet.data.sources import open_source
 from gradfleet.data.targets import as_array
@@ -49,7 +49,8 @@ class AutoDataset:
         group: rows with the same value of this column stay in one part; for arrays a value a row.
         weight: how often a training row is drawn against others: a column, or for arrays a number a row.
         balance: whether training draws every class as often as any other.
-        kind: of problem, where the rule of `gradfleet.data.targets` would say another; "text" for texts to be written.
+        kind: of problem, where the rule of `gradfleet.data.targets` would say another; "text" for texts to be written,
+            "ordinal" for classes that are a few numbers of a scale, such as half stars.
 
     Raises:
         DataError: nothing can be learned from this; every reason is listed. What only a look at every byte can tell
@@ -77,7 +78,7 @@ class AutoDataset:
         group: Any = None,
         weight: Any = None,
         balance: bool = False,
-        kind: Kind | None = None,
+        kind: ReadAs | None = None,
     ) -> None:
         _check(validation_fraction, seed, on_bad_rows)
         parts = {name: part for name, part in (("validation", validation), ("test", test)) if part is not None}
@@ -219,7 +220,9 @@ class AutoDataset:
         return read_test(prepare_once(Path(folder), "test", partial(self._fill_test, self._facts)))
 
     def _fill_test(self, facts: DataFacts, draft: Path) -> dict[str, Any]:
-        return {"facts": self._source.fill_test(draft, facts).to_json()}
+        filled = self._source.fill_test(draft, facts)
+        self._facts = replace(facts, notes=filled.notes)
+        return {"facts": filled.to_json()}
 
     def _fill(self, draft: Path) -> dict[str, Any]:
         return {"fingerprint": self.fingerprint, "facts": self._with_scores(self._source.fill(draft)).to_json()}

@@ -16,22 +16,24 @@ from gradfleet.errors import DataError
 
 _DELIMITERS = {",": "commas", ";": "semicolons", "\t": "tabs", "|": "vertical bars"}
 _HEAD = 2**18  # characters that the delimiter is found out from
+_NOWHERE = "\x1f"  # between cells where there is one a line, so that commas belong to texts
 _ELSE = "In Python, a frame that pandas has read can be passed instead."
 
 
-def read_delimited(path: Path, *, skip_bad_lines: bool) -> tuple[pandas.DataFrame, list[str]]:
+def read_delimited(path: Path, *, skip_bad_lines: bool, one_column: bool = False) -> tuple[pandas.DataFrame, list[str]]:
     """Every cell as a string, empty ones as missing, and what is to be said of the file.
 
     Args:
         skip_bad_lines: whether lines with too many cells are left out, and listed, rather than refused.
+        one_column: whether there may be one column only, for texts that are predicted have no label.
 
     Raises:
-        DataError: an unknown encoding, one column only, an open quote, or lines with too many cells.
+        DataError: an unknown encoding, too few columns, an open quote, or lines with too many cells.
     """
     encoding, said = _encoding(path)
-    delimiter = _delimiter(path, encoding)
+    delimiter = _delimiter(path, encoding, one_column=one_column)
     usual = "\t" if path.name.lower().split(".csv")[0].endswith((".tsv", ".tsv.gz")) else ","
-    if delimiter != usual:
+    if delimiter not in (usual, _NOWHERE):
         said.append(f"{path.name} has its cells between {_DELIMITERS[delimiter]}.")
     frame, left_out = _read(path, encoding, delimiter, skip_bad_lines=skip_bad_lines)
     return frame, [*said, *left_out]
@@ -65,7 +67,7 @@ def _decode_whole(path: Path, encoding: str) -> None:
             pass
 
 
-def _delimiter(path: Path, encoding: str) -> str:
+def _delimiter(path: Path, encoding: str, *, one_column: bool) -> str:
     """The one that cuts the first records into most columns, all alike; commas where several do."""
     with fsspec.open(str(path), "rt", compression="infer", encoding=encoding, newline="") as file:
         head = file.read(_HEAD)
@@ -74,6 +76,8 @@ def _delimiter(path: Path, encoding: str) -> str:
         raise DataError(f"{path} holds zero bytes, so it is no text file. {_ELSE}")
     widths = {delimiter: _width(head, delimiter, whole=whole) for delimiter in _DELIMITERS}
     best = max(widths, key=lambda delimiter: widths[delimiter])
+    if widths[best] < 2 and one_column and head.strip():
+        return _NOWHERE
     if widths[best] < 2:
         first = head.splitlines()[0][:80] if head.strip() else ""
         raise DataError(

@@ -38,7 +38,7 @@ def inputs_of(items: Any, facts: DataFacts) -> Inputs:
     if isinstance(items, TextInputs):
         return items
     if facts.columns and _is_table(items):
-        return table_inputs(read_table(items)[0], facts, folder_of(items))
+        return table_inputs(read_table(items, one_column=True)[0], facts, folder_of(items))
     if isinstance(items, str | os.PathLike):
         raise DataError(f"predict takes a list of items, got the single {items!r}. Pass [{items!r}].")
     if facts.preparation is None or _is_batch(items, facts.input_shape):
@@ -76,7 +76,7 @@ def named_texts(items: Sequence[str], facts: DataFacts) -> list[tuple[str, str]]
 def _column_of(table: Path, facts: DataFacts) -> list[str]:
     if not facts.columns:
         raise DataError(f"The model learned from files of texts, so {table.name} is no item: pass .txt files or texts.")
-    frame, columns = read_table(table)[0], facts.columns["inputs"]
+    frame, columns = read_table(table, one_column=True)[0], facts.columns["inputs"]
     _check_columns(frame, columns)
     return [str(text) for text in frame[columns[0]]]
 

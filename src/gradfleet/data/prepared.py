@@ -21,13 +21,15 @@ from gradfleet.data.stored_texts import open_texts
 from gradfleet.errors import DataError, ExecutionError
 
 Kind = Literal["binary", "multiclass", "multilabel", "regression", "text"]
+ReadAs = Kind | Literal["ordinal"]
+"""What targets may be read as: numbers of a scale, such as half stars, are classes too."""
 Part: TypeAlias = "ArrayExamples | Dataset[Any] | DataLoader[Any]"
 
 LEARNED = ("train", "validation")
 PARTS = (*LEARNED, "test")
 INPUTS, TARGETS, WEIGHTS, OBJECTS = "inputs.npy", "targets.npy", "weights.npy", "objects.pkl"
 _KEEP_OPEN = 8
-_LABEL_TYPES: Mapping[str, Callable[[str], Any]] = {"str": str, "int": int, "bool": "True".__eq__}
+_LABEL_TYPES: Mapping[str, Callable[[str], Any]] = {"str": str, "int": int, "float": float, "bool": "True".__eq__}
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +45,7 @@ class DataFacts:
         labels: names in the order of class numbers or of the target's columns; None when the targets were numbers
             already.
         preparation: JSON of the fitted Preparation (see `preparation_from_json`); None when inputs come as they are.
-        label_type: what the labels are in the data: "str", "int" or "bool"; predictions come back as such.
+        label_type: what the labels are in the data: "str", "int", "float" or "bool"; predictions come back as such.
         label_scores: of ordered classes a number each, such as how good a sentiment is; empty for others.
         num_rows: rows of each part; -1 for a part that does not know its length.
         statistics: of the training rows only, in the units of the stored inputs (0-255 for images): "mean" and "std"

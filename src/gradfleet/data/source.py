@@ -15,10 +15,11 @@ from gradfleet.data import fingerprint, splits
 from gradfleet.data.cache import FORMAT
 from gradfleet.data.columns import Columns
 from gradfleet.data.preparation import Preparation
-from gradfleet.data.prepared import DataFacts, Kind, PreparedData
+from gradfleet.data.prepared import DataFacts, Kind, PreparedData, ReadAs
 from gradfleet.data.problems import counted
 from gradfleet.data.scratch import Scratch
 
+_CALLED = {"validate": "validation", "test": "the test"}
 Rows = npt.NDArray[np.int64]
 Form = Literal["images", "texts", "columns", "arrays", "objects"]
 """What the inputs are: of a table's columns, of rows in memory, or examples of a Dataset where they are no files."""
@@ -43,7 +44,7 @@ class Settings:
     on_bad_rows: str
     preparation: Preparation | None
     columns: Columns = field(default_factory=Columns)
-    kind: Kind | None = None
+    kind: ReadAs | None = None
     groups: npt.NDArray[Any] | None = None
     weights: npt.NDArray[Any] | None = None
     balance: bool = False
@@ -105,7 +106,10 @@ class Source(ABC):
         return False
 
     def fill_test(self, folder: Path, facts: DataFacts) -> DataFacts:
-        """Write the test rows, prepared as `facts` say the others were, into an empty folder."""
+        """Write the test rows, prepared as `facts` say the others were, into an empty folder.
+
+        What is noted of them comes after the notes of `facts`.
+        """
         raise NotImplementedError(f"{type(self).__name__} has no test part to prepare.")
 
     @abstractmethod
@@ -141,14 +145,14 @@ def split(targets: npt.NDArray[Any], kind: Kind, settings: Settings, groups: Any
     return train, held, f"No validation data was given, so {_told(train, held, num_rows)} ({how}, seed {seed})."
 
 
-def said_of_both(both: int, held: int, noun: str) -> list[str]:
-    """The sentence that `both` of the `held` examples that validate are among those that train; none of none."""
+def said_of_both(both: int, held: int, noun: str, does: str = "validate") -> list[str]:
+    """The sentence that `both` of the `held` examples that validate, or test, are among those that train."""
     if not both:
         return []
     occur = "occurs" if both == 1 else "occur"
     return [
-        f"{counted(both, noun)} of the {held:,} that validate {occur} among the training {noun}s too, so validation "
-        "looks better than it is."
+        f"{counted(both, noun)} of the {held:,} that {does} {occur} among the training {noun}s too, so "
+        f"{_CALLED[does]} looks better than it is."
     ]
 
 

@@ -192,6 +192,8 @@ class TableSource(Source):
         frame = hidden if isinstance(hidden, pandas.DataFrame) else self._other(hidden, self._columns)
         _check_columns({"test": frame}, [*self._columns.inputs, *self._columns.target])
         frame = self._usable({"test": frame})["test"]
+        train = set(self._identities(self._frames["train"]))
+        said = said_of_both(sum(one in train for one in self._identities(frame)), len(frame), "row", "test")
         targets = self._targets.read(frame, "test")
         inputs = table_inputs.of_facts(facts, self._root)
         if problems := inputs.write(folder, frame):
@@ -203,7 +205,7 @@ class TableSource(Source):
             write_texts(folder, targets.tolist(), inputs.preparation, "targets")
         else:
             np.save(folder / TARGETS, targets)
-        return replace(facts, num_rows={"test": len(targets)})
+        return replace(facts, num_rows={"test": len(targets)}, notes=(*facts.notes, *said))
 
     def _left_out(self, problems: Mapping[int, str]) -> list[str]:
         """The note of rows that could not be read.

@@ -30,8 +30,14 @@ def is_table(given: Any) -> bool:
     )
 
 
-def read_table(given: Any, *, skip_bad_lines: bool = False) -> tuple[pandas.DataFrame, list[str]]:
+def read_table(
+    given: Any, *, skip_bad_lines: bool = False, one_column: bool = False
+) -> tuple[pandas.DataFrame, list[str]]:
     """A frame with rows numbered from 0, and what is to be said of how it was read.
+
+    Args:
+        skip_bad_lines: of a delimited file, whether lines with too many cells are left out.
+        one_column: whether a delimited file may have one column only.
 
     Raises:
         DataError: it cannot be read; the line is named.
@@ -41,7 +47,7 @@ def read_table(given: Any, *, skip_bad_lines: bool = False) -> tuple[pandas.Data
     elif isinstance(given, Mapping | list):
         frame, said = _of_objects(given), []
     else:
-        frame, said = _of_file(Path(given), skip_bad_lines=skip_bad_lines)
+        frame, said = _of_file(Path(given), skip_bad_lines=skip_bad_lines, one_column=one_column)
     if not len(frame) or not len(frame.columns):
         name = given if isinstance(given, str | Path) else "The table"
         raise DataError(f"{name} has no rows. It needs a row an example, and a column for the target.")
@@ -49,12 +55,12 @@ def read_table(given: Any, *, skip_bad_lines: bool = False) -> tuple[pandas.Data
     return frame, said
 
 
-def _of_file(path: Path, *, skip_bad_lines: bool) -> tuple[pandas.DataFrame, list[str]]:
+def _of_file(path: Path, *, skip_bad_lines: bool, one_column: bool) -> tuple[pandas.DataFrame, list[str]]:
     suffix = _suffix(path)
     try:
         check_packed(path)
         if suffix in (".csv", ".tsv"):
-            frame, said = read_delimited(path, skip_bad_lines=skip_bad_lines)
+            frame, said = read_delimited(path, skip_bad_lines=skip_bad_lines, one_column=one_column)
             return frame.apply(typed), said
         if suffix in (".parquet", ".pq"):
             return pandas.read_parquet(path), []

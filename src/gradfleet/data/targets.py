@@ -4,6 +4,7 @@
     0 or 1, several a row                    multilabel; an output a column
     floats of nothing but 0.0 and 1.0        binary; one output
     any other floats                         regression; an output a column
+    a few floats, told to be "ordinal"       multiclass; an output a number of the scale
     floats of more axes, such as images      regression; an output a number, and the axes stay as they are
 
 The type decides, never a guess from the values: floats such as 0.0, 1.0, 2.0 are regression (a note says so), classes
@@ -21,7 +22,7 @@ import numpy.typing as npt
 import torch
 
 from gradfleet.data.encoders import LabelEncoder
-from gradfleet.data.prepared import DataFacts, Kind
+from gradfleet.data.prepared import DataFacts, Kind, ReadAs
 from gradfleet.data.problems import listed
 from gradfleet.errors import DataError
 
@@ -43,7 +44,7 @@ class TargetReader:
     label_type: str = "str"
 
     @classmethod
-    def fit(cls, targets: Array, kind: Kind | None = None) -> TargetReader:
+    def fit(cls, targets: Array, kind: ReadAs | None = None) -> TargetReader:
         """Decide by the rule above.
 
         Args:
@@ -58,7 +59,7 @@ class TargetReader:
                 "Targets need one or two axes (rows, outputs), or floats such as those of images; got "
                 f"{flat.dtype} of shape {targets.shape}."
             )
-        reader = cls._fit_columns(flat) if flat.ndim > 1 else cls._fit_values(flat)
+        reader = cls._fit_columns(flat) if flat.ndim > 1 else cls._fit_values(flat, kind)
         if flat.ndim == 1 and len(np.unique(flat)) < 2:
             raise DataError(
                 f"Training needs at least two different targets; all {len(flat):,} training rows have "
@@ -78,13 +79,18 @@ class TargetReader:
         return cls(facts.kind, facts.num_outputs, encoder, facts.label_type)
 
     @classmethod
-    def _fit_values(cls, values: Array) -> TargetReader:
-        if values.dtype.kind == "f":
-            return cls("binary" if set(np.unique(values)) == {0.0, 1.0} else "regression", 1)
+    def _fit_values(cls, values: Array, kind: ReadAs | None) -> TargetReader:
         classes = np.unique(values)
+        if values.dtype.kind == "f" and kind != "ordinal":
+            return cls("binary" if set(classes) == {0.0, 1.0} else "regression", 1)
+        if values.dtype.kind == "f" and len(classes) > _FEW:
+            raise DataError(
+                f"A scale has at most {_FEW} numbers, and these are {len(classes):,}: {listed(classes.tolist())}. "
+                'Round them, such as to halves, or learn amounts: kind="regression".'
+            )
         if values.dtype.kind in "iu" and np.array_equal(classes, np.arange(len(classes))):
             return cls("multiclass", len(classes))
-        label_type = {"b": "bool", "i": "int", "u": "int"}.get(values.dtype.kind, "str")
+        label_type = {"b": "bool", "i": "int", "u": "int", "f": "float"}.get(values.dtype.kind, "str")
         return cls("multiclass", len(classes), LabelEncoder(tuple(str(one) for one in classes)), label_type)
 
     @classmethod
@@ -109,6 +115,11 @@ class TargetReader:
         """Whether rows belong to one class each, so that a split can be stratified."""
         return self.kind in ("multiclass", "binary")
 
+    @property
+    def reads_as(self) -> ReadAs:
+        """What `told` is asked for, so that other parts are read as the training targets were."""
+        return "ordinal" if self.label_type == "float" else self.kind
+
     def read(self, targets: Array, part: str) -> Array:
         """Class numbers (rows,) as int64, else float32, (rows, outputs) or with the axes that the targets have.
 
@@ -120,12 +131,14 @@ class TargetReader:
         flat = _flat(targets)
         if self.kind != "multiclass":
             return self._read_numbers(flat, part)
-        if flat.ndim != 1 or flat.dtype.kind == "f":
+        if flat.ndim == 1 and self.reads_as == "ordinal" and flat.dtype.kind in "iu":
+            flat = flat.astype(np.float64)
+        if flat.ndim != 1 or (flat.dtype.kind == "f" and self.reads_as != "ordinal"):
             raise DataError(
                 f"The {part} targets need one integer or label a row as in training, "
                 f"got {flat.dtype} of shape {targets.shape}."
             )
-        names = [str(one) for one in flat.tolist()]
+        names = [str(one) for one in flat]  # 4.3 as it is, of 32 bits too
         if self.encoder and (flat.dtype.kind not in "iu" or set(names) & set(self.encoder.labels)):
             return self.encoder.encode(names, part)
         numbers = LabelEncoder(tuple(str(number) for number in range(self.num_outputs)))
@@ -160,7 +173,7 @@ class TargetReader:
         return f"The targets are floats, so this is regression with {self.num_outputs} output(s){hint}."
 
 
-def told(targets: Array, kind: Kind | None) -> Array:
+def told(targets: Array, kind: ReadAs | None) -> Array:
     """Targets in the type that says what kind they are: classes as integers or strings, all else as floats.
 
     Raises:
@@ -168,8 +181,10 @@ def told(targets: Array, kind: Kind | None) -> Array:
     """
     if targets.dtype.kind == "O":
         targets = _flat(targets)
-    if kind == "multiclass" and targets.dtype.kind == "f":
+    if kind in ("multiclass", "ordinal") and targets.dtype.kind == "f":
         if not np.array_equal(targets, np.round(targets)):
+            if kind == "ordinal":
+                return targets
             odd = next(value for value in targets.ravel().tolist() if value != round(value))
             raise DataError(
                 f"Classes need to be whole numbers or names, got the float {odd!r}. Give the targets as classes, or "

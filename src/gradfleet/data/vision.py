@@ -6,6 +6,7 @@ import io
 import os
 import statistics
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any, ClassVar, Self
@@ -14,6 +15,7 @@ import numpy as np
 import torch
 from PIL import Image, ImageOps, UnidentifiedImageError
 
+from gradfleet.data.bit_depth import eight_bits, is_deep, white_of
 from gradfleet.data.fingerprint import of_json
 from gradfleet.data.problems import LIMIT, counted, listed
 from gradfleet.errors import DataError
@@ -21,9 +23,10 @@ from gradfleet.errors import DataError
 SUFFIXES = frozenset(
     [".avif", ".bmp", ".gif", ".jpeg", ".jpg", ".pbm", ".pgm", ".png", ".ppm", ".tif", ".tiff", ".webp"]
 )
-_GREY = ("1", "L", "LA", "La", "I", "F")
+_GREY = ("1", "L", "LA", "La")
 _ORIENTATION, _QUARTER_TURNS = 0x0112, (5, 6, 7, 8)
 _SMALLEST = 2
+_LOOKED_AT = 100  # deep images, to tell how deep they are
 _ALMOST_GREY = 24  # of 255: JPEG's rounding colours a grey image by a few
 
 
@@ -31,7 +34,7 @@ _ALMOST_GREY = 24  # of 255: JPEG's rounding colours a grey image by a few
 class ImagePreparation:
     """Images as uint8 tensors (channels, height, width); what is None is chosen from the training images.
 
-    EXIF orientation is applied, transparency is laid over white, 16-bit greys keep their upper 8 bits, of several
+    EXIF orientation is applied, transparency is laid over white, greys of more bits keep their upper 8, of several
     frames the first is taken, and the image is stretched to the size (bilinear, antialiased).
 
     Attributes:
@@ -41,6 +44,8 @@ class ImagePreparation:
         largest: pixels of the longer side of a chosen size; 224 is what pretrained networks expect.
         refuses_colour: whether an image with colours is an error where channels is 1; `fit` says so when it chooses
             1 itself, because what the model knows of greys says nothing of colours.
+        white: the value that is white in greys of more than 8 bits, such as 4095 of 12; chosen from training images
+            that have such greys. None takes integers for 16 bits, and floats up to 1 for fractions of white.
 
     Example:
         >>> preparation = ImagePreparation(size=(2, 3), channels=1)
@@ -52,6 +57,7 @@ class ImagePreparation:
     channels: int | None = None
     largest: int = 224
     refuses_colour: bool = False
+    white: int | None = None
 
     name: ClassVar[str] = "image"
 
@@ -61,6 +67,8 @@ class ImagePreparation:
             problems.append(f"An image's size is (height, width) in pixels, got {self.size!r}.")
         if self.channels not in (None, 1, 3):
             problems.append(f"An image has 1 channel (grey) or 3 (RGB), got {self.channels!r}.")
+        if self.white is not None and self.white < 1:
+            problems.append(f"White is a number from 1, such as 4095 for 12 bits, got white={self.white!r}.")
         if self.largest < _SMALLEST:
             problems.append(f"The longer side needs at least {_SMALLEST} pixels, got largest={self.largest!r}.")
         if problems:
@@ -71,22 +79,22 @@ class ImagePreparation:
         return of_json(self.to_json())
 
     def fit(self, examples: Sequence[Any]) -> Self:
-        """Choose size and channels from the headers of the training images; nothing is decoded."""
-        if self.size is not None and self.channels is not None:
-            return self
+        """Choose from the headers of the training images; but for some of more than 8 bits, nothing is decoded."""
         headers = list(_headers(examples))
         if not headers:
             raise DataError(
                 f"None of the {counted(len(examples), 'training image')} can be read, beginning with "
                 f"{listed(map(_called, examples[:LIMIT]))}. Are these images?"
             )
-        sizes = [(height, width) for height, width, _ in headers]
-        channels = 1 if all(grey for _, _, grey in headers) else 3
+        sizes = [(one.height, one.width) for one in headers]
+        channels = 1 if all(one.is_grey for one in headers) else 3
+        deep = [one.example for one in headers if is_deep(one.mode)]
         return replace(
             self,
             size=self.size or self._fitting(sizes),
             channels=self.channels or channels,
             refuses_colour=self.refuses_colour or (self.channels is None and channels == 1),
+            white=white_of(_decoded(deep[:: len(deep) // _LOOKED_AT + 1])) if deep and not self.white else self.white,
         )
 
     def _fitting(self, sizes: Sequence[tuple[int, int]]) -> tuple[int, int]:
@@ -112,7 +120,7 @@ class ImagePreparation:
                 image.load()
                 if self.refuses_colour:
                     _refuse_colour(image, example)
-                resized = _in_mode(_upright(image), mode).resize((width, height), Image.Resampling.BILINEAR)
+                resized = _in_mode(_upright(image), mode, self.white).resize((width, height), Image.Resampling.BILINEAR)
         except DataError:
             raise
         except Exception as problem:  # Pillow's plugins raise whatever damaged bytes lead them to
@@ -127,19 +135,46 @@ class ImagePreparation:
     @classmethod
     def from_json(cls, settings: Mapping[str, Any]) -> ImagePreparation:
         size = settings["size"]
-        colour = settings.get("refuses_colour", False)
-        return cls(size and (int(size[0]), int(size[1])), settings["channels"], settings["largest"], colour)
+        colour, white = settings.get("refuses_colour", False), settings.get("white")
+        return cls(size and (int(size[0]), int(size[1])), settings["channels"], settings["largest"], colour, white)
 
 
-def _headers(examples: Sequence[Any]) -> Iterator[tuple[int, int, bool]]:
-    """Height, width and greyness of each image that has a readable header; `apply` names the others."""
+@dataclass(frozen=True, slots=True)
+class _Header:
+    """What an image says of itself before it is decoded, upright."""
+
+    example: Any
+    height: int
+    width: int
+    mode: str
+
+    @property
+    def is_grey(self) -> bool:
+        return _is_grey(self.mode)
+
+
+def _headers(examples: Sequence[Any]) -> Iterator[_Header]:
+    """Of each image that has a readable one; `apply` names the others."""
     for example in examples:
         try:
             with _opened(example) as image:
                 width, height = reversed(image.size) if _lying(image) else image.size
-                yield height, width, image.mode in _GREY or image.mode.startswith("I;16")
+                yield _Header(example, height, width, image.mode)
         except Exception:
             continue
+
+
+def _decoded(examples: Sequence[Any]) -> Iterator[Image.Image]:
+    """Each image that can be; `apply` names the others."""
+    for example in examples:
+        with suppress(Exception), _opened(example) as image:
+            _refuse_size(image, example)
+            image.load()
+            yield image
+
+
+def _is_grey(mode: str) -> bool:
+    return mode in _GREY or is_deep(mode)
 
 
 def _lying(image: Image.Image) -> bool:
@@ -174,7 +209,7 @@ def _refuse_size(image: Image.Image, example: Any) -> None:
 
 def _refuse_colour(image: Image.Image, example: Any) -> None:
     """Raise when an image is not grey; one of another mode may hold nothing but greys all the same."""
-    if image.mode in _GREY or image.mode.startswith("I;16"):
+    if _is_grey(image.mode):
         return
     pixels = np.asarray(image.convert("RGB"), np.int16)
     if np.abs(pixels - pixels[..., :1]).max() > _ALMOST_GREY:
@@ -202,24 +237,14 @@ def _upright(image: Image.Image) -> Image.Image:
         return image.copy()
 
 
-def _in_mode(image: Image.Image, mode: str) -> Image.Image:
-    if image.mode.startswith("I") or image.mode == "F":
-        image = _eight_bits(image)
+def _in_mode(image: Image.Image, mode: str, white: int | None) -> Image.Image:
+    if is_deep(image.mode):
+        image = eight_bits(image, white)
     if image.has_transparency_data:
         coloured = image.convert("RGBA")
-        white = Image.new("RGBA", coloured.size, "white")
-        image = Image.alpha_composite(white, coloured)
+        ground = Image.new("RGBA", coloured.size, "white")
+        image = Image.alpha_composite(ground, coloured)
     return image.convert(mode)
-
-
-def _eight_bits(image: Image.Image) -> Image.Image:
-    """Greys of more than 8 bits: of integers, taken as 16 bits, the upper 8; floats up to 1 as fractions of white."""
-    pixels = np.asarray(image)
-    if image.mode == "F":
-        pixels = np.nan_to_num(pixels)
-        scaled = pixels * 255 if pixels.max() <= 1 else pixels
-        return Image.fromarray(np.clip(np.round(scaled), 0, 255).astype(np.uint8))
-    return Image.fromarray((np.clip(pixels.astype(np.int64), 0, 65535) >> 8).astype(np.uint8))
 
 
 def _called(example: Any) -> str:
