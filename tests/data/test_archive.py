@@ -139,6 +139,17 @@ def test_a_zip_of_too_many_files_is_refused_before_its_list_is_read(tmp_path: Pa
         check(path)
 
 
+def test_what_is_no_archive_and_what_cannot_lie_on_a_disk_are_said_in_words(tmp_path: Path) -> None:
+    (tmp_path / "bad.zip").write_bytes(b"nonsense")
+    with pytest.raises(DataError, match=r"^bad\.zip cannot be unpacked: it is neither a zip nor a tar"):
+        AutoDataset(tmp_path / "bad.zip")
+    with zipfile.ZipFile(tmp_path / "clash.zip", "w") as packed:
+        packed.writestr("rose", "a file")
+        packed.writestr("rose/a.png", "a file in a folder")
+    with pytest.raises(DataError, match=r"^clash\.zip cannot .*: it has a file and a folder of one name, 'rose'\.$"):
+        AutoDataset(tmp_path / "clash.zip")
+
+
 def test_a_tar_whose_header_swells_is_refused_before_it_is_read(tmp_path: Path) -> None:
     header = tarfile.TarInfo("rose/a.png")
     header.type, header.size = tarfile.XHDTYPE, 2**32  # names and such of the next file; nobody sends the rest of it

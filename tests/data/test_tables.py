@@ -183,6 +183,13 @@ def test_rows_with_nothing_in_them_are_named_all_at_once() -> None:
     assert data.notes[1] == "Left out: The train data has nothing in 'text' in 3 rows (the first row is 0): 2, 5, 7."
     with pytest.raises(DataError, match=r"nothing in 'text' in 20 rows.*\n.*No row of the train data is left"):
         AutoDataset(FRAME.assign(text=""), on_bad_rows="skip")
+    with pytest.raises(DataError) as caught:  # to leave all of them out is no way out
+        AutoDataset(FRAME.assign(text=None), inputs="text")
+    assert caught.value.problems[-1] == (
+        "No row of the train data is left. Name other columns with inputs= and target=, or look at the file."
+    )
+    with pytest.raises(DataError, match=r"^There is no file .*nothere\.csv\.$"):
+        AutoDataset("nothere.csv")
 
 
 @pytest.mark.row("DA10")

@@ -92,6 +92,11 @@ def _readable(archive: Path) -> Iterator[None]:
     """A damaged archive is a mistake in the data."""
     try:
         yield
+    except (FileExistsError, NotADirectoryError, IsADirectoryError) as problem:
+        raise DataError(
+            f"{archive.name} cannot be unpacked: it has a file and a folder of one name, "
+            f"{Path(problem.filename).name!r}."
+        ) from problem
     except _DAMAGE as problem:
         raise DataError(f"{archive.name} cannot be unpacked: {problem}.") from problem
 
@@ -114,7 +119,13 @@ def _opened(archive: Path) -> Iterator[Iterator[Member]]:
                 yield _of_zip(archive, opened)
         else:
             file.seek(0)
-            with _Tar.open(fileobj=file) as tar:
+            try:
+                tar = _Tar.open(fileobj=file)
+            except tarfile.ReadError as problem:
+                if "says that it has" in str(problem):  # what `_Gradual` has refused, in what each format says
+                    raise
+                raise tarfile.ReadError("it is neither a zip nor a tar, or its beginning is damaged") from problem
+            with tar:
                 yield _of_tar(archive, tar)
 
 

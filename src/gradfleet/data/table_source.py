@@ -82,10 +82,11 @@ class TableSource(Source):
             bad = {reason: rows for reason, rows in self._bad_rows(frame).items() if rows.any()}
             problems += [_told(part, reason, frame.index[rows].tolist()) for reason, rows in bad.items()]
             usable[part] = frame[~np.any([np.zeros(len(frame), bool), *bad.values()], axis=0)]
-        if problems and not self.settings.skips:
+        if problems and not self.settings.skips and all(map(len, usable.values())):
             raise DataError([*problems, 'Pass on_bad_rows="skip" to leave these rows out.'])
         if empty := [part for part, frame in usable.items() if not len(frame)]:
-            raise DataError([*problems, f"No row of the {' and '.join(empty)} data is left."])
+            advice = "Name other columns with inputs= and target=, or look at the file."
+            raise DataError([*problems, f"No row of the {' and '.join(empty)} data is left. {advice}"])
         self.notes += [f"Left out: {one}" for one in problems]
         return usable
 

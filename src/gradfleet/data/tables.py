@@ -65,6 +65,8 @@ def _of_file(path: Path, *, skip_bad_lines: bool, one_column: bool) -> tuple[pan
         if suffix in (".parquet", ".pq"):
             return pandas.read_parquet(path), []
         return (_of_json_lines if suffix in (".jsonl", ".ndjson") else _of_json)(path), []
+    except FileNotFoundError as problem:
+        raise DataError(f"There is no file {path}.") from problem
     except (OSError, EOFError, UnicodeDecodeError) as problem:
         raise DataError(f"{path} cannot be read: {problem}") from problem
     except ValueError as problem:

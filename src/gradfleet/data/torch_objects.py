@@ -111,8 +111,9 @@ def _itself(part: Part) -> Part:
 def _checked(given: Any, part: str) -> Dataset[Any] | DataLoader[Any]:
     if not isinstance(given, Dataset | DataLoader):
         raise DataError(
-            f"The {part} data needs to be a folder's path, a pair (inputs, targets) of arrays, a torch Dataset or a "
-            f"DataLoader, got {type(given).__name__}."
+            f"The {part} data needs to be a folder's path, a pair (inputs, targets) of arrays or texts, a table (a "
+            "file, a frame, a dict of columns, a list of dicts), a torch Dataset or a DataLoader, got "
+            f"{type(given).__name__}."
         )
     if _length(given) == 0:
         raise DataError(f"The {part} data needs at least one example, got an empty {type(given).__name__}.")
