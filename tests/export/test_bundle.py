@@ -32,6 +32,7 @@ import json, sys
 from gradfleet import Bundle
 bundle = Bundle.load(sys.argv[1])
 print(json.dumps([bundle.predict(sys.argv[2:]), bundle.predict_proba(sys.argv[2:]).tolist(), bundle.labels]))
+assert "torch._dynamo" not in sys.modules, "no optimizer is made to predict: the first one loads torch's compiler"
 """
     told = subprocess.run(
         [sys.executable, "-c", code, str(folder), *files], capture_output=True, text=True, check=True, cwd=tmp_path

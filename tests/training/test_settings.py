@@ -11,7 +11,7 @@ from torch.optim.lr_scheduler import CosineAnnealingLR, ExponentialLR
 from gradfleet.errors import SettingError
 from gradfleet.training.losses import DEFAULTS
 from gradfleet.training.model import Model
-from gradfleet.training.optimizers import LEARNING_RATES, OPTIMIZERS
+from gradfleet.training.optimizers import LEARNING_RATES, OPTIMIZERS, LayerRates
 from gradfleet.training.optimizers.by_name import values_of
 from gradfleet.training.optimizers.values import known_values
 from gradfleet.training.settings import TrainingSettings
@@ -151,3 +151,26 @@ def test_every_kind_has_a_default_loss() -> None:
 def test_what_a_schedule_may_move_is_known_without_an_optimizer_that_is_made(name: str) -> None:
     made: Any = OPTIMIZERS[name]
     assert values_of(name) == known_values(made([torch.zeros(1, 1)]).param_groups[0])
+
+
+def test_named_optimizers_are_made_when_they_are_needed_and_what_may_be_refused_at_once() -> None:
+    network = nn.Linear(3, 2)
+    model = Model(network).compile(
+        "cross_entropy", optimizer=LayerRates("sgd", 0.5), optimizer_options={"momentum": 0.5}
+    )
+    network.weight = nn.Parameter(torch.zeros(2, 3))  # changed in between: the optimizer is of what is trained
+    assert any(one is network.weight for group in model.optimizers["network"].param_groups for one in group["params"])
+    assert model.optimizers["network"] is model.optimizers["network"]
+
+    class Own(Model):
+        def configure_optimizers(self) -> torch.optim.Optimizer:
+            raise SettingError("Nothing is to be trained here.")
+
+    with pytest.raises(SettingError, match="Nothing is to be trained here"):
+        Own(nn.Linear(3, 2)).compile("cross_entropy")
+
+    def refused(parameters: Any) -> torch.optim.Optimizer:
+        raise ValueError("no such rate")
+
+    with pytest.raises(ValueError, match="no such rate"):
+        Model(nn.Linear(3, 2)).compile("cross_entropy", optimizer=refused)

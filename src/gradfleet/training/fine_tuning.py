@@ -64,6 +64,6 @@ def fine_tune(
     if head_epochs:
         model.fit(data, validation, epochs=head_epochs, batch_size=batch_size, callbacks=given, seed=seed)
     unfreeze(network)
-    rate = max(float(group["lr"]) for group in model._rates["network"]) * rate_factor
+    rate = max(float(group["lr"]) for group in model._optimizers.rates["network"]) * rate_factor
     model._compile_as(replace(settings, optimizer=LayerRates(chosen, decay=decay), learning_rate=rate))
     return model.fit(data, validation, epochs=epochs, batch_size=batch_size, callbacks=given, seed=seed)

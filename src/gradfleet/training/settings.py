@@ -91,6 +91,12 @@ class TrainingSettings:
             return self.optimizer.get(network), rate, self.optimizer_options.get(network, {})
         return self.optimizer, rate, self.optimizer_options
 
+    @property
+    def names_optimizers(self) -> bool:
+        """Whether each is a name, whose options have been looked at, and none an object of the user's."""
+        chosen = self.optimizer.values() if isinstance(self.optimizer, Mapping) else [self.optimizer]
+        return all(isinstance(one.optimizer if isinstance(one, optimizers.LayerRates) else one, str) for one in chosen)
+
     def network_problems(self, networks: Iterable[str]) -> list[str]:
         """Networks that the settings name and the model does not have."""
         told: list[Any] = [self.optimizer, self.learning_rate]

@@ -18,7 +18,6 @@ from gradfleet.training.batches.memory import MicroBatch
 from gradfleet.training.loop import NO_FIT
 from gradfleet.training.metrics.logged import Reduction
 from gradfleet.training.networks import compilation
-from gradfleet.training.optimizers import values as optimizer_values
 from gradfleet.training.precision import Precision, PrecisionName
 from gradfleet.training.problem import Problem
 from gradfleet.training.processes import processes
@@ -57,9 +56,8 @@ class Steps:
             one.to(self.device)
         if len(self.networks) == 1:
             (self.network,) = self.networks.values()
-        self.optimizers: dict[str, Optimizer] = {}
+        self._optimizers = optimizers.MadeOptimizers(dict)
         self.precision = Precision("fp32", self.device)
-        self._rates: dict[str, optimizer_values.Rates] = {}
         self._settings: TrainingSettings | None = None
         self._problem: Problem | None = None
         self._loop: Loop | None = None
@@ -140,6 +138,11 @@ class Steps:
         if len(self.networks) > 1 and isinstance(optimizer, Optimizer):
             raise SettingError("One optimizer cannot serve several networks; give its name, class or a factory.")
         return self._compile_as(settings)
+
+    @property
+    def optimizers(self) -> dict[str, Optimizer]:
+        """Of each network that is trained, by its name; none before `compile`."""
+        return self._optimizers.by_name
 
     # What a subclass may override.
 
@@ -353,7 +356,7 @@ class Steps:
         if choice is None:
             return {}
         return {
-            name: schedules.build(choice, optimizer, self._rates[name], total_steps, total_epochs)
+            name: schedules.build(choice, optimizer, self._optimizers.rates[name], total_steps, total_epochs)
             for name, optimizer in self.optimizers.items()
         }
 
@@ -398,9 +401,9 @@ class Steps:
 
             self.sharding = Sharding(self.networks, self._team, self._state)
             self.micro_batch.whole_only = self.inference_batch.whole_only = True
-        made = self.configure_optimizers()
-        self.optimizers = {"network": made} if isinstance(made, Optimizer) else dict(made)
-        self._rates = {name: optimizer_values.rates_of(one) for name, one in self.optimizers.items()}
+        self._optimizers = optimizers.MadeOptimizers(self.configure_optimizers)
+        if self.sharding is not None or not settings.names_optimizers or _is_own(self, "configure_optimizers"):
+            _ = self.optimizers  # what may be refused is refused now
         kind = settings.told_kind
         self._problem = Problem.settle(settings, kind) if kind is not None else None
         return self

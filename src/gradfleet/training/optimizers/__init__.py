@@ -13,11 +13,13 @@ from gradfleet.training.optimizers.by_name import (
     values_of,
 )
 from gradfleet.training.optimizers.layer_rates import LayerRates
+from gradfleet.training.optimizers.made import MadeOptimizers
 
 __all__ = [
     "LEARNING_RATES",
     "OPTIMIZERS",
     "LayerRates",
+    "MadeOptimizers",
     "OptimizerChoice",
     "build",
     "from_json",

@@ -125,17 +125,20 @@ def from_json(values: Any) -> Any:
 
 
 def _value_problems(choice: OptimizerChoice, learning_rate: float | None, options: Mapping[str, Any]) -> list[str]:
-    """What the optimizer itself says of its options' values; factories are the user's code and are not called.
-
-    None is made where it has no options: the first one of a process loads torch's compiler, which takes a second.
-    """
+    """What the optimizer itself says of its options' values; factories are the user's code and are not called."""
     if not isinstance(choice, str) or not options:
         return []
+    rate = LEARNING_RATES[choice] if learning_rate is None else learning_rate
     try:
-        build(choice, nn.ParameterList([torch.zeros(1, 1)]), learning_rate, options)
+        _without_parameters(OPTIMIZERS[choice])([torch.zeros(1, 1)], lr=rate, **options)
     except (TypeError, ValueError, RuntimeError) as error:
         return [f"The optimizer {choice} refuses its options: {error}."]
     return []
+
+
+def _without_parameters(optimizer: Any) -> Any:
+    """The class, but no parameter is taken in: that loads torch's compiler, which takes a second or more."""
+    return type(optimizer.__name__, (optimizer,), {"add_param_group": lambda self, group: None})
 
 
 def _can_fuse(parameters: Sequence[nn.Parameter]) -> bool:
