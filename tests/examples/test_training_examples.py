@@ -2,26 +2,12 @@
 
 from __future__ import annotations
 
-import os
 import re
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 
-EXAMPLES = Path(__file__).parents[2] / "examples"
-
-
-def run(name: str, folder: Path) -> str:
-    environment = {**os.environ, "OMP_NUM_THREADS": "1", "HF_HUB_OFFLINE": "1"}
-    command = [sys.executable, "-W", "error::UserWarning", str(EXAMPLES / name)]
-    ended = subprocess.run(
-        command, capture_output=True, text=True, timeout=180, cwd=folder, env=environment, check=False
-    )
-    assert ended.returncode == 0, ended.stderr
-    assert list(folder.iterdir()) == []
-    return ended.stdout
+from tests.examples.conftest import Run
 
 
 def numbers(pattern: str, printed: str) -> list[float]:
@@ -29,16 +15,16 @@ def numbers(pattern: str, printed: str) -> list[float]:
 
 
 @pytest.mark.slow
-def test_pix2pix_draws_ever_closer(tmp_path: Path) -> None:
-    distances = numbers(r"L1 ([\d.]+)", run("pix2pix.py", tmp_path))
+def test_pix2pix_draws_ever_closer(run: Run, tmp_path: Path) -> None:
+    distances = numbers(r"L1 ([\d.]+)", run("pix2pix.py"))
 
     assert len(distances) == 5
     assert distances[-1] < min(0.25, distances[0])
 
 
 @pytest.mark.slow
-def test_reinforce_earns_more_and_goes_the_shorter_way(tmp_path: Path) -> None:
-    printed = run("reinforce.py", tmp_path)
+def test_reinforce_earns_more_and_goes_the_shorter_way(run: Run, tmp_path: Path) -> None:
+    printed = run("reinforce.py")
 
     rewards = numbers(r"reward ([\d.]+)", printed)
     assert rewards[-1] > rewards[0]
@@ -47,5 +33,5 @@ def test_reinforce_earns_more_and_goes_the_shorter_way(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
-def test_a_transformers_model_learns_its_word(tmp_path: Path) -> None:
-    assert numbers(r"held out: ([\d.]+)", run("huggingface_model.py", tmp_path))[0] > 0.95
+def test_a_transformers_model_learns_its_word(run: Run, tmp_path: Path) -> None:
+    assert numbers(r"held out: ([\d.]+)", run("huggingface_model.py"))[0] > 0.95

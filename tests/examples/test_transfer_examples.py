@@ -1,22 +1,15 @@
 from __future__ import annotations
 
 import re
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 
-EXAMPLES = Path(__file__).parents[2] / "examples"
-
-
-def run(name: str, *arguments: str) -> str:
-    command = [sys.executable, str(EXAMPLES / name), *arguments]
-    return subprocess.run(command, capture_output=True, text=True, check=True, timeout=120).stdout
+from tests.examples.conftest import Run
 
 
 @pytest.mark.slow
-def test_fine_tuning_learns_other_digits_from_few_images() -> None:
+def test_fine_tuning_learns_other_digits_from_few_images(run: Run) -> None:
     accuracies = [float(number) for number in re.findall(r"\d\.\d{3}", run("fine_tuning.py"))]
 
     assert len(accuracies) == 2
@@ -24,7 +17,7 @@ def test_fine_tuning_learns_other_digits_from_few_images() -> None:
 
 
 @pytest.mark.slow
-def test_stages_train_and_go_on_from_their_folder(tmp_path: Path) -> None:
+def test_stages_train_and_go_on_from_their_folder(run: Run, tmp_path: Path) -> None:
     whole = run("stages.py")
     assert len(whole.splitlines()) == 8
     assert float(whole.split()[-1]) > 0.85

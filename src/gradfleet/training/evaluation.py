@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -23,9 +24,10 @@ Array = npt.NDArray[Any]
 class Evaluation(dict[str, float]):
     """Metrics by their plain names; for classification `accuracy` is always one of them.
 
-    Attributes:
-        details: tables. "confusion" has a row for each true class and a column for each predicted one (binary and
-            multiclass); "classes" or "labels" has precision, recall, f1 and the number of rows of each.
+    Args:
+        details: tables; without, those of the predictions.
+        predictions: what the metrics were computed from; without there are no pictures.
+        labels: class names in class-number order; class numbers stand where there are none.
 
     Example:
         >>> Evaluation({"accuracy": 0.97, "loss": 0.11})["accuracy"]
@@ -38,10 +40,25 @@ class Evaluation(dict[str, float]):
         details: Mapping[str, pandas.DataFrame] | None = None,
         *,
         predictions: Predictions | None = None,
+        labels: Sequence[str] | None = None,
     ) -> None:
         super().__init__(metrics)
-        self.details: dict[str, pandas.DataFrame] = dict(details or {})
+        self._details = details
         self._predictions = predictions
+        self._labels = labels
+
+    @cached_property
+    def details(self) -> dict[str, pandas.DataFrame]:
+        """Tables, made when they are looked at. Of classes:
+
+        "confusion" has a row for each true class and a column for each predicted one (binary and multiclass); "classes"
+        or "labels" has precision, recall, f1 and the number of rows of each.
+        """
+        if self._details is not None:
+            return dict(self._details)
+        if self._predictions is None or not _is_hard_classification(self._predictions):
+            return {}
+        return _tables(self._predictions, self._labels)
 
     def plot(self, path: Path | str) -> Path:
         """Write the picture that the kind of problem asks for; a PNG, or what the name ends with.
@@ -65,12 +82,10 @@ def evaluate(meter: Meter, labels: Sequence[str] | None = None) -> Evaluation:
     """
     numbers = meter.numbers()
     predictions = meter.predictions()
-    if predictions is None or not _is_hard_classification(predictions):
-        return Evaluation(numbers, predictions=predictions)
-    true = predictions.targets.long().cpu().numpy()
-    predicted = predictions.classes.cpu().numpy()
-    numbers.setdefault("accuracy", float(np.mean(true == predicted)))
-    return Evaluation(numbers, _tables(predictions, true, predicted, labels), predictions=predictions)
+    if predictions is not None and _is_hard_classification(predictions):
+        true, predicted = _classes(predictions)
+        numbers.setdefault("accuracy", float(np.mean(true == predicted)))
+    return Evaluation(numbers, predictions=predictions, labels=labels)
 
 
 def _is_hard_classification(predictions: Predictions) -> bool:
@@ -80,12 +95,16 @@ def _is_hard_classification(predictions: Predictions) -> bool:
     return predictions.kind in ("binary", "multilabel")
 
 
-def _tables(
-    predictions: Predictions, true: Array, predicted: Array, labels: Sequence[str] | None
-) -> dict[str, pandas.DataFrame]:
-    import pandas
-    from sklearn.metrics import confusion_matrix, precision_recall_fscore_support
+def _classes(predictions: Predictions) -> tuple[Array, Array]:
+    """True and predicted class numbers, or yes and no of each label."""
+    return predictions.targets.long().cpu().numpy(), predictions.classes.cpu().numpy()
 
+
+def _tables(predictions: Predictions, labels: Sequence[str] | None) -> dict[str, pandas.DataFrame]:
+    import pandas
+    from sklearn.metrics import confusion_matrix, precision_recall_fscore_support  # two seconds
+
+    true, predicted = _classes(predictions)
     several = predictions.kind == "multilabel"
     names = _names(predictions, labels)
     scores = precision_recall_fscore_support(true, predicted, labels=range(len(names)), zero_division=0.0)
