@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import gc
+import os
 import signal
 
 import pytest
 
 gc.set_threshold(50_000, 20, 20)  # a tenth of the time: whatever is imported for one test stays for all
+os.environ.setdefault("OMP_NUM_THREADS", "1")  # two processes of tests share the cores; and so does what they start
 
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # of what a shell without job control runs in the background
     signal.signal(signal.SIGINT, signal.default_int_handler)  # else no process that a test begins could be interrupted

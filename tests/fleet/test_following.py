@@ -10,10 +10,10 @@ import typer
 
 from gradfleet.cli.outcome import end
 from gradfleet.fleet import sent_driver
-from gradfleet.fleet.driver import mark
 from gradfleet.fleet.jobs import Job
 from gradfleet.fleet.remote import follow
 from gradfleet.study.storage.lease import Lease
+from gradfleet.study.storage.marking import mark
 from gradfleet.study.storage.store import Store
 from gradfleet.study.study import Study
 from gradfleet.training.history import EpochRecord

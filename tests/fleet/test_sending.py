@@ -13,10 +13,10 @@ from fsspec.implementations.local import LocalFileSystem
 from gradfleet import AutoModel, Float, Objective
 from gradfleet.errors import ClusterError, ConflictError, NotFoundError, SettingError
 from gradfleet.fleet import package
-from gradfleet.fleet.driver import mark
 from gradfleet.fleet.jobs import RemoteCluster
 from gradfleet.fleet.remote import send_again
 from gradfleet.fleet.sent_driver import job_of
+from gradfleet.study.storage.marking import mark
 from gradfleet.study.storage.rows import StudyRow
 from gradfleet.study.storage.store import Store
 from gradfleet.study.study import Study

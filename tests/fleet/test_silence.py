@@ -11,12 +11,12 @@ import pytest
 from gradfleet.cli import sweep as sweep_verbs
 from gradfleet.errors import DriverFailedError, ExecutionError
 from gradfleet.fleet import sent_driver
-from gradfleet.fleet.driver import mark
 from gradfleet.fleet.jobs import Job
 from gradfleet.fleet.stored_sweeps import StoredSweeps
 from gradfleet.study import steered
 from gradfleet.study.places import forget_job
 from gradfleet.study.storage.lease import Lease
+from gradfleet.study.storage.marking import mark
 from gradfleet.study.storage.rows import StudyRow
 from gradfleet.study.storage.store import Store
 from tests.cli.conftest import Run

@@ -11,7 +11,6 @@ from fastapi.testclient import TestClient
 
 from gradfleet.errors import ClusterError
 from gradfleet.fleet import sent_driver
-from gradfleet.fleet.driver import mark
 from gradfleet.fleet.heads import Head
 from gradfleet.fleet.jobs import Job
 from gradfleet.service import sent as sent_sweeps
@@ -21,6 +20,7 @@ from gradfleet.service.service import Service
 from gradfleet.service.supervisor import Supervisor
 from gradfleet.study.storage.holder import Holder
 from gradfleet.study.storage.lease import Lease
+from gradfleet.study.storage.marking import mark
 from gradfleet.study.storage.rows import StudyRow
 from gradfleet.study.storage.store import Store
 from tests.fleet.jobs_api import JobsApi, answering

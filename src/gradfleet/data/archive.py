@@ -14,8 +14,8 @@ from functools import partial
 from pathlib import Path, PurePosixPath
 from typing import IO, Any, Self, cast
 
+from gradfleet.data.image_files import IMAGE_SUFFIXES
 from gradfleet.data.unpacked_size import RATIO, most_bytes
-from gradfleet.data.vision import SUFFIXES as IMAGES
 from gradfleet.errors import DataError
 
 SUFFIXES = (".zip", ".tar", ".tar.gz", ".tgz", ".tar.bz2", ".tbz2", ".tar.xz", ".txz")
@@ -225,5 +225,5 @@ def _content(folder: Path) -> Path:
     if len(entries) != 1 or not entries[0].is_dir():
         return folder
     inner = [entry for entry in entries[0].iterdir() if not entry.name.startswith(".")]
-    holds_more = any(entry.is_dir() or entry.suffix.lower() not in IMAGES for entry in inner)
+    holds_more = any(entry.is_dir() or entry.suffix.lower() not in IMAGE_SUFFIXES for entry in inner)
     return _content(entries[0]) if holds_more else folder

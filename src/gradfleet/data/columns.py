@@ -9,10 +9,10 @@ from typing import Any
 import pandas
 from PIL.Image import Image
 
+from gradfleet.data.image_files import IMAGE_SUFFIXES
 from gradfleet.data.prepared import ReadAs
 from gradfleet.data.problems import listed
 from gradfleet.data.tables import is_text
-from gradfleet.data.vision import SUFFIXES
 from gradfleet.errors import DataError, unknown_name
 
 _TEXTS = (
@@ -175,7 +175,7 @@ def are_images(column: pandas.Series) -> bool:
 
 def _is_image(cell: Any) -> bool:
     if isinstance(cell, str):
-        return any(cell.lower().endswith(suffix) for suffix in SUFFIXES)
+        return any(cell.lower().endswith(suffix) for suffix in IMAGE_SUFFIXES)
     if isinstance(cell, Mapping):  # as Hugging Face datasets hold them
         return set(cell) == {"bytes", "path"}
     return isinstance(cell, bytes | Image)

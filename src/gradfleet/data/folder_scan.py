@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from gradfleet.data.image_files import IMAGE_SUFFIXES
 from gradfleet.data.problems import counted, listed, shortened
-from gradfleet.data.vision import SUFFIXES
 from gradfleet.errors import DataError
 
 _SPLITS = {"train": "train", "val": "validation", "valid": "validation", "validation": "validation", "test": "test"}
@@ -143,7 +143,7 @@ def _entries(folder: Path, ignored: Ignored) -> tuple[list[Path], list[Path]]:
                 ignored.hidden += entry.is_file()
             elif entry.is_dir():
                 folders.append(folder / entry.name)
-            elif os.path.splitext(entry.name)[1].lower() in SUFFIXES:
+            elif os.path.splitext(entry.name)[1].lower() in IMAGE_SUFFIXES:
                 images.append(folder / entry.name)
             else:
                 ignored.not_images += 1

@@ -20,9 +20,6 @@ from gradfleet.data.fingerprint import of_json
 from gradfleet.data.problems import LIMIT, counted, listed
 from gradfleet.errors import DataError
 
-SUFFIXES = frozenset(
-    [".avif", ".bmp", ".gif", ".jpeg", ".jpg", ".pbm", ".pgm", ".png", ".ppm", ".tif", ".tiff", ".webp"]
-)
 _GREY = ("1", "L", "LA", "La")
 _ORIENTATION, _QUARTER_TURNS = 0x0112, (5, 6, 7, 8)
 _SMALLEST = 2

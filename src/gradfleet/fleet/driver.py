@@ -4,19 +4,17 @@ from __future__ import annotations
 
 import pickle
 import sys
-import traceback
-from collections.abc import Callable
 from pathlib import Path
 
-from gradfleet.errors import GradfleetError, in_words
+from gradfleet.errors import in_words
 from gradfleet.fleet import detached
+from gradfleet.fleet.exit_code import exit_code
 from gradfleet.fleet.order import Order
 from gradfleet.fleet.sharing import Sharing
 from gradfleet.fleet.sweep import run_sweep
 from gradfleet.study.driving.progress import SweepProgress
 from gradfleet.study.places import forget_job
-from gradfleet.study.storage.lease import Lease
-from gradfleet.study.storage.rows import StudyState
+from gradfleet.study.storage.marking import mark
 from gradfleet.study.storage.store import Store
 from gradfleet.trials.recipes import by_value
 
@@ -37,19 +35,6 @@ def begin(order: Order, store: Store, *, log: Path) -> int:
     return detached.start("gradfleet.fleet.driver", told, log=log)
 
 
-def mark(store: Store, study: str, state: StudyState, *, problem: str | None = None) -> None:
-    """Write a state for a study that nobody drives.
-
-    Args:
-        problem: why it has failed.
-
-    Raises:
-        LeaseHeldError: a living driver holds it.
-    """
-    with Lease.acquire(store, store.study(study), wait=False) as lease:
-        store.set_state(lease, state, problem=problem)
-
-
 def drive(order: Order, url: str) -> None:
     """Search to the end in this process; what goes wrong before the first trial is the study's failure."""
     store = Store.open(url)
@@ -60,19 +45,6 @@ def drive(order: Order, url: str) -> None:
         raise
     view = SweepProgress(order.study, order.settings.objective, order.settings.budget)
     run_sweep(order, executor, store=store, view=view)
-
-
-def exit_code(work: Callable[[], object]) -> int:
-    """Of a process that is there for `work`: 1 when it failed, with the reason as its last words on stderr."""
-    try:
-        work()
-    except GradfleetError as error:
-        sys.stderr.write(f"Error: {error}\n")
-        return 1
-    except Exception:
-        traceback.print_exc()
-        return 1
-    return 0
 
 
 def main() -> int:

@@ -18,7 +18,7 @@ from filelock import FileLock, Timeout
 from ray._private.utils import write_ray_address
 
 from gradfleet.errors import ClusterError
-from gradfleet.fleet.driver import exit_code
+from gradfleet.fleet.exit_code import exit_code
 from gradfleet.fleet.heads import LOCK, MARK, Head
 from gradfleet.fleet.jobs import RemoteCluster
 from gradfleet.fleet.quiet import quiet_ray

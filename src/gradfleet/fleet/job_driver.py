@@ -13,10 +13,12 @@ from typing import TextIO, cast
 from gradfleet.errors import in_words
 from gradfleet.fleet import package, preflight
 from gradfleet.fleet.cluster import connect
-from gradfleet.fleet.driver import drive, exit_code, mark
+from gradfleet.fleet.driver import drive
+from gradfleet.fleet.exit_code import exit_code
 from gradfleet.fleet.order import Order
 from gradfleet.study.places import driver_log
 from gradfleet.study.storage.database import parse_url, shown
+from gradfleet.study.storage.marking import mark
 from gradfleet.study.storage.rows import StudyRow
 from gradfleet.study.storage.store import Store
 

@@ -11,10 +11,10 @@ from pathlib import Path
 
 from gradfleet.errors import ClusterError, ConflictError, NotFoundError, StoreError, in_words
 from gradfleet.fleet import kept_package, package, sent_driver
-from gradfleet.fleet.driver import mark
 from gradfleet.fleet.jobs import Job, RemoteCluster, submit
 from gradfleet.fleet.order import Order
 from gradfleet.fleet.sent_driver import SentDriver, job_of
+from gradfleet.study.storage.marking import mark
 from gradfleet.study.storage.rows import ENDED, StudyRow
 from gradfleet.study.storage.store import Store
 from gradfleet.study.study import Study

@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING
 
 from gradfleet.errors import ClusterError, GradfleetError, LeaseHeldError
 from gradfleet.fleet.addresses import is_loopback
-from gradfleet.fleet.driver import mark
 from gradfleet.fleet.sent_driver import job_of
 from gradfleet.service import sent, submissions
 from gradfleet.service.sent import Sent
 from gradfleet.service.service import Service
 from gradfleet.study.storage.lease import Lease
+from gradfleet.study.storage.marking import mark
 from gradfleet.study.storage.rows import StudyRow
 
 if TYPE_CHECKING:

@@ -12,7 +12,7 @@ from typing import Any
 
 from gradfleet.errors import ConflictError, StoreError, in_words
 from gradfleet.fleet import detached
-from gradfleet.fleet.driver import exit_code
+from gradfleet.fleet.exit_code import exit_code
 from gradfleet.service import replays, submissions
 from gradfleet.service.documents import plain
 from gradfleet.service.renewal import signs_of_life

@@ -18,7 +18,7 @@ from gradfleet.errors import (
 )
 from gradfleet.fleet import detached
 from gradfleet.fleet.addresses import is_remote
-from gradfleet.fleet.driver import exit_code
+from gradfleet.fleet.exit_code import exit_code
 from gradfleet.fleet.own_cluster import OwnCluster
 from gradfleet.service import specs, submissions
 from gradfleet.service.readiness import refuse_open

@@ -7,11 +7,10 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 
 from gradfleet.errors import ClusterError, ConflictError, NotFoundError
-from gradfleet.fleet import driver
 from gradfleet.service import documents, replays, specs, submissions
 from gradfleet.service.service import Service
 from gradfleet.service.submissions import Submission
-from gradfleet.study.storage import requests
+from gradfleet.study.storage import marking, requests
 from gradfleet.study.storage.rows import ENDED
 from gradfleet.study.study import Study
 from gradfleet.sweeps.document import Document
@@ -46,7 +45,7 @@ def steer(service: Service, name: str, verb: str) -> documents.Request:
     study = _begun(service, name)
     if verb in ("stop", "cancel") and submissions.take_out(service.store, name):
         if study is not None and study.state not in ENDED:  # it ran before and was to go on
-            driver.mark(service.store, name, "stopped")
+            marking.mark(service.store, name, "stopped")
             return documents.Request(id=None, verb=verb, outcome="It did not go on yet, and has ended.")
         return documents.Request(id=None, verb=verb, outcome="It did not run yet, and will not begin.")
     if study is None:

@@ -7,10 +7,10 @@ import logging
 import threading
 
 from gradfleet.errors import GradfleetError, LeaseHeldError, NotFoundError
-from gradfleet.fleet.driver import mark
 from gradfleet.service import sent, starter, submissions
 from gradfleet.service.service import Service
 from gradfleet.service.submissions import MOST_ATTEMPTS, Submission
+from gradfleet.study.storage.marking import mark
 from gradfleet.study.storage.rows import ENDED
 
 _LOOK_EVERY = 1.0  # seconds
