@@ -111,6 +111,15 @@ def test_another_encoding_is_found_and_said(tmp_path: Path) -> None:
     content = "text,label\n" + "".join(f"caf\xe9 {number},{number % 2}\n" for number in range(8))
     latin = AutoDataset(write(tmp_path / "latin.csv", content, "cp1252"))
     assert latin.notes[0] == "latin.csv is not UTF-8 (byte 0xe9), so it was read as Windows-1252."
+    for encoding, text in (
+        ("koi8-r", "очень хороший фильм"),
+        ("cp1253", "πολύ καλή ταινία"),
+        ("gbk", "这部电影非常好看"),
+    ):
+        with pytest.raises(
+            DataError, match=r"nor any encoding that can be told\. Save it as UTF-8\. In Python, a frame"
+        ):
+            AutoDataset(write(tmp_path / "other.csv", content.replace("é", text), encoding))
     for encoding in ("utf-8", "utf-8-sig", "utf-16"):
         data = AutoDataset(write(tmp_path / "a.csv", content, encoding))
         assert data.fingerprint == latin.fingerprint

@@ -6,7 +6,7 @@ import csv
 import io
 import warnings
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
 import fsspec
@@ -17,6 +17,7 @@ from gradfleet.errors import DataError
 _DELIMITERS = {",": "commas", ";": "semicolons", "\t": "tabs", "|": "vertical bars"}
 _HEAD = 2**18  # characters that the delimiter is found out from
 _NOWHERE = "\x1f"  # between cells where there is one a line, so that commas belong to texts
+_MOST_BEYOND_ASCII = 0.3  # of the characters of a text in Windows-1252; no language that it is for has half as many
 _ELSE = "In Python, a frame that pandas has read can be passed instead."
 
 
@@ -47,24 +48,37 @@ def _encoding(path: Path) -> tuple[str, list[str]]:
             if start.startswith(mark):
                 return encoding, []
     try:
-        _decode_whole(path, "utf-8")
+        for _ in _decoded(path, "utf-8"):
+            pass
     except UnicodeDecodeError as problem:
         wrong = problem.object[problem.start]
     else:
         return "utf-8", []
     try:
-        _decode_whole(path, "cp1252")
+        beyond = _part_beyond_ascii(_decoded(path, "cp1252"))
     except UnicodeDecodeError:
+        beyond = 1.0
+    if beyond > _MOST_BEYOND_ASCII:
         raise DataError(
             f"{path} is not UTF-8 (byte {wrong:#04x}), nor any encoding that can be told. Save it as UTF-8. {_ELSE}"
-        ) from None
+        )
     return "cp1252", [f"{path.name} is not UTF-8 (byte {wrong:#04x}), so it was read as Windows-1252."]
 
 
-def _decode_whole(path: Path, encoding: str) -> None:
+def _decoded(path: Path, encoding: str) -> Iterator[str]:
     with fsspec.open(str(path), "rt", compression="infer", encoding=encoding, newline="") as file:
-        while file.read(2**20):
-            pass
+        while text := file.read(2**20):
+            yield text
+
+
+def _part_beyond_ascii(texts: Iterable[str]) -> float:
+    """Of all characters but spaces."""
+    beyond = whole = 0
+    for text in texts:
+        packed = "".join(text.split())
+        whole += len(packed)
+        beyond += len(packed) - len(packed.encode("ascii", "ignore"))
+    return beyond / max(whole, 1)
 
 
 def _delimiter(path: Path, encoding: str, *, one_column: bool) -> str:

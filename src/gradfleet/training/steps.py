@@ -401,9 +401,9 @@ class Steps:
 
             self.sharding = Sharding(self.networks, self._team, self._state)
             self.micro_batch.whole_only = self.inference_batch.whole_only = True
-        self._optimizers = optimizers.MadeOptimizers(self.configure_optimizers)
-        if self.sharding is not None or not settings.names_optimizers or _is_own(self, "configure_optimizers"):
-            _ = self.optimizers  # what may be refused is refused now
+        own = not settings.names_optimizers or _is_own(self, "configure_optimizers")
+        at_once = own or self.sharding is not None
+        self._optimizers = optimizers.MadeOptimizers(self.configure_optimizers, at_once=at_once)
         kind = settings.told_kind
         self._problem = Problem.settle(settings, kind) if kind is not None else None
         return self

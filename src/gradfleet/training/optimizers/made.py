@@ -18,10 +18,13 @@ class MadeOptimizers:
 
     Args:
         make: the optimizer of the only network, or one for each by its name.
+        at_once: because `make` may refuse.
     """
 
-    def __init__(self, make: Callable[[], Optimizer | Mapping[str, Optimizer]]) -> None:
+    def __init__(self, make: Callable[[], Optimizer | Mapping[str, Optimizer]], *, at_once: bool = False) -> None:
         self._make = make
+        if at_once:
+            _ = self._made
 
     @property
     def by_name(self) -> dict[str, Optimizer]:
