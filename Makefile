@@ -21,7 +21,8 @@ $(STAMP): pyproject.toml constraints.txt
 	@$(PIP) install --no-compile --constraint constraints.txt --editable '.[dev,explain,export,plots,postgresql,service,trackers,trainers]'
 	@touch $@
 
-# What pip would do with one core. Without it, whoever imports a module first is told of what its compiler warns of.
+# What pip would do with one core. Else a test that imports a module first would fail over a warning of the compiler's.
+# Templates among the files are no Python, so compileall ends with 1.
 $(COMPILED): $(STAMP)
 	@$(BIN)/python -W ignore -m compileall -qq --workers 0 .venv/lib >/dev/null || true
 	@touch $@

@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from gradfleet.errors import DataError
+from gradfleet.tasks import by_label
 
 _WORDS = {
     -1.0: ("negative", "neg", "bad", "false", "no", "n", "unhappy", "dislike", "sad", "down", "thumbs down", "poor"),
@@ -15,10 +16,10 @@ _WORDS = {
 }
 _OF_WORD = {word: polarity for polarity, words in _WORDS.items() for word in words}
 _STRONG = re.compile(r"^(very|strongly|extremely|highly|most)\s+")
-_NUMBER = re.compile(r"^([+-]?\d+(?:\.\d+)?)\s*(?:stars?|points?|★|/\s*\d+)?$")
+_NUMBER = re.compile(r"^([+-]?\d+(?:\.\d+)?(?:e[+-]?\d+)?)\s*(?:stars?|points?|★|/\s*\d+)?$")
 
 
-def polarities(labels: Sequence[object], said: Mapping[str, float] | None = None) -> dict[str, float]:
+def polarities(labels: Sequence[object], said: Mapping[Any, float] | None = None) -> dict[str, float]:
     """The polarity of each label: 1 is as good as it gets here, 0 neither good nor bad, -1 as bad.
 
     Numbers below and above zero keep their proportions (-1, 0, 1); others, such as 1 to 5 stars, run from the lowest
@@ -33,7 +34,7 @@ def polarities(labels: Sequence[object], said: Mapping[str, float] | None = None
     """
     names = [str(label) for label in labels]
     if said is not None:
-        return _checked(names, {str(label): value for label, value in said.items()})
+        return _checked(names, by_label(said, names))
     for read in (_numbers, _words):
         found = read(names)
         if found is not None:

@@ -54,7 +54,7 @@ class AutoSentimentClassifier(AutoTextClassifier):
         self,
         data: Any,
         *,
-        polarities: Mapping[str, float] | None = None,
+        polarities: Mapping[Any, float] | None = None,
         backbones: Sequence[str | Path] = (),
         seed: int = 0,
         on_bad_rows: str = "raise",

@@ -101,7 +101,7 @@ class AutoTask(ABC):
 
     def read(self, data: Any, told: Mapping[str, Any]) -> AutoDataset:
         """The data, read as the user has `told` and as this task reads it."""
-        return AutoDataset(data, **told, **self.reading(self._backbones))
+        return AutoDataset(data, **{**told, **self.reading(self._backbones)})
 
     @abstractmethod
     def check(self, data: AutoDataset) -> None:

@@ -9,6 +9,7 @@ from typing import Any
 
 from gradfleet.automodel import AutoModel
 from gradfleet.data.channels import channels_first as channels_first
+from gradfleet.data.encoders import by_label as by_label
 from gradfleet.data.examples import ArrayExamples as ArrayExamples
 from gradfleet.data.examples import Inputs as Inputs
 from gradfleet.data.examples import NamedInputs as NamedInputs

@@ -22,6 +22,7 @@ from tests.autotasks.small_texts import films
         (("-1", "0", "1"), [-1, 0, 1]),
         ((0, 1), [-1, 1]),
         ((1, 2, 3, 4, 5), [-1, -0.5, 0, 0.5, 1]),
+        (("-1e-05", "0.0", "1e-05"), [-1, 0, 1]),
         (("1 star", "3 stars", "5 stars"), [-1, 0, 1]),
         (("★", "★★", "★★★"), [-1, 0, 1]),
         (("-2", "1", "2"), [-1, 0.5, 1]),
@@ -38,6 +39,7 @@ def test_labels_that_say_no_polarity_are_refused_and_can_be_told() -> None:
     with pytest.raises(DataError, match=r"No polarity is known of the labels 'anger', 'joy'. Known are numbers, stars"):
         polarities(("anger", "joy"))
     assert polarities(("anger", "joy"), {"joy": 1, "anger": -0.5}) == {"anger": -0.5, "joy": 1.0}
+    assert polarities(("0.5", "1.0"), {0.5: -1, 1: 1}) == {"0.5": -1.0, "1.0": 1.0}
     with pytest.raises(DataError) as refused:
         polarities(("anger", "joy"), {"joy": 3})
     assert list(refused.value.problems) == [
@@ -130,5 +132,9 @@ def test_half_stars_are_classes_that_come_back_as_they_were(tmp_path: Path) -> N
 
 def test_amounts_without_end_are_no_scale() -> None:
     table = films(80)
-    with pytest.raises(DataError, match=r"A scale has at most 20 numbers, and these are \d\d: .*Round them, such as"):
-        AutoSentimentClassifier(table.assign(label=[number / 40 for number in range(40)] * 2))
+    with pytest.raises(DataError, match=r"A scale has at most 101 numbers, and these are \d+: .*Round them, such as"):
+        AutoSentimentClassifier(films(400).assign(label=[number / 199 for number in range(200)] * 2))
+    with pytest.raises(DataError, match="A scale is one number a row"):
+        AutoSentimentClassifier(table.assign(a=[0.5, 1.5] * 40, b=[1.5, 2.5] * 40), target=["a", "b"])
+    tenths = AutoSentimentClassifier(films(210).assign(label=[number / 10 - 1 for number in range(21)] * 10))
+    assert (len(tenths.polarities), tenths.polarities["-1.0"], tenths.polarities["0.0"]) == (21, -1.0, 0.0)

@@ -143,6 +143,9 @@ def test_what_is_no_archive_and_what_cannot_lie_on_a_disk_are_said_in_words(tmp_
     (tmp_path / "bad.zip").write_bytes(b"nonsense")
     with pytest.raises(DataError, match=r"^bad\.zip cannot be unpacked: it is neither a zip nor a tar"):
         AutoDataset(tmp_path / "bad.zip")
+    (tmp_path / "folder.zip").mkdir()
+    with pytest.raises(DataError, match=r"^folder\.zip cannot be unpacked: .*Is a directory"):
+        AutoDataset(tmp_path / "folder.zip")
     with zipfile.ZipFile(tmp_path / "clash.zip", "w") as packed:
         packed.writestr("rose", "a file")
         packed.writestr("rose/a.png", "a file in a folder")

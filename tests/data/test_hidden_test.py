@@ -55,6 +55,7 @@ def test_test_images_are_not_decoded_or_even_opened_before_the_final_call(
 def test_what_was_learned_and_is_tested_too_is_counted_once_the_test_is_read(class_folders: Any) -> None:
     root = class_folders({f"{part}/{label}": 3 for part in ("train", "val", "test") for label in "ab"})
     (root / "test/a/000.png").write_bytes((root / "train/a/002.png").read_bytes())
+    (root / "test/b/000.png").write_bytes((root / "val/b/002.png").read_bytes())
     images = AutoDataset(root)
     table = AutoDataset(TEXTS, test={**TEXTS, "text": [*TEXTS["text"][:2], *(f"new {n}" for n in range(18))]})
     for data, said in (

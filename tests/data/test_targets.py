@@ -3,6 +3,7 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
+import pandas
 import pytest
 import torch
 
@@ -101,5 +102,24 @@ def test_numbers_of_a_scale_are_classes_where_that_is_said(kind: Any) -> None:
     assert AutoDataset((X, ["no", "yes"] * 6), kind="ordinal").labels == ("no", "yes")
     with pytest.raises(DataError, match=r"never saw '3\.0'"):
         AutoDataset((X, targets), validation=(X[:1], [3]), kind="ordinal")
-    with pytest.raises(DataError, match=r"A scale has at most 20 numbers, and these are 24: 0\.0"):
-        AutoDataset((np.concatenate([X, X]), np.linspace(0, 1, 24)), kind="ordinal")
+    with pytest.raises(DataError, match=r"which has '1', '2', '3'; it never saw '1\.5'"):
+        AutoDataset((X, np.array([1.0, 2.0, 3.0] * 4)), validation=(X[:1], [1.5]), kind="ordinal")
+    frame = pandas.DataFrame({"a": X[:, 0], "label": targets})
+    assert AutoDataset(frame, target="label", kind="ordinal").labels == data.labels
+    whole = frame.assign(label=[1.0, 2.0] * 6)
+    with pytest.raises(DataError, match=r"it never saw '1\.5'"):
+        AutoDataset(whole, target="label", validation=whole.assign(label=1.5), kind="ordinal")
+    assert AutoDataset((X, np.array([0.0, -0.0, 0.5, -0.5] * 3)), kind="ordinal").labels == ("-0.5", "0.0", "0.5")
+    named = AutoDataset((X, np.array([4.3, 0.5, 10.0] * 4).astype(str)))
+    assert named.fingerprint != AutoDataset((X, np.array([4.3, 0.5, 10.0] * 4)), kind="ordinal").fingerprint
+    with pytest.raises(DataError, match=r"A scale has at most 101 numbers, and these are 120: 0\.0.*Round them"):
+        AutoDataset((np.repeat(X, 10, axis=0), np.linspace(0, 1, 120)), kind="ordinal")
+    with pytest.raises(DataError, match=r"A scale is one number a row, got targets of shape \(12, 2\)"):
+        AutoDataset((X, np.array([[1.5, 2.0], [2.0, 1.0]] * 6)), kind="ordinal")
+
+
+def test_scores_of_numbers_are_found_by_their_value() -> None:
+    data = AutoDataset((X, np.array([1.5, 4.0, 5.0] * 4)), kind="ordinal")
+    assert data.scored({1.5: -1.0, 4: 0.5, 5: 1.0}).open().facts.label_scores == (-1.0, 0.5, 1.0)
+    stars = AutoDataset((X, [1, 5] * 6))
+    assert stars.scored({1.0: -1.0, 5.0: 1.0}).open().facts.label_scores == (-1.0, 1.0)

@@ -78,26 +78,52 @@ def test_every_mode_is_brought_to_grey_and_to_rgb(image: Image.Image, value: int
         (255, np.int32, 255, 127),
         (2**31 - 1, np.int32, 2**32 - 1, 63),
         (1.0, np.float32, 1, 128),
+        (1.0001, np.float32, 1, 128),
+        (2.0, np.float32, 2, 128),
         (255.0, np.float32, 255, 128),
-        (4000.0, np.float32, 4095, 125),
+        (4000.0, np.float32, 4000, 128),
     ],
 )
 def test_white_is_found_out_where_greys_have_more_than_8_bits(
-    largest: float, kind: Any, white: int, middle: int, tmp_path: Path
+    largest: float, kind: Any, white: float, middle: int, tmp_path: Path
 ) -> None:
     images = [Image.fromarray(np.full((4, 4), largest * part, kind)) for part in (0.25, 0.5, 1.0)]
     names = [tmp_path / f"{number}.tiff" for number in range(3)]
     for name, image in zip(names, images, strict=True):
         image.save(name)
     fitted = ImagePreparation().fit(names)
-    assert (fitted.white, fitted.channels) == (white, 1)
+    floats = kind is np.float32
+    assert (fitted.integer_range, fitted.float_range) == ((None, (0, white)) if floats else ((0, white), None))
+    assert fitted.channels == 1
     assert fitted.apply(names[1]).unique().tolist() == [middle]
     assert preparation_from_json(json.loads(json.dumps(fitted.to_json()))) == fitted
     (tmp_path / "none.tiff").write_bytes(names[2].read_bytes()[:40])
-    assert ImagePreparation().fit([*names, tmp_path / "none.tiff"]).white == white, "apply names what cannot be read"
-    assert ImagePreparation(size=(2, 2), channels=1, white=65535).fit(names).white == 65535
-    with pytest.raises(DataError, match="White is a number from 1, such as 4095 for 12 bits, got white=0"):
-        ImagePreparation(white=0)
+    assert ImagePreparation().fit([*names, tmp_path / "none.tiff"]) == fitted, "apply names what cannot be read"
+
+
+def test_greys_below_0_and_of_both_kinds_have_ranges_of_their_own() -> None:
+    tomography = Image.fromarray(np.array([[-1000, 0], [1000, 3000]], np.int32))
+    scores = Image.fromarray(np.array([[-3.0, 0.0], [np.inf, 3.0]], np.float32))
+    fitted = ImagePreparation().fit([tomography, scores, Image.fromarray(np.full((2, 2), np.nan, np.float32))])
+    assert (fitted.integer_range, fitted.float_range) == ((-1000, 3000), (-3, 3))
+    assert fitted.apply(tomography).flatten().tolist() == [0, 63, 127, 255]
+    assert fitted.apply(scores).flatten().tolist() == [0, 128, 255, 255]
+    integers, floats = (Image.fromarray(np.full((2, 2), *one)) for one in ((0x8000, np.uint16), (0.5, np.float32)))
+    assert ImagePreparation().fit([floats]).apply(integers).unique().tolist() == [128], (
+        "one kind says nothing of another"
+    )
+    assert ImagePreparation().fit([integers]).apply(floats).unique().tolist() == [128]
+
+
+def test_ranges_that_are_given_are_kept_and_checked() -> None:
+    image = Image.fromarray(np.full((2, 2), 900, np.uint16))
+    fitted = ImagePreparation(size=(2, 2), channels=1, integer_range=(0, 65535), float_range=(0, 1)).fit([image])
+    assert fitted.apply(image).unique().tolist() == [3]
+    for wrong in ((0, 0), (0,), "ab", (0, float("inf"))):
+        with pytest.raises(
+            DataError, match=r"integer_range is \(black, white\), black below white, such as \(0, 4095\)"
+        ):
+            ImagePreparation(integer_range=wrong)  # type: ignore[arg-type]
 
 
 def test_16_bit_png_and_transparent_palette_are_read_from_files(tmp_path: Path) -> None:

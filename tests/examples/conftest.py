@@ -21,6 +21,7 @@ def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFi
     def run_example(name: str, *arguments: str) -> str:
         script = EXAMPLES / name
         monkeypatch.chdir(tmp_path)
+        monkeypatch.setenv("HF_HUB_OFFLINE", "1")  # of what it starts
         monkeypatch.syspath_prepend(str(script.parent))
         monkeypatch.setattr(sys, "argv", [str(script), *arguments])
         capfd.readouterr()

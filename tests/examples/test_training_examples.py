@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -10,12 +11,18 @@ import pytest
 from tests.examples.conftest import Run
 
 
+@pytest.fixture(autouse=True)
+def nothing_is_left(tmp_path: Path) -> Iterator[None]:
+    yield
+    assert list(tmp_path.iterdir()) == []
+
+
 def numbers(pattern: str, printed: str) -> list[float]:
     return [float(found) for found in re.findall(pattern, printed)]
 
 
 @pytest.mark.slow
-def test_pix2pix_draws_ever_closer(run: Run, tmp_path: Path) -> None:
+def test_pix2pix_draws_ever_closer(run: Run) -> None:
     distances = numbers(r"L1 ([\d.]+)", run("pix2pix.py"))
 
     assert len(distances) == 5
@@ -23,7 +30,7 @@ def test_pix2pix_draws_ever_closer(run: Run, tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
-def test_reinforce_earns_more_and_goes_the_shorter_way(run: Run, tmp_path: Path) -> None:
+def test_reinforce_earns_more_and_goes_the_shorter_way(run: Run) -> None:
     printed = run("reinforce.py")
 
     rewards = numbers(r"reward ([\d.]+)", printed)
@@ -33,5 +40,5 @@ def test_reinforce_earns_more_and_goes_the_shorter_way(run: Run, tmp_path: Path)
 
 
 @pytest.mark.slow
-def test_a_transformers_model_learns_its_word(run: Run, tmp_path: Path) -> None:
+def test_a_transformers_model_learns_its_word(run: Run) -> None:
     assert numbers(r"held out: ([\d.]+)", run("huggingface_model.py"))[0] > 0.95

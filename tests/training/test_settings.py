@@ -162,6 +162,14 @@ def test_named_optimizers_are_made_when_they_are_needed_and_what_may_be_refused_
     assert any(one is network.weight for group in model.optimizers["network"].param_groups for one in group["params"])
     assert model.optimizers["network"] is model.optimizers["network"]
 
+    with pytest.raises(SettingError, match="nosuch"):
+        Model(network).compile("cross_entropy", optimizer=LayerRates("adam", 0.5, {"nosuch": 2.0}))
+    with pytest.raises(ValueError, match="empty parameter list"):
+        Model(nn.ReLU()).compile("cross_entropy")
+    other = torch.optim.SGD(network.parameters(), 0.1)
+    model.optimizers = {"network": other}
+    assert model.optimizers["network"] is other
+
     class Own(Model):
         def configure_optimizers(self) -> torch.optim.Optimizer:
             raise SettingError("Nothing is to be trained here.")

@@ -111,7 +111,7 @@ def evaluate(
         show_json({**found, "details": _tables(measured)} if details or top_losses else found)
     else:
         show(_metrics(measured, recorded))
-        for title, table in _shown(measured, details=details):
+        for title, table in _shown(measured, details=details) if details or top_losses else ():
             show(f"\n{title}\n{table.to_string()}")
 
 

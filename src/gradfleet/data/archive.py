@@ -23,6 +23,7 @@ _MOST_MEMBERS = 10_000_000
 _MOST_AT_ONCE = 2**24  # bytes of one read; a tar's header may say that it has gigabytes, which are read as a whole
 _MOST_LISTED = 2**28  # bytes of a zip's list of members, which is read as a whole before any of them is looked at
 _CHUNK = 2**20
+_SWELLS = "says that it has"
 
 
 _DAMAGE = (
@@ -92,11 +93,6 @@ def _readable(archive: Path) -> Iterator[None]:
     """A damaged archive is a mistake in the data."""
     try:
         yield
-    except (FileExistsError, NotADirectoryError, IsADirectoryError) as problem:
-        raise DataError(
-            f"{archive.name} cannot be unpacked: it has a file and a folder of one name, "
-            f"{Path(problem.filename).name!r}."
-        ) from problem
     except _DAMAGE as problem:
         raise DataError(f"{archive.name} cannot be unpacked: {problem}.") from problem
 
@@ -122,7 +118,7 @@ def _opened(archive: Path) -> Iterator[Iterator[Member]]:
             try:
                 tar = _Tar.open(fileobj=file)
             except tarfile.ReadError as problem:
-                if "says that it has" in str(problem):  # what `_Gradual` has refused, in what each format says
+                if _SWELLS in str(problem):  # what `_Gradual` has refused, among what each format says
                     raise
                 raise tarfile.ReadError("it is neither a zip nor a tar, or its beginning is damaged") from problem
             with tar:
@@ -164,9 +160,7 @@ class _Gradual:
 
     def read(self, size: int = -1) -> bytes:
         if size > self._most:
-            raise tarfile.ReadError(
-                f"{self._what} says that it has {size:,} bytes, and at most {self._most:,} are read"
-            )
+            raise tarfile.ReadError(f"{self._what} {_SWELLS} {size:,} bytes, and at most {self._most:,} are read")
         content: bytes = self._file.read(size)
         return content
 
@@ -198,8 +192,15 @@ def _target(archive: Path, folder: Path, name: str) -> Path:
 
 def _copy(member: Member, target: Path, written: int, limit: int, archive: Path) -> int:
     """Write one member; how many bytes the whole archive has come to."""
-    target.parent.mkdir(parents=True, exist_ok=True)
-    with member.open() as content, target.open("wb") as file:
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        file = target.open("wb")
+    except (FileExistsError, NotADirectoryError, IsADirectoryError) as problem:
+        raise DataError(
+            f"{archive.name} cannot be unpacked: it has a file and a folder of one name, "
+            f"{Path(problem.filename).name!r}."
+        ) from problem
+    with file, member.open() as content:
         while chunk := content.read(_CHUNK):
             written += len(chunk)
             _allow(archive, written, limit)

@@ -129,7 +129,7 @@ class ArraySource(Source):
         return fingerprint.of_json(
             [
                 self.kind,
-                self.labels,
+                self.labels if self._reader.label_type != "float" else ("of a scale", *(self.labels or ())),
                 {
                     part: [fingerprint.of_array(pair.inputs), fingerprint.of_array(pair.targets)]
                     for part, pair in self._pairs.items()

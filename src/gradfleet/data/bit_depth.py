@@ -1,13 +1,20 @@
-"""Grey images of more than 8 bits: which value in them is white, and the 8 bits that are learned from."""
+"""Grey images of more than 8 bits: what is black and white in them, and the 8 bits that are learned from."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
+from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 from PIL import Image
 
+Range = tuple[float, float]
+"""The values of black and of white."""
+
 _WHITES = tuple(2**bits - 1 for bits in (8, 10, 12, 14, 16, 24, 32))
+_BRIGHTEST = float(np.finfo(np.float32).max)
+_ABOUT_1 = 1.01  # what computations make of floats up to 1
 
 
 def is_deep(mode: str) -> bool:
@@ -15,32 +22,60 @@ def is_deep(mode: str) -> bool:
     return mode.startswith("I") or mode == "F"
 
 
-def white_of(images: Iterable[Image.Image]) -> int:
-    """The value that is white where these are the deepest images: 1, or the largest number of 8, 10, 12 bits and so on.
+def ranges_of(images: Iterable[Image.Image]) -> tuple[Range | None, Range | None]:
+    """Of the images of integers, and of those of floats; None where there are none.
 
-    A scanner's 12 bits come in files of 16, and a microscope's floats up to 1 or up to any of these.
+    Integers end at the largest number of 8, 10, 12 bits and so on that holds all, for a scanner's 12 bits come in
+    files of 16. Floats are from 0 to 1, or to the largest that there is. Where some are below 0, such as those of
+    computed tomography, the range is from the smallest to the largest.
     """
-    largest, whole = 0.0, False
+    integers: Range | None = None
+    floats: Range | None = None
     for image in images:
         pixels = np.asarray(image)
-        largest = max(largest, float(np.nan_to_num(pixels, posinf=0.0).max(initial=0.0)))
-        whole = whole or image.mode != "F"
-    if largest <= 1 and not whole:
-        return 1
-    return next((white for white in _WHITES if largest <= white), _WHITES[-1])
+        found = pixels[np.isfinite(pixels)] if image.mode == "F" else pixels
+        if not found.size:
+            continue
+        seen = float(found.min()), float(found.max())
+        if image.mode == "F":
+            floats = _both(floats, seen)
+        else:
+            integers = _both(integers, seen)
+    return _of_integers(integers), _of_floats(floats)
 
 
-def eight_bits(image: Image.Image, white: int | None) -> Image.Image:
+def eight_bits(image: Image.Image, integers: Range | None, floats: Range | None) -> Image.Image:
     """Greys from 0 to 255.
 
     Args:
-        white: see `white_of`; where nobody knows, integers are taken as 16 bits, and floats up to 1 as fractions of
-            white.
+        integers, floats: see `ranges_of`; where nobody knows, integers are taken as 16 bits, and floats up to 1 as
+            fractions of white, others as they are.
     """
     pixels = np.asarray(image)
     if image.mode == "F":
-        pixels = np.nan_to_num(pixels)
-        scale = 255 / white if white is not None else 255 if pixels.max() <= 1 else 1
-        return Image.fromarray(np.clip(np.round(pixels * scale), 0, 255).astype(np.uint8))
-    steps = (65535 if white is None else max(white, 255)) + 1
-    return Image.fromarray((np.clip(pixels.astype(np.int64), 0, steps - 1) * 256 // steps).astype(np.uint8))
+        known = np.nan_to_num(pixels.astype(np.float64), posinf=_BRIGHTEST, neginf=0.0)
+        black, white = floats or ((0.0, 1.0) if known.max() <= _ABOUT_1 else (0.0, 255.0))
+        return _image(np.round((known - black) * (255 / (white - black))))
+    black, white = map(int, integers or (0, 65535))
+    return _image((pixels.astype(np.int64) - black) * 256 // (white - black + 1))
+
+
+def _image(greys: npt.NDArray[Any]) -> Image.Image:
+    return Image.fromarray(np.clip(greys, 0, 255).astype(np.uint8))
+
+
+def _both(one: Range | None, other: Range) -> Range:
+    return other if one is None else (min(one[0], other[0]), max(one[1], other[1]))
+
+
+def _of_integers(seen: Range | None) -> Range | None:
+    if seen is None or seen[0] < 0:
+        return seen
+    return 0, next((white for white in _WHITES if seen[1] <= white), _WHITES[-1])
+
+
+def _of_floats(seen: Range | None) -> Range | None:
+    if seen is None:
+        return None
+    black, white = min(seen[0], 0.0), seen[1]
+    return (black, 1.0) if black == 0 and white <= _ABOUT_1 else (black, max(white, black + 1))

@@ -135,11 +135,13 @@ class FolderSource(Source):
         kept = ~np.isin(np.arange(len(order)), list(problems))
         if problems:
             keep_rows(folder / INPUTS, kept)
-        np.save(folder / TARGETS, self._classes[order[kept]])
+        order = order[kept]
+        np.save(folder / TARGETS, self._classes[order])
         digests = fingerprint.of_files([self._files[row].path for row in order.tolist()])
-        train = {self._digests[row] for row in np.flatnonzero(self._part == "train").tolist()}
+        trained, _ = self._ordered(np.ones(len(self._files), bool))
+        train = {self._digests[row] for row in trained["train"].tolist()}
         said = said_of_both(sum(digest in train for digest in digests), len(order), "image", "test")
-        return replace(facts, num_rows={"test": int(kept.sum())}, notes=(*facts.notes, *said))
+        return replace(facts, num_rows={"test": len(order)}, notes=tuple(said))
 
     def _left_out(self, problems: list[str]) -> str:
         more = f" And {len(problems) - LIMIT:,} more." if len(problems) > LIMIT else ""

@@ -17,6 +17,7 @@ from typing import Any
 
 from gradfleet.data.cache import prepare_once
 from gradfleet.data.columns import Columns
+from gradfleet.data.encoders import by_label
 from gradfleet.data.fingerprint import of_json
 from gradfleet.data.preparation import Preparation
 from gradfleet.data.prepared import DataFacts, DataRef, Kind, Part, PreparedData, ReadAs, read_test, remember
@@ -93,6 +94,7 @@ class AutoDataset:
         self._facts: DataFacts | None = None
         self._opened: PreparedData | None = None
         self._scores: tuple[float, ...] = ()
+        self._notes_of_test: tuple[str, ...] = ()
 
     @property
     def kind(self) -> Kind:
@@ -125,7 +127,7 @@ class AutoDataset:
     @property
     def notes(self) -> tuple[str, ...]:
         """What was chosen or left out, a sentence each; complete once the data is prepared."""
-        return self._facts.notes if self._facts else tuple(self._source.notes)
+        return (*(self._facts.notes if self._facts else self._source.notes), *self._notes_of_test)
 
     def scored(self, scores: Mapping[Any, Any]) -> AutoDataset:
         """The same data, whose classes have an order: a model of it tells the mean score beside a label.
@@ -140,7 +142,7 @@ class AutoDataset:
         if self.kind != "multiclass":
             raise DataError(f"Scores are of classes, and this data is {self.kind}.")
         labels = self.labels or tuple(str(number) for number in range(self.open().facts.num_outputs))
-        given = {str(label): score for label, score in scores.items()}
+        given = by_label(scores, labels)
         if set(given) != set(labels):
             raise DataError(
                 f"Scores are of the classes {', '.join(labels[:8])}, got some of {', '.join(list(given)[:8])}."
@@ -221,7 +223,7 @@ class AutoDataset:
 
     def _fill_test(self, facts: DataFacts, draft: Path) -> dict[str, Any]:
         filled = self._source.fill_test(draft, facts)
-        self._facts = replace(facts, notes=filled.notes)
+        self._notes_of_test = filled.notes
         return {"facts": filled.to_json()}
 
     def _fill(self, draft: Path) -> dict[str, Any]:

@@ -16,7 +16,7 @@ from gradfleet.errors import DataError
 
 _DELIMITERS = {",": "commas", ";": "semicolons", "\t": "tabs", "|": "vertical bars"}
 _HEAD = 2**18  # characters that the delimiter is found out from
-_NOWHERE = "\x1f"  # between cells where there is one a line, so that commas belong to texts
+_NO_DELIMITER = "\x1f"  # between cells where there is one a line, so that commas belong to texts
 _MOST_BEYOND_ASCII = 0.3  # of the characters of a text in Windows-1252; no language that it is for has half as many
 _ELSE = "In Python, a frame that pandas has read can be passed instead."
 
@@ -34,7 +34,7 @@ def read_delimited(path: Path, *, skip_bad_lines: bool, one_column: bool = False
     encoding, said = _encoding(path)
     delimiter = _delimiter(path, encoding, one_column=one_column)
     usual = "\t" if path.name.lower().split(".csv")[0].endswith((".tsv", ".tsv.gz")) else ","
-    if delimiter not in (usual, _NOWHERE):
+    if delimiter not in (usual, _NO_DELIMITER):
         said.append(f"{path.name} has its cells between {_DELIMITERS[delimiter]}.")
     frame, left_out = _read(path, encoding, delimiter, skip_bad_lines=skip_bad_lines)
     return frame, [*said, *left_out]
@@ -90,10 +90,10 @@ def _delimiter(path: Path, encoding: str, *, one_column: bool) -> str:
         raise DataError(f"{path} holds zero bytes, so it is no text file. {_ELSE}")
     widths = {delimiter: _width(head, delimiter, whole=whole) for delimiter in _DELIMITERS}
     best = max(widths, key=lambda delimiter: widths[delimiter])
-    if widths[best] < 2 and one_column and head.strip():
-        return _NOWHERE
     if widths[best] < 2:
         first = head.splitlines()[0][:80] if head.strip() else ""
+        if one_column and first and not set(first) & _DELIMITERS.keys():
+            return _NO_DELIMITER
         raise DataError(
             f"{path} needs a header and at least two columns between commas, semicolons, tabs or vertical bars; its "
             f"first line is {first!r}."

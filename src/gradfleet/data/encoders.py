@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import TypeVar
 
 import numpy as np
 import numpy.typing as npt
 
 from gradfleet.data.problems import listed
 from gradfleet.errors import DataError
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,3 +53,26 @@ class LabelEncoder:
     def decode(self, numbers: Iterable[int]) -> list[str]:
         """The labels of class numbers."""
         return [self.labels[number] for number in numbers]
+
+
+def by_label(given: Mapping[object, T], labels: Sequence[str]) -> dict[str, T]:
+    """What somebody says of labels, under their own names: a number finds the label that is written otherwise.
+
+    Example:
+        >>> by_label({1: "bad", 4.5: "good"}, ["1.0", "4.5"])
+        {'1.0': 'bad', '4.5': 'good'}
+    """
+    numbers = {number: label for label in labels if (number := _number(label)) is not None}
+    found = {}
+    for key, value in given.items():
+        name = str(key)
+        number = None if name in labels else _number(name)
+        found[name if number is None else numbers.get(number, name)] = value
+    return found
+
+
+def _number(name: str) -> float | None:
+    try:
+        return float(name)
+    except ValueError:
+        return None

@@ -108,7 +108,7 @@ class Source(ABC):
     def fill_test(self, folder: Path, facts: DataFacts) -> DataFacts:
         """Write the test rows, prepared as `facts` say the others were, into an empty folder.
 
-        What is noted of them comes after the notes of `facts`.
+        The notes of what it returns are of the test rows alone.
         """
         raise NotImplementedError(f"{type(self).__name__} has no test part to prepare.")
 

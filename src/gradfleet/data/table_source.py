@@ -206,7 +206,7 @@ class TableSource(Source):
             write_texts(folder, targets.tolist(), inputs.preparation, "targets")
         else:
             np.save(folder / TARGETS, targets)
-        return replace(facts, num_rows={"test": len(targets)}, notes=(*facts.notes, *said))
+        return replace(facts, num_rows={"test": len(targets)}, notes=tuple(said))
 
     def _left_out(self, problems: Mapping[int, str]) -> list[str]:
         """The note of rows that could not be read.

@@ -28,6 +28,7 @@ from gradfleet.errors import DataError
 
 Array = npt.NDArray[Any]
 _FEW = 20
+_MOST_OF_A_SCALE = 101  # 0 to 10 in tenths
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +60,8 @@ class TargetReader:
                 "Targets need one or two axes (rows, outputs), or floats such as those of images; got "
                 f"{flat.dtype} of shape {targets.shape}."
             )
+        if flat.ndim > 1 and kind == "ordinal":
+            raise DataError(f"A scale is one number a row, got targets of shape {targets.shape}.")
         reader = cls._fit_columns(flat) if flat.ndim > 1 else cls._fit_values(flat, kind)
         if flat.ndim == 1 and len(np.unique(flat)) < 2:
             raise DataError(
@@ -83,10 +86,10 @@ class TargetReader:
         classes = np.unique(values)
         if values.dtype.kind == "f" and kind != "ordinal":
             return cls("binary" if set(classes) == {0.0, 1.0} else "regression", 1)
-        if values.dtype.kind == "f" and len(classes) > _FEW:
+        if values.dtype.kind == "f" and len(classes) > _MOST_OF_A_SCALE:
             raise DataError(
-                f"A scale has at most {_FEW} numbers, and these are {len(classes):,}: {listed(classes.tolist())}. "
-                'Round them, such as to halves, or learn amounts: kind="regression".'
+                f"A scale has at most {_MOST_OF_A_SCALE} numbers, and these are {len(classes):,}: "
+                f"{listed(classes.tolist())}. Round them, such as to halves."
             )
         if values.dtype.kind in "iu" and np.array_equal(classes, np.arange(len(classes))):
             return cls("multiclass", len(classes))
@@ -117,8 +120,8 @@ class TargetReader:
 
     @property
     def reads_as(self) -> ReadAs:
-        """What `told` is asked for, so that other parts are read as the training targets were."""
-        return "ordinal" if self.label_type == "float" else self.kind
+        """What `told` is asked for of other parts; a class between two others is one that training never saw."""
+        return "ordinal" if self.kind == "multiclass" else self.kind
 
     def read(self, targets: Array, part: str) -> Array:
         """Class numbers (rows,) as int64, else float32, (rows, outputs) or with the axes that the targets have.
@@ -131,14 +134,14 @@ class TargetReader:
         flat = _flat(targets)
         if self.kind != "multiclass":
             return self._read_numbers(flat, part)
-        if flat.ndim == 1 and self.reads_as == "ordinal" and flat.dtype.kind in "iu":
-            flat = flat.astype(np.float64)
-        if flat.ndim != 1 or (flat.dtype.kind == "f" and self.reads_as != "ordinal"):
+        if flat.ndim == 1 and self.label_type == "float" and flat.dtype.kind in "iuf":
+            flat = _of_scale(flat)
+        if flat.ndim != 1 or (flat.dtype.kind == "f" and self.label_type != "float" and _are_whole(flat)):
             raise DataError(
                 f"The {part} targets need one integer or label a row as in training, "
                 f"got {flat.dtype} of shape {targets.shape}."
             )
-        names = [str(one) for one in flat]  # 4.3 as it is, of 32 bits too
+        names = [str(one) for one in flat.tolist()]
         if self.encoder and (flat.dtype.kind not in "iu" or set(names) & set(self.encoder.labels)):
             return self.encoder.encode(names, part)
         numbers = LabelEncoder(tuple(str(number) for number in range(self.num_outputs)))
@@ -182,9 +185,9 @@ def told(targets: Array, kind: ReadAs | None) -> Array:
     if targets.dtype.kind == "O":
         targets = _flat(targets)
     if kind in ("multiclass", "ordinal") and targets.dtype.kind == "f":
-        if not np.array_equal(targets, np.round(targets)):
+        if not _are_whole(targets):
             if kind == "ordinal":
-                return targets
+                return _of_scale(targets)
             odd = next(value for value in targets.ravel().tolist() if value != round(value))
             raise DataError(
                 f"Classes need to be whole numbers or names, got the float {odd!r}. Give the targets as classes, or "
@@ -197,6 +200,17 @@ def told(targets: Array, kind: ReadAs | None) -> Array:
             raise DataError(f'The targets of kind="{kind}" need to be numbers, got {first!r}.')
         return targets.astype(np.float64)
     return targets
+
+
+def _are_whole(numbers: Array) -> bool:
+    return np.array_equal(numbers, np.round(numbers))
+
+
+def _of_scale(numbers: Array) -> Array:
+    """The same of 64 bits, each as short as it is written: 4.3 of 32 bits is 4.3, and -0.0 is 0.0."""
+    found, places = np.unique(numbers.astype(np.float64) + 0.0, return_inverse=True)
+    short = [float(str(np.float32(one))) if np.float32(one) == one else one for one in found]
+    return np.array(short, np.float64)[places].reshape(numbers.shape)
 
 
 def as_array(values: Any, what: str) -> Array:

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import io
+import math
 import os
 import statistics
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import asdict, dataclass, replace
+from numbers import Real
 from pathlib import Path
 from typing import Any, ClassVar, Self
 
@@ -15,7 +17,7 @@ import numpy as np
 import torch
 from PIL import Image, ImageOps, UnidentifiedImageError
 
-from gradfleet.data.bit_depth import eight_bits, is_deep, white_of
+from gradfleet.data.bit_depth import Range, eight_bits, is_deep, ranges_of
 from gradfleet.data.fingerprint import of_json
 from gradfleet.data.problems import LIMIT, counted, listed
 from gradfleet.errors import DataError
@@ -41,8 +43,9 @@ class ImagePreparation:
         largest: pixels of the longer side of a chosen size; 224 is what pretrained networks expect.
         refuses_colour: whether an image with colours is an error where channels is 1; `fit` says so when it chooses
             1 itself, because what the model knows of greys says nothing of colours.
-        white: the value that is white in greys of more than 8 bits, such as 4095 of 12; chosen from training images
-            that have such greys. None takes integers for 16 bits, and floats up to 1 for fractions of white.
+        integer_range: what is black and what is white in greys that are integers of more than 8 bits, such as
+            (0, 4095) for 12. Chosen: from training images that have such greys; without, they are taken for 16 bits.
+        float_range: the same of greys that are floats; without, those up to 1 are fractions of white.
 
     Example:
         >>> preparation = ImagePreparation(size=(2, 3), channels=1)
@@ -54,7 +57,8 @@ class ImagePreparation:
     channels: int | None = None
     largest: int = 224
     refuses_colour: bool = False
-    white: int | None = None
+    integer_range: Range | None = None
+    float_range: Range | None = None
 
     name: ClassVar[str] = "image"
 
@@ -64,8 +68,9 @@ class ImagePreparation:
             problems.append(f"An image's size is (height, width) in pixels, got {self.size!r}.")
         if self.channels not in (None, 1, 3):
             problems.append(f"An image has 1 channel (grey) or 3 (RGB), got {self.channels!r}.")
-        if self.white is not None and self.white < 1:
-            problems.append(f"White is a number from 1, such as 4095 for 12 bits, got white={self.white!r}.")
+        for name, given in (("integer_range", self.integer_range), ("float_range", self.float_range)):
+            if given is not None and not _is_range(given):
+                problems.append(f"{name} is (black, white), black below white, such as (0, 4095), got {given!r}.")
         if self.largest < _SMALLEST:
             problems.append(f"The longer side needs at least {_SMALLEST} pixels, got largest={self.largest!r}.")
         if problems:
@@ -77,6 +82,8 @@ class ImagePreparation:
 
     def fit(self, examples: Sequence[Any]) -> Self:
         """Choose from the headers of the training images; but for some of more than 8 bits, nothing is decoded."""
+        if None not in (self.size, self.channels, self.integer_range, self.float_range):
+            return self
         headers = list(_headers(examples))
         if not headers:
             raise DataError(
@@ -86,12 +93,14 @@ class ImagePreparation:
         sizes = [(one.height, one.width) for one in headers]
         channels = 1 if all(one.is_grey for one in headers) else 3
         deep = [one.example for one in headers if is_deep(one.mode)]
+        integers, floats = ranges_of(_decoded(deep[:: len(deep) // _LOOKED_AT + 1]))
         return replace(
             self,
             size=self.size or self._fitting(sizes),
             channels=self.channels or channels,
             refuses_colour=self.refuses_colour or (self.channels is None and channels == 1),
-            white=white_of(_decoded(deep[:: len(deep) // _LOOKED_AT + 1])) if deep and not self.white else self.white,
+            integer_range=self.integer_range or integers,
+            float_range=self.float_range or floats,
         )
 
     def _fitting(self, sizes: Sequence[tuple[int, int]]) -> tuple[int, int]:
@@ -117,7 +126,7 @@ class ImagePreparation:
                 image.load()
                 if self.refuses_colour:
                     _refuse_colour(image, example)
-                resized = _in_mode(_upright(image), mode, self.white).resize((width, height), Image.Resampling.BILINEAR)
+                resized = self._in_mode(_upright(image), mode).resize((width, height), Image.Resampling.BILINEAR)
         except DataError:
             raise
         except Exception as problem:  # Pillow's plugins raise whatever damaged bytes lead them to
@@ -125,15 +134,25 @@ class ImagePreparation:
         pixels = torch.from_numpy(np.array(resized))
         return pixels[None] if mode == "L" else pixels.permute(2, 0, 1).contiguous()
 
+    def _in_mode(self, image: Image.Image, mode: str) -> Image.Image:
+        if is_deep(image.mode):
+            image = eight_bits(image, self.integer_range, self.float_range)
+        if image.has_transparency_data:
+            coloured = image.convert("RGBA")
+            white = Image.new("RGBA", coloured.size, "white")
+            image = Image.alpha_composite(white, coloured)
+        return image.convert(mode)
+
     def to_json(self) -> dict[str, Any]:
-        size = None if self.size is None else list(self.size)
-        return {"preparation": self.name, **asdict(self), "size": size}
+        lists = {name: list(value) for name, value in asdict(self).items() if isinstance(value, tuple)}
+        return {"preparation": self.name, **asdict(self), **lists}
 
     @classmethod
     def from_json(cls, settings: Mapping[str, Any]) -> ImagePreparation:
         size = settings["size"]
-        colour, white = settings.get("refuses_colour", False), settings.get("white")
-        return cls(size and (int(size[0]), int(size[1])), settings["channels"], settings["largest"], colour, white)
+        ranges = [settings.get(name) and tuple(settings[name]) for name in ("integer_range", "float_range")]
+        colour = settings.get("refuses_colour", False)
+        return cls(size and (int(size[0]), int(size[1])), settings["channels"], settings["largest"], colour, *ranges)
 
 
 @dataclass(frozen=True, slots=True)
@@ -168,6 +187,11 @@ def _decoded(examples: Sequence[Any]) -> Iterator[Image.Image]:
             _refuse_size(image, example)
             image.load()
             yield image
+
+
+def _is_range(given: Any) -> bool:
+    numbers = isinstance(given, tuple) and len(given) == 2 and all(isinstance(one, Real) for one in given)
+    return numbers and -math.inf < given[0] < given[1] < math.inf
 
 
 def _is_grey(mode: str) -> bool:
@@ -232,16 +256,6 @@ def _upright(image: Image.Image) -> Image.Image:
         return ImageOps.exif_transpose(image)
     except Exception:  # damaged metadata of a sound image
         return image.copy()
-
-
-def _in_mode(image: Image.Image, mode: str, white: int | None) -> Image.Image:
-    if is_deep(image.mode):
-        image = eight_bits(image, white)
-    if image.has_transparency_data:
-        coloured = image.convert("RGBA")
-        ground = Image.new("RGBA", coloured.size, "white")
-        image = Image.alpha_composite(ground, coloured)
-    return image.convert(mode)
 
 
 def _called(example: Any) -> str:

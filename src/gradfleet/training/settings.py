@@ -93,9 +93,10 @@ class TrainingSettings:
 
     @property
     def names_optimizers(self) -> bool:
-        """Whether each is a name, whose options have been looked at, and none an object of the user's."""
+        """Whether each is a name, or layer rates of one that name no parts of the network, and none an object."""
         chosen = self.optimizer.values() if isinstance(self.optimizer, Mapping) else [self.optimizer]
-        return all(isinstance(one.optimizer if isinstance(one, optimizers.LayerRates) else one, str) for one in chosen)
+        plain = (one.optimizer if isinstance(one, optimizers.LayerRates) and not one.factors else one for one in chosen)
+        return all(isinstance(one, str) for one in plain)
 
     def network_problems(self, networks: Iterable[str]) -> list[str]:
         """Networks that the settings name and the model does not have."""

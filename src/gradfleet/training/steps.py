@@ -144,6 +144,10 @@ class Steps:
         """Of each network that is trained, by its name; none before `compile`."""
         return self._optimizers.by_name
 
+    @optimizers.setter
+    def optimizers(self, made: Mapping[str, Optimizer]) -> None:
+        self._optimizers = optimizers.MadeOptimizers(lambda: made, at_once=True)
+
     # What a subclass may override.
 
     def training_step(self, batch: Any) -> Step | torch.Tensor | None:
@@ -402,7 +406,8 @@ class Steps:
             self.sharding = Sharding(self.networks, self._team, self._state)
             self.micro_batch.whole_only = self.inference_batch.whole_only = True
         own = not settings.names_optimizers or _is_own(self, "configure_optimizers")
-        at_once = own or self.sharding is not None
+        empty = any(next(one.parameters(), None) is None for one in self.networks.values())
+        at_once = own or empty or self.sharding is not None
         self._optimizers = optimizers.MadeOptimizers(self.configure_optimizers, at_once=at_once)
         kind = settings.told_kind
         self._problem = Problem.settle(settings, kind) if kind is not None else None
