@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gc
 from typing import Annotated, Any
 
 import typer
@@ -142,6 +141,4 @@ app.add_typer(renderers, name="render")
 
 def main() -> None:
     """The console script."""
-    # A verb loads torch and much else, which stays; the collector looked through it a hundred times on the way.
-    gc.set_threshold(50_000, 20, 20)
     app(prog_name="gradfleet")
