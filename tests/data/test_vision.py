@@ -108,6 +108,8 @@ def test_greys_below_0_and_of_both_kinds_have_ranges_of_their_own() -> None:
     assert (fitted.integer_range, fitted.float_range) == ((-1000, 3000), (-3, 3))
     assert fitted.apply(tomography).flatten().tolist() == [0, 63, 127, 255]
     assert fitted.apply(scores).flatten().tolist() == [0, 128, 255, 255]
+    flat = ImagePreparation().fit([Image.fromarray(np.full((2, 2), -5, np.int32))])
+    assert flat.integer_range == (-5, -4), "one value alone is black"
     integers, floats = (Image.fromarray(np.full((2, 2), *one)) for one in ((0x8000, np.uint16), (0.5, np.float32)))
     assert ImagePreparation().fit([floats]).apply(integers).unique().tolist() == [128], (
         "one kind says nothing of another"

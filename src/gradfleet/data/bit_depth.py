@@ -69,8 +69,10 @@ def _both(one: Range | None, other: Range) -> Range:
 
 
 def _of_integers(seen: Range | None) -> Range | None:
-    if seen is None or seen[0] < 0:
-        return seen
+    if seen is None:
+        return None
+    if seen[0] < 0:
+        return seen[0], max(seen[1], seen[0] + 1)
     return 0, next((white for white in _WHITES if seen[1] <= white), _WHITES[-1])
 
 
