@@ -49,7 +49,7 @@ class Evaluation(dict[str, float]):
 
     @cached_property
     def details(self) -> dict[str, pandas.DataFrame]:
-        """Tables, made when they are looked at. Of classes:
+        """Tables, made when they are looked at.
 
         "confusion" has a row for each true class and a column for each predicted one (binary and multiclass); "classes"
         or "labels" has precision, recall, f1 and the number of rows of each.
