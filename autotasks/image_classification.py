@@ -71,7 +71,7 @@ class AutoImageClassifier(AutoTask):
     def reading(cls, backbones: Sequence[str]) -> Mapping[str, Any]:
         # Decoded once, at the largest size that any network looks at.
         sides = [side_of(image_settings(source)) for source in backbones]
-        return {"preparation": ImagePreparation(largest=max(sides, default=LARGEST))}
+        return {"preparation": ImagePreparation(largest=max(sides, default=LARGEST), square=bool(sides))}
 
     def read(self, data: Any, told: Mapping[str, Any]) -> AutoDataset:
         told = {**told, "validation_fraction": held_out(data)}

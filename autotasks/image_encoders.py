@@ -16,7 +16,7 @@ from torch.nn import functional
 from autotasks.backbones import computing, made_from, read_pretrained, usual_device
 from autotasks.encoders import PretrainedEncoder
 from gradfleet.errors import SettingError
-from gradfleet.tasks import ArrayExamples, DataFacts, FeatureCache, NamedInputs
+from gradfleet.tasks import ArrayExamples, DataFacts, FeatureCache, ImagePreparation, NamedInputs
 
 _AT_ONCE = 32  # images whose vectors are computed together
 _FIRST_TOKEN = ("beit", "deit", "dinov2", "vit")
@@ -31,7 +31,7 @@ class ImageEncoder(PretrainedEncoder):
     """A transformers image network, its pooled vector, and a linear layer.
 
     Takes pixels 0..255 as integers, or 0..1 as floats, grey or RGB, of any size; scaled as the network was trained
-    with.
+    with, and of images that are not square the middle, as it was trained with too.
 
     Args:
         side: pixels a side that they are resized to; None for what the network was trained with.
@@ -54,6 +54,7 @@ class ImageEncoder(PretrainedEncoder):
         super().__init__(source, num_outputs, strength=strength, decay=decay)
         self.dropout = nn.Dropout(dropout)
         self._side = side
+        self._crops = True
         self.register_buffer("mean", torch.zeros(1, 3, 1, 1))
         self.register_buffer("deviation", torch.ones(1, 3, 1, 1))
 
@@ -71,11 +72,13 @@ class ImageEncoder(PretrainedEncoder):
         return (*super().seen_as, str(self._side))
 
     def learned(self) -> dict[str, Any]:
-        return {"config": self.encoder.config.to_dict(), "side": self._side, "width": self.head.in_features}
+        learned = {"config": self.encoder.config.to_dict(), "side": self._side, "crops": self._crops}
+        return {**learned, "width": self.head.in_features}
 
     def restore(self, learned: Mapping[str, Any]) -> None:
         self.encoder = made_from(learned["config"])
         self._side = learned["side"]
+        self._crops = learned.get("crops", False)  # not in what was trained before it could be said
         self.head = nn.Linear(learned["width"], self._num_outputs)
 
     def forward(self, images: torch.Tensor) -> torch.Tensor:
@@ -85,7 +88,7 @@ class ImageEncoder(PretrainedEncoder):
     def pooled(self, images: torch.Tensor) -> torch.Tensor:
         """The vector of each image, (rows, width)."""
         pixels = images if images.is_floating_point() else images.float() / 255
-        pixels = pixels.expand(-1, 3, -1, -1)
+        pixels = self._square(pixels.expand(-1, 3, -1, -1))
         assert self._side is not None, "known from `start` or `restore` on"
         size = (self._side, self._side)
         if pixels.shape[-2:] != size:
@@ -94,6 +97,18 @@ class ImageEncoder(PretrainedEncoder):
         first_token = self.encoder.config.model_type in _FIRST_TOKEN
         vectors: torch.Tensor = found.last_hidden_state[:, 0] if first_token else found.pooler_output.flatten(1)
         return vectors
+
+    def _square(self, pixels: torch.Tensor) -> torch.Tensor:
+        """The middle of images (..., height, width), where that is enough of them."""
+        height, width = pixels.shape[-2:]
+        if not self._takes_middle(height, width):
+            return pixels
+        side = min(height, width)
+        top, left = (height - side) // 2, (width - side) // 2
+        return pixels[..., top : top + side, left : left + side]
+
+    def _takes_middle(self, height: int, width: int) -> bool:
+        return self._crops and min(height, width) / max(height, width) >= ImagePreparation.least_kept
 
     def compute(self, examples: ArrayExamples) -> np.ndarray[Any, Any]:
         images = _images(examples)
@@ -112,9 +127,8 @@ class ImageEncoder(PretrainedEncoder):
         self._give_head(model)
         model.save_pretrained(folder)
         said = {
-            "image_processor_type": "ViTImageProcessor",  # the plainest: a resize, then mean and deviation
+            **self._resized_as(facts),
             "do_resize": True,
-            "size": {"height": self._side, "width": self._side},
             "resample": 2,
             "do_rescale": True,
             "rescale_factor": 1 / 255,
@@ -124,6 +138,16 @@ class ImageEncoder(PretrainedEncoder):
             "image_std": self.deviation.flatten().tolist(),
         }
         (folder / "preprocessor_config.json").write_text(json.dumps(said, indent=1), encoding="utf-8")
+
+    def _resized_as(self, facts: DataFacts) -> dict[str, Any]:
+        """What brings an image to the network's size, by the plainest of transformers' processors that can."""
+        height, width = facts.input_shape[1:]
+        crops = (facts.preparation or {}).get("resize", "crop") == "crop" and self._takes_middle(height, width)
+        whole = {"height": self._side, "width": self._side}
+        if not crops:
+            return {"image_processor_type": "ViTImageProcessor", "size": whole}
+        settings = {"size": {"shortest_edge": self._side}, "do_center_crop": True, "crop_size": whole}
+        return {"image_processor_type": "CLIPImageProcessor", **settings}
 
     def _give_head(self, model: nn.Module) -> None:
         """The weights of the linear layer; one that also reads the mean of the patches gets nothing from them."""

@@ -67,7 +67,7 @@ def test_a_probe_and_fine_tuning_learn_from_vectors_that_are_computed_once(backb
 
 def test_images_are_decoded_at_the_size_that_the_network_looks_at(backbone: Path, tmp_path: Path) -> None:
     classifier = AutoImageClassifier(write_tones(tmp_path / "tones", each=4), backbones=[backbone])
-    assert classifier.data.open().facts.input_shape == (1, 19, 32)
+    assert classifier.data.open().facts.input_shape == (1, 24, 24), "the middle square"
 
 
 def test_there_is_a_choice_of_sides_where_a_network_looks_at_any(tmp_path: Path) -> None:
@@ -93,12 +93,17 @@ def test_a_pretrained_network_goes_back_to_a_folder_of_its_library(backbone: Pat
     assert exported.score is not None
     assert exported.score.measured == pytest.approx(exported.score.recorded)
 
-    from transformers import AutoModelForImageClassification
+    from transformers import AutoImageProcessor, AutoModelForImageClassification
 
     model = AutoModelForImageClassification.from_pretrained(tmp_path / "out").eval()
     assert model.config.id2label == {0: "bright", 1: "dark"}
-    said = json.loads((tmp_path / "out" / "preprocessor_config.json").read_text())
-    assert said["size"] == {"height": 32, "width": 32}
+    processor = AutoImageProcessor.from_pretrained(tmp_path / "out", backend="pil")
+    picture = tmp_path / "tones" / "bright" / "0.png"
+    pixels = processor(Image.open(picture).convert("RGB"), return_tensors="pt")["pixel_values"]
+    ours = classifier.study.trial(tuned).model().outputs([picture]).softmax(1)
+    with torch.no_grad():
+        theirs = model(pixels).logits.softmax(1)
+    assert (ours - theirs).abs().max() < 0.05, "both look at the middle; one resizes from the file, one in two steps"
     bright = torch.full((1, 3, 32, 32), (200 / 255 - 0.5) / 0.5)
     with torch.no_grad():
         assert model(bright).logits.argmax() == 0

@@ -32,7 +32,7 @@ def test_a_path_is_enough_and_what_was_chosen_is_recorded(class_folders: Any, tm
         == (
             "The folders name 2 classes, so this is multiclass.",
             "No validation data was given, so 3 of 15 rows validate and 12 train (stratified by class, seed 0).",
-            "Images are prepared once: grey, 6 pixels high and 5 wide.",
+            "Images are prepared once: grey, 6 pixels high and 5 wide; one of other proportions is cropped.",
         )
     )
 

@@ -58,10 +58,11 @@ def test_what_was_learned_and_is_tested_too_is_counted_once_the_test_is_read(cla
     (root / "test/b/000.png").write_bytes((root / "val/b/002.png").read_bytes())
     images = AutoDataset(root)
     table = AutoDataset(TEXTS, test={**TEXTS, "text": [*TEXTS["text"][:2], *(f"new {n}" for n in range(18))]})
-    for data, said in (
-        (images, "1 image of the 6 that test occurs among the training images too, so the test looks better than it"),
-        (table, "rows of the 20 that test occur among the training rows too, so the test looks better than it is"),
+    for data, both in (
+        (images, "2 images of the 6 that test occur among the images"),
+        (table, "2 rows of the 20 that test occur among the rows"),
     ):
+        said = f"{both} that train or validate too, so the test looks better than it is"
         assert len(data.open().train) > 0
         assert said not in " ".join(data.notes)
         assert len(data.open().test) > 0

@@ -6,10 +6,12 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas
 import pytest
 import torch
 from PIL import Image, PngImagePlugin
 
+from gradfleet.data.dataset import AutoDataset
 from gradfleet.data.decoding import apply_all
 from gradfleet.data.preparation import preparation_from_json
 from gradfleet.data.vision import ImagePreparation
@@ -117,6 +119,21 @@ def test_greys_below_0_and_of_both_kinds_have_ranges_of_their_own() -> None:
     assert ImagePreparation().fit([integers]).apply(floats).unique().tolist() == [128]
 
 
+def test_what_is_black_and_white_in_deep_greys_is_said(tmp_path: Path) -> None:
+    for number, label in enumerate("abab"):
+        (tmp_path / "scans" / label).mkdir(parents=True, exist_ok=True)
+        scan = Image.fromarray(np.full((4, 6), 1000 * (number + 1), np.uint16))
+        scan.save(tmp_path / "scans" / label / f"{number}.tiff")
+    names = [f"{label}/{number}.tiff" for number, label in enumerate("abab")]
+    pandas.DataFrame({"image": names, "label": list("abab")}).to_csv(tmp_path / "scans" / "labels.csv", index=False)
+    said = (
+        "Images are prepared once: grey, 4 pixels high and 6 wide; one of other proportions is cropped. "
+        "In greys of integers 0 is black and 4095 white."
+    )
+    for data in (AutoDataset(tmp_path / "scans"), AutoDataset(tmp_path / "scans" / "labels.csv")):
+        assert data.open().facts.notes[-1] == said
+
+
 def test_ranges_that_are_given_are_kept_and_checked() -> None:
     image = Image.fromarray(np.full((2, 2), 900, np.uint16))
     fitted = ImagePreparation(size=(2, 2), channels=1, integer_range=(0, 65535), float_range=(0, 1)).fit([image])
@@ -154,7 +171,7 @@ def test_a_turned_photograph_is_set_upright(form: str) -> None:
 
 def test_one_size_for_all_is_kept_and_grey_stays_grey() -> None:
     fitted = ImagePreparation().fit([encoded(Image.new("L", (6, 8)))] * 3)
-    assert fitted == ImagePreparation(size=(8, 6), channels=1, refuses_colour=True)
+    assert fitted == ImagePreparation(size=(8, 6), channels=1, refuses_colour=True, resize="crop")
 
 
 def test_mixed_sizes_give_the_median_scaled_to_the_largest_side() -> None:
@@ -164,10 +181,43 @@ def test_mixed_sizes_give_the_median_scaled_to_the_largest_side() -> None:
     assert ImagePreparation().fit([*images, encoded(Image.new("RGB", (2, 2)))]).channels == 3
 
 
+@pytest.mark.parametrize(
+    ("resize", "side", "first_column"),
+    [("crop", 4, [100] * 4), ("pad", 12, [255] * 4 + [0] * 4 + [255] * 4), ("stretch", 12, [0] * 12)],
+)
+def test_an_image_of_other_proportions_keeps_its_middle_its_whole_or_neither(
+    resize: Any, side: int, first_column: list[int]
+) -> None:
+    bars = np.repeat(np.array([[0, 100, 200]], np.uint8).repeat(4, 0), 4, axis=1)
+    found = ImagePreparation(size=(side, side), channels=1, resize=resize).apply(bars)[0]
+    assert found[:, 0].tolist() == first_column
+
+
+def test_a_crop_is_chosen_where_it_keeps_half_and_a_square_where_that_does() -> None:
+    def chosen(*sizes: tuple[int, int], **settings: Any) -> tuple[Any, Any]:
+        fitted = ImagePreparation(**settings).fit([encoded(Image.new("L", size)) for size in sizes])
+        return fitted.size, fitted.resize
+
+    assert chosen((40, 30), (30, 40), (40, 30)) == ((30, 40), "crop")
+    assert chosen((40, 30), (30, 40), (40, 30), square=True) == ((30, 30), "crop")
+    assert chosen((400, 300), square=True, largest=224) == ((224, 224), "crop")
+    assert chosen((90, 30), square=True) == ((30, 90), "crop"), "a square of it would be a third"
+    assert chosen((90, 30), (30, 90), (30, 90)) == ((90, 30), "crop"), "two of three are of this shape"
+    assert chosen((90, 30), (30, 90), (30, 30)) == ((30, 30), "crop"), "1/3 + 1/3 + 1 is over half of three"
+    assert chosen((90, 30), size=(30, 30)) == ((30, 30), "stretch")
+    assert chosen((90, 30), size=(30, 30), resize="pad") == ((30, 30), "pad")
+
+
+def test_what_was_prepared_before_proportions_were_kept_is_stretched_as_it_was() -> None:
+    old = {name: value for name, value in GREY.to_json().items() if name not in ("resize", "square")}
+    again = preparation_from_json(old)
+    assert again == ImagePreparation(size=(2, 2), channels=1, resize="stretch")
+
+
 def test_what_is_given_is_not_chosen() -> None:
     image = encoded(Image.new("L", (6, 8)))
     assert ImagePreparation(size=(3, 3)).fit([image]).channels == 1
-    assert ImagePreparation(channels=3).fit([image]) == ImagePreparation(size=(8, 6), channels=3)
+    assert ImagePreparation(channels=3).fit([image]) == ImagePreparation(size=(8, 6), channels=3, resize="crop")
 
 
 def test_fitting_decodes_nothing(class_folders: Any, decoded: list[str]) -> None:
@@ -177,7 +227,7 @@ def test_fitting_decodes_nothing(class_folders: Any, decoded: list[str]) -> None
 
 
 def test_a_preparation_comes_back_from_json() -> None:
-    for preparation in (ImagePreparation(), RGB, ImagePreparation(largest=64)):
+    for preparation in (ImagePreparation(), RGB, ImagePreparation(largest=64, resize="pad", square=True)):
         again = preparation_from_json(json.loads(json.dumps(preparation.to_json())))
         assert again == preparation
         assert again.key == preparation.key
@@ -188,8 +238,8 @@ def test_a_preparation_comes_back_from_json() -> None:
 
 def test_settings_are_checked_at_birth() -> None:
     with pytest.raises(DataError) as caught:
-        ImagePreparation(size=(0, 3), channels=2, largest=1)
-    assert len(caught.value.problems) == 3
+        ImagePreparation(size=(0, 3), channels=2, largest=1, resize="squash")  # type: ignore[arg-type]
+    assert len(caught.value.problems) == 4
 
 
 @pytest.mark.parametrize(

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 import torch
 
@@ -25,3 +27,16 @@ def test_each_label_of_several_counts() -> None:
 def test_what_has_no_probabilities_is_left_alone() -> None:
     assert fit_temperature(torch.randn(9, 1), torch.randn(9), "regression") == 1.0
     assert fit_temperature(torch.full((2, 2), float("nan")), torch.tensor([0, 1]), "multiclass") == 1.0
+
+
+@pytest.mark.parametrize("kind", ["multiclass", "binary", "multilabel"])
+def test_rows_that_are_all_right_leave_a_doubt_of_one_in_as_many_and_two(kind: Any) -> None:
+    targets = torch.arange(18) % 2
+    margins = torch.where(targets == 1, 4.0, -4.0)
+    outputs = torch.stack([-margins, margins], 1) if kind == "multiclass" else margins
+    if kind == "multilabel":
+        outputs, targets = outputs[:, None].repeat(1, 3), targets[:, None].repeat(1, 3)
+    temperature = fit_temperature(outputs, targets, kind)
+    scaled = outputs / temperature
+    sure = scaled.softmax(1).amax(1) if kind == "multiclass" else scaled.abs().sigmoid()
+    assert torch.allclose(sure, torch.tensor(19 / 20), atol=1e-4)

@@ -16,7 +16,7 @@ import psutil
 from filelock import FileLock
 
 MANIFEST = "manifest.json"
-FORMAT = 2
+FORMAT = 3
 
 
 def prepare_once(folder: Path, key: str, fill: Callable[[Path], Mapping[str, Any]]) -> Path:

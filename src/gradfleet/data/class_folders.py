@@ -20,8 +20,8 @@ from gradfleet.data.preparation import Preparation, preparation_from_json
 from gradfleet.data.prepared import INPUTS, LEARNED, PARTS, TARGETS, WEIGHTS, DataFacts
 from gradfleet.data.problems import LIMIT, counted, listed, shortened
 from gradfleet.data.rows import keep_rows, save_rows, statistics
-from gradfleet.data.source import Rows, Settings, Source, said_of_both, split
-from gradfleet.data.vision import ImagePreparation
+from gradfleet.data.source import Rows, Settings, Source, said_of_test, said_of_validation, split
+from gradfleet.data.vision import ImagePreparation, said_of_images
 from gradfleet.data.weights import row_weights
 from gradfleet.errors import DataError
 
@@ -102,7 +102,7 @@ class FolderSource(Source):
     def _repeated(self, rows: Mapping[str, Rows]) -> list[str]:
         train = {self._digests[row] for row in rows["train"].tolist()}
         both = sum(self._digests[row] in train for row in rows["validation"].tolist())
-        return said_of_both(both, len(rows["validation"]), "image")
+        return said_of_validation(both, len(rows["validation"]), "image")
 
     def fill(self, folder: Path) -> DataFacts:
         kept = np.ones(len(self._files), bool)
@@ -138,9 +138,8 @@ class FolderSource(Source):
         order = order[kept]
         np.save(folder / TARGETS, self._classes[order])
         digests = fingerprint.of_files([self._files[row].path for row in order.tolist()])
-        trained, _ = self._ordered(np.ones(len(self._files), bool))
-        train = {self._digests[row] for row in trained["train"].tolist()}
-        said = said_of_both(sum(digest in train for digest in digests), len(order), "image", "test")
+        learned = set(self._digests.values())
+        said = said_of_test(sum(digest in learned for digest in digests), len(order), "image")
         return replace(facts, num_rows={"test": len(order)}, notes=tuple(said))
 
     def _left_out(self, problems: list[str]) -> str:
@@ -173,7 +172,7 @@ class FolderSource(Source):
             preparation.to_json(),
             {part: len(rows[part]) for part in rows} | self._num_test(),
             {},
-            (*notes, _said_shape(inputs.shape[1:])),
+            (*notes, said_of_images(preparation, inputs.shape[1:])),
         )
         train = inputs[: len(rows["train"])]
         targets = self._classes[rows["train"]]
@@ -181,10 +180,3 @@ class FolderSource(Source):
         if weights is not None:
             np.save(folder / WEIGHTS, weights)
         return replace(facts, statistics=statistics(train, targets, facts))
-
-
-def _said_shape(shape: tuple[int, ...]) -> str:
-    if len(shape) != 3:
-        return f"Each example is prepared once, to the shape {shape}."
-    channels, height, width = shape
-    return f"Images are prepared once: {'grey' if channels == 1 else 'RGB'}, {height} pixels high and {width} wide."

@@ -19,7 +19,6 @@ from gradfleet.data.prepared import DataFacts, Kind, PreparedData, ReadAs
 from gradfleet.data.problems import counted
 from gradfleet.data.scratch import Scratch
 
-_CALLED = {"validate": "validation", "test": "the test"}
 Rows = npt.NDArray[np.int64]
 Form = Literal["images", "texts", "columns", "arrays", "objects"]
 """What the inputs are: of a table's columns, of rows in memory, or examples of a Dataset where they are no files."""
@@ -145,15 +144,20 @@ def split(targets: npt.NDArray[Any], kind: Kind, settings: Settings, groups: Any
     return train, held, f"No validation data was given, so {_told(train, held, num_rows)} ({how}, seed {seed})."
 
 
-def said_of_both(both: int, held: int, noun: str, does: str = "validate") -> list[str]:
-    """The sentence that `both` of the `held` examples that validate, or test, are among those that train."""
-    if not both:
-        return []
+def said_of_validation(both: int, held: int, noun: str) -> list[str]:
+    """The sentence that `both` of the `held` examples that validate are among those that train."""
+    return _said_of_both(both, f"{held:,} that validate", f"the training {noun}s", noun, "validation")
+
+
+def said_of_test(both: int, held: int, noun: str) -> list[str]:
+    """The sentence that `both` of the `held` examples that test are among those that anything was chosen by."""
+    return _said_of_both(both, f"{held:,} that test", f"the {noun}s that train or validate", noun, "the test")
+
+
+def _said_of_both(both: int, held: str, others: str, noun: str, part: str) -> list[str]:
     occur = "occurs" if both == 1 else "occur"
-    return [
-        f"{counted(both, noun)} of the {held:,} that {does} {occur} among the training {noun}s too, so "
-        f"{_CALLED[does]} looks better than it is."
-    ]
+    said = f"{counted(both, noun)} of the {held} {occur} among {others} too, so {part} looks better than it is."
+    return [said] if both else []
 
 
 def _told(train: Rows, held: Rows, num_rows: int) -> str:

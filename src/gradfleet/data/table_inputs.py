@@ -24,7 +24,7 @@ from gradfleet.data.source import Form
 from gradfleet.data.stored_texts import write_texts
 from gradfleet.data.tables import is_text, missing
 from gradfleet.data.tabular import TablePreparation
-from gradfleet.data.vision import ImagePreparation
+from gradfleet.data.vision import ImagePreparation, said_of_images
 from gradfleet.errors import DataError
 
 Problems = dict[int, str]
@@ -150,6 +150,10 @@ class Images(TableInputs):
         absent = np.array([isinstance(item, Path) and not os.path.exists(item) for item in items], bool)
         first = frame[self.columns[0]].iloc[int(absent.argmax())] if absent.any() else ""
         return super().bad_rows(frame) | {f"no file for {self.columns[0]!r}, such as {first!r},": absent}
+
+    def facts(self, folder: Path, facts: DataFacts, targets: npt.NDArray[Any]) -> DataFacts:
+        facts = super().facts(folder, facts, targets)
+        return replace(facts, notes=(*facts.notes, said_of_images(self.preparation, facts.input_shape)))
 
     def items(self, frame: pandas.DataFrame) -> list[Any]:
         """Files as paths below the folder of their table, or below the one folder beside it that has them."""

@@ -20,7 +20,7 @@ from gradfleet.data.language import TextPreparation
 from gradfleet.data.prepared import INPUTS, LEARNED, PARTS, TARGETS, WEIGHTS, DataFacts
 from gradfleet.data.problems import LIMIT, counted, listed, numbered, shortened
 from gradfleet.data.rows import keep_rows
-from gradfleet.data.source import Settings, Source, said_of_both, split
+from gradfleet.data.source import Settings, Source, said_of_test, said_of_validation, split
 from gradfleet.data.stored_texts import write_texts
 from gradfleet.data.weights import row_weights
 from gradfleet.errors import DataError
@@ -121,7 +121,7 @@ class TableSource(Source):
         inputs = {part: self._identities(frame) for part, frame in self._frames.items()}
         train = set(inputs["train"])
         both = sum(one in train for one in inputs["validation"])
-        said = said_of_both(both, len(inputs["validation"]), "row")
+        said = said_of_validation(both, len(inputs["validation"]), "row")
         if self.kind == "text" and (longer := self._longer_than_inputs()):
             said.append(f"In {counted(longer, 'row')} the text to be written is longer than the one that is read.")
         alike = almost_alike(self.labels or ())
@@ -193,8 +193,8 @@ class TableSource(Source):
         frame = hidden if isinstance(hidden, pandas.DataFrame) else self._other(hidden, self._columns)
         _check_columns({"test": frame}, [*self._columns.inputs, *self._columns.target])
         frame = self._usable({"test": frame})["test"]
-        train = set(self._identities(self._frames["train"]))
-        said = said_of_both(sum(one in train for one in self._identities(frame)), len(frame), "row", "test")
+        learned = {one for part in self._frames.values() for one in self._identities(part)}
+        said = said_of_test(sum(one in learned for one in self._identities(frame)), len(frame), "row")
         targets = self._targets.read(frame, "test")
         inputs = table_inputs.of_facts(facts, self._root)
         if problems := inputs.write(folder, frame):

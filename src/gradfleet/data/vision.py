@@ -2,31 +2,42 @@
 
 from __future__ import annotations
 
-import io
 import math
-import os
 import statistics
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import suppress
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from numbers import Real
-from pathlib import Path
-from typing import Any, ClassVar, Self
+from typing import Any, ClassVar, Literal, Self, get_args
 
 import numpy as np
 import torch
-from PIL import Image, ImageOps, UnidentifiedImageError
+from PIL import Image, ImageOps
 
 from gradfleet.data.bit_depth import Range, eight_bits, is_deep, ranges_of
 from gradfleet.data.fingerprint import of_json
+from gradfleet.data.opened_images import (
+    SMALLEST,
+    called,
+    decoded,
+    headers,
+    opened,
+    reason_of,
+    refuse_colour,
+    refuse_size,
+    upright,
+)
+from gradfleet.data.preparation import Preparation
 from gradfleet.data.problems import LIMIT, counted, listed
-from gradfleet.errors import DataError
+from gradfleet.errors import DataError, unknown_name
 
-_GREY = ("1", "L", "LA", "La")
-_ORIENTATION, _QUARTER_TURNS = 0x0112, (5, 6, 7, 8)
-_SMALLEST = 2
 _LOOKED_AT = 100  # deep images, to tell how deep they are
-_ALMOST_GREY = 24  # of 255: JPEG's rounding colours a grey image by a few
+Resize = Literal["crop", "pad", "stretch"]
+_RESIZED: Mapping[Resize, Callable[[Image.Image, tuple[int, int], Image.Resampling], Image.Image]] = {
+    "crop": ImageOps.fit,
+    "pad": lambda image, size, method: ImageOps.pad(image, size, method, color="white"),
+    "stretch": lambda image, size, method: image.resize(size, method),
+}
+_DOES = {"crop": "is cropped", "pad": "is padded with white", "stretch": "is stretched"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,7 +45,7 @@ class ImagePreparation:
     """Images as uint8 tensors (channels, height, width); what is None is chosen from the training images.
 
     EXIF orientation is applied, transparency is laid over white, greys of more bits keep their upper 8, of several
-    frames the first is taken, and the image is stretched to the size (bilinear, antialiased).
+    frames the first is taken, and the image is brought to the size (bilinear, antialiased).
 
     Attributes:
         size: (height, width). Chosen: the one that all training images have, else the medians of their heights and
@@ -46,6 +57,9 @@ class ImagePreparation:
         integer_range: what is black and what is white in greys that are integers of more than 8 bits, such as
             (0, 4095) for 12. Chosen: from training images that have such greys; without, they are taken for 16 bits.
         float_range: the same of greys that are floats; without, those up to 1 are fractions of white.
+        resize: what becomes of images of other proportions: "crop" keeps their middle, "pad" adds white, "stretch"
+            distorts them. Chosen: "crop" where that keeps at least half of the training images' pixels, else "stretch".
+        square: whether a chosen size is square, as pretrained networks expect it, where a crop keeps as much of them.
 
     Example:
         >>> preparation = ImagePreparation(size=(2, 3), channels=1)
@@ -59,8 +73,12 @@ class ImagePreparation:
     refuses_colour: bool = False
     integer_range: Range | None = None
     float_range: Range | None = None
+    resize: Resize | None = None
+    square: bool = False
 
     name: ClassVar[str] = "image"
+    least_kept: ClassVar[float] = 0.5
+    """Of the pixels, that a crop which nobody asked for leaves."""
 
     def __post_init__(self) -> None:
         problems = []
@@ -71,8 +89,10 @@ class ImagePreparation:
         for name, given in (("integer_range", self.integer_range), ("float_range", self.float_range)):
             if given is not None and not _is_range(given):
                 problems.append(f"{name} is (black, white), black below white, such as (0, 4095), got {given!r}.")
-        if self.largest < _SMALLEST:
-            problems.append(f"The longer side needs at least {_SMALLEST} pixels, got largest={self.largest!r}.")
+        if self.largest < SMALLEST:
+            problems.append(f"The longer side needs at least {SMALLEST} pixels, got largest={self.largest!r}.")
+        if self.resize not in (None, *get_args(Resize)):
+            problems.append(unknown_name("way to resize", self.resize, get_args(Resize)))
         if problems:
             raise DataError(problems)
 
@@ -82,29 +102,33 @@ class ImagePreparation:
 
     def fit(self, examples: Sequence[Any]) -> Self:
         """Choose from the headers of the training images; but for some of more than 8 bits, nothing is decoded."""
-        if None not in (self.size, self.channels, self.integer_range, self.float_range):
+        if None not in (self.size, self.channels, self.integer_range, self.float_range, self.resize):
             return self
-        headers = list(_headers(examples))
-        if not headers:
+        found = list(headers(examples))
+        if not found:
             raise DataError(
                 f"None of the {counted(len(examples), 'training image')} can be read, beginning with "
-                f"{listed(map(_called, examples[:LIMIT]))}. Are these images?"
+                f"{listed(map(called, examples[:LIMIT]))}. Are these images?"
             )
-        sizes = [(one.height, one.width) for one in headers]
-        channels = 1 if all(one.is_grey for one in headers) else 3
-        deep = [one.example for one in headers if is_deep(one.mode)]
-        integers, floats = ranges_of(_decoded(deep[:: len(deep) // _LOOKED_AT + 1]))
+        sizes = [(one.height, one.width) for one in found]
+        size = self.size or self._fitting(sizes)
+        channels = 1 if all(one.is_grey for one in found) else 3
+        deep = [one.example for one in found if is_deep(one.mode)]
+        integers, floats = ranges_of(decoded(deep[:: len(deep) // _LOOKED_AT + 1]))
         return replace(
             self,
-            size=self.size or self._fitting(sizes),
+            size=size,
             channels=self.channels or channels,
             refuses_colour=self.refuses_colour or (self.channels is None and channels == 1),
             integer_range=self.integer_range or integers,
             float_range=self.float_range or floats,
+            resize=self.resize or ("crop" if _kept(sizes, size) >= self.least_kept else "stretch"),
         )
 
     def _fitting(self, sizes: Sequence[tuple[int, int]]) -> tuple[int, int]:
         height, width = (statistics.median_low(side) for side in zip(*sizes, strict=True))
+        if self.square and _kept(sizes, (1, 1)) >= self.least_kept:
+            height = width = min(height, width)
         scale = min(1.0, self.largest / max(height, width))
         return max(round(height * scale), 1), max(round(width * scale), 1)
 
@@ -119,18 +143,19 @@ class ImagePreparation:
         height, width = self.size
         mode = "L" if self.channels == 1 else "RGB"
         try:
-            with _opened(example) as image:
-                _refuse_size(image, example)
+            with opened(example) as image:
+                refuse_size(image, example)
                 # A large JPEG is decoded at a fraction of its size, never below twice what is needed.
                 image.draft(None, (2 * max(self.size), 2 * max(self.size)))
                 image.load()
                 if self.refuses_colour:
-                    _refuse_colour(image, example)
-                resized = self._in_mode(_upright(image), mode).resize((width, height), Image.Resampling.BILINEAR)
+                    refuse_colour(image, example)
+                whole = self._in_mode(upright(image), mode)
+                resized = _RESIZED[self.resize or "crop"](whole, (width, height), Image.Resampling.BILINEAR)
         except DataError:
             raise
         except Exception as problem:  # Pillow's plugins raise whatever damaged bytes lead them to
-            raise DataError(f"{_called(example)} cannot be read as an image: {_reason(problem)}.") from problem
+            raise DataError(f"{called(example)} cannot be read as an image: {reason_of(problem)}.") from problem
         pixels = torch.from_numpy(np.array(resized))
         return pixels[None] if mode == "L" else pixels.permute(2, 0, 1).contiguous()
 
@@ -150,121 +175,37 @@ class ImagePreparation:
     @classmethod
     def from_json(cls, settings: Mapping[str, Any]) -> ImagePreparation:
         size = settings["size"]
-        ranges = [settings.get(name) and tuple(settings[name]) for name in ("integer_range", "float_range")]
-        colour = settings.get("refuses_colour", False)
-        return cls(size and (int(size[0]), int(size[1])), settings["channels"], settings["largest"], colour, *ranges)
+        ranges = {name: settings.get(name) and tuple(settings[name]) for name in ("integer_range", "float_range")}
+        return cls(
+            size and (int(size[0]), int(size[1])),
+            settings["channels"],
+            settings["largest"],
+            settings.get("refuses_colour", False),
+            resize=settings.get("resize", "stretch"),  # which was all there was before it could be said
+            square=settings.get("square", False),
+            **ranges,
+        )
 
 
-@dataclass(frozen=True, slots=True)
-class _Header:
-    """What an image says of itself before it is decoded, upright."""
-
-    example: Any
-    height: int
-    width: int
-    mode: str
-
-    @property
-    def is_grey(self) -> bool:
-        return _is_grey(self.mode)
-
-
-def _headers(examples: Sequence[Any]) -> Iterator[_Header]:
-    """Of each image that has a readable one; `apply` names the others."""
-    for example in examples:
-        try:
-            with _opened(example) as image:
-                width, height = reversed(image.size) if _lying(image) else image.size
-                yield _Header(example, height, width, image.mode)
-        except Exception:
-            continue
+def said_of_images(preparation: Preparation, shape: Sequence[int]) -> str:
+    """What a fitted preparation has made of images, now of this shape, in a sentence or two."""
+    if not isinstance(preparation, ImagePreparation):
+        return f"Each image is prepared once, to the shape {tuple(shape)}."
+    channels, height, width = shape
+    ranges = {"integers": preparation.integer_range, "floats": preparation.float_range}
+    deep = [f" In greys of {kind} {one[0]:g} is black and {one[1]:g} white." for kind, one in ranges.items() if one]
+    colours = "grey" if channels == 1 else "RGB"
+    does = _DOES[preparation.resize or "crop"]
+    said = f"{colours}, {height} pixels high and {width} wide; one of other proportions {does}."
+    return f"Images are prepared once: {said}{''.join(deep)}"
 
 
-def _decoded(examples: Sequence[Any]) -> Iterator[Image.Image]:
-    """Each image that can be; `apply` names the others."""
-    for example in examples:
-        with suppress(Exception), _opened(example) as image:
-            _refuse_size(image, example)
-            image.load()
-            yield image
+def _kept(sizes: Sequence[tuple[int, int]], size: tuple[int, int]) -> float:
+    """The part of the pixels that is left when images of (height, width) are cropped to the proportions of `size`."""
+    wanted = size[1] / size[0]
+    return statistics.fmean(min(width / height / wanted, wanted * height / width) for height, width in sizes)
 
 
 def _is_range(given: Any) -> bool:
     numbers = isinstance(given, tuple) and len(given) == 2 and all(isinstance(one, Real) for one in given)
     return numbers and -math.inf < given[0] < given[1] < math.inf
-
-
-def _is_grey(mode: str) -> bool:
-    return mode in _GREY or is_deep(mode)
-
-
-def _lying(image: Image.Image) -> bool:
-    # getexif() decodes a PNG when its header has none.
-    known = "exif" in image.info or image.format == "TIFF"
-    return known and image.getexif().get(_ORIENTATION) in _QUARTER_TURNS
-
-
-def _opened(example: Any) -> Image.Image:
-    """The image with its header read. What the caller holds stays as it is."""
-    if isinstance(example, np.ndarray):
-        return _from_array(example)
-    if isinstance(example, Image.Image):
-        return example.copy()
-    if isinstance(example, bytes):
-        return Image.open(io.BytesIO(example))
-    if isinstance(example, str | os.PathLike):
-        return Image.open(Path(example))
-    raise DataError(
-        f"An image needs to be a path, encoded bytes, a Pillow image or a uint8 array, got {type(example).__name__}."
-    )
-
-
-def _refuse_size(image: Image.Image, example: Any) -> None:
-    limit = Image.MAX_IMAGE_PIXELS
-    pixels = f"{_called(example)} has {image.width} x {image.height} pixels"
-    if limit is not None and image.width * image.height > limit:
-        raise DataError(f"{pixels}; at most {limit:,} are decoded.")
-    if min(image.size) < _SMALLEST:
-        raise DataError(f"{pixels}; an image needs at least {_SMALLEST} x {_SMALLEST}.")
-
-
-def _refuse_colour(image: Image.Image, example: Any) -> None:
-    """Raise when an image is not grey; one of another mode may hold nothing but greys all the same."""
-    if _is_grey(image.mode):
-        return
-    pixels = np.asarray(image.convert("RGB"), np.int16)
-    if np.abs(pixels - pixels[..., :1]).max() > _ALMOST_GREY:
-        raise DataError(
-            f"{_called(example)} has colours (mode {image.mode}), but every training image was grey. Convert it to "
-            'grey, image.convert("L"), or train on colours too: ImagePreparation(channels=3).'
-        )
-
-
-def _from_array(pixels: np.ndarray[Any, Any]) -> Image.Image:
-    if pixels.dtype != np.uint8 or pixels.ndim not in (2, 3) or (pixels.ndim == 3 and pixels.shape[2] not in (1, 3, 4)):
-        raise DataError(
-            "An image array needs to be uint8 of shape (height, width) or (height, width, 1, 3 or 4), "
-            f"got {pixels.dtype} of shape {pixels.shape}."
-        )
-    if 0 in pixels.shape:
-        raise DataError(f"An image array needs pixels, got shape {pixels.shape}.")
-    return Image.fromarray(pixels[:, :, 0] if pixels.shape[2:] == (1,) else pixels)
-
-
-def _upright(image: Image.Image) -> Image.Image:
-    try:
-        return ImageOps.exif_transpose(image)
-    except Exception:  # damaged metadata of a sound image
-        return image.copy()
-
-
-def _called(example: Any) -> str:
-    return str(example) if isinstance(example, str | os.PathLike) else f"An item of type {type(example).__name__}"
-
-
-def _reason(problem: Exception) -> str:
-    if isinstance(problem, UnidentifiedImageError):
-        return "its bytes are of no image format that is known"
-    if isinstance(problem, Image.DecompressionBombError | Image.DecompressionBombWarning):
-        return f"it has more than the {Image.MAX_IMAGE_PIXELS:,} pixels that are decoded"
-    return str(problem).rstrip(".") or type(problem).__name__

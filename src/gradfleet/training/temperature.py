@@ -20,17 +20,28 @@ def fit_temperature(outputs: torch.Tensor, targets: torch.Tensor, kind: Kind | N
 
     The negative log-likelihood has one minimum in the temperature's logarithm, which golden sections close in on. No
     prediction changes. 1.0 for what is no classification.
+
+    Of n rows that are all right nobody knows that the next one is: by the rule of succession it is wrong once in n + 2,
+    so that each target is taken to be that likely another (Platt, 1999, Probabilistic outputs for support vector
+    machines, does the same). Without it the temperature of classes that are told apart would run to 0.
     """
     if kind not in ("multiclass", "binary", "multilabel") or not torch.isfinite(outputs).all():
         return 1.0
     outputs = outputs.double().cpu()
     targets = targets.cpu()
 
+    another = 1 / (len(outputs) + 2)
+    if kind == "multiclass":
+        num_classes = outputs.shape[1]
+        smoothing = min(1.0, another * num_classes / max(1, num_classes - 1))
+    else:
+        likely = another + (1 - 2 * another) * targets.double().reshape(outputs.shape)
+
     def loss(log: float) -> float:
         scaled = outputs / torch.tensor(log, dtype=torch.float64).exp()
         if kind == "multiclass":
-            return float(functional.cross_entropy(scaled, targets))
-        return float(functional.binary_cross_entropy_with_logits(scaled, targets.double().reshape(scaled.shape)))
+            return float(functional.cross_entropy(scaled, targets, label_smoothing=smoothing))
+        return float(functional.binary_cross_entropy_with_logits(scaled, likely))
 
     low, high = torch.tensor([_COLDEST, _HOTTEST]).log().tolist()
     golden = (5**0.5 - 1) / 2

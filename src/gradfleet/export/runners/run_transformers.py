@@ -23,7 +23,13 @@ def prepared(images: torch.Tensor) -> torch.Tensor:
     if wanted is None:
         return images
     pixels = (images.float() / 255 if images.dtype == torch.uint8 else images).expand(-1, 3, -1, -1)
-    size = wanted["size"]["height"], wanted["size"]["width"]
+    height, width = pixels.shape[2:]
+    if "crop_size" in wanted:
+        side = min(height, width)
+        top, left = (height - side) // 2, (width - side) // 2
+        pixels = pixels[:, :, top : top + side, left : left + side]
+    sides = wanted.get("crop_size", wanted["size"])
+    size = sides["height"], sides["width"]
     if tuple(pixels.shape[2:]) != size:
         pixels = interpolate(pixels, size, mode="bilinear", align_corners=False, antialias=True)
     mean, deviation = (torch.tensor(wanted[one]).view(1, 3, 1, 1) for one in ("image_mean", "image_std"))
