@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -29,9 +28,7 @@ from gradfleet.tasks import (
     TrialPlan,
     digest_of,
     inputs_of,
-    is_table,
-    labelled_arrays,
-    labelled_table,
+    labelled,
     read_checkpoint,
     seed_everything,
     write_checkpoint,
@@ -133,7 +130,7 @@ class SummaryPredictor:
 
     def evaluate(self, data: Any) -> Evaluation:
         """ROUGE over texts with their summaries; `.details["rows"]` has each row's, the worst first."""
-        texts, wanted = _texts(self._labelled(data))
+        texts, wanted = _texts(labelled(data, self.facts).examples)
         return self.compare(self.summarizer.summarize(texts), wanted)
 
     def compare(self, found: Sequence[str], wanted: Sequence[str]) -> Evaluation:
@@ -150,15 +147,10 @@ class SummaryPredictor:
         """
         self.summarizer.save_pretrained(folder)
 
-    def _labelled(self, data: Any) -> Any:
-        if isinstance(data, ArrayExamples):
-            return data
-        if isinstance(data, tuple) and len(data) == 2:
-            return labelled_arrays(*data, self.facts)
-        if isinstance(data, str | os.PathLike) or is_table(data):
-            return labelled_table(data, self.facts)
-        raise DataError(f"Texts and their summaries are needed, as a table or a pair, got {type(data).__name__}.")
-
 
 def _texts(part: Any) -> tuple[list[str], list[str]]:
-    return list(part.inputs.texts), list(part.targets.texts)
+    if not isinstance(part, ArrayExamples):
+        raise DataError(f"Texts and their summaries are needed, as a table or a pair, got {type(part).__name__}.")
+    inputs: Any = part.inputs
+    targets: Any = part.targets
+    return list(inputs.texts), list(targets.texts)

@@ -15,8 +15,7 @@ from gradfleet.data.examples import Inputs as Inputs
 from gradfleet.data.examples import NamedInputs as NamedInputs
 from gradfleet.data.feature_cache import FeatureCache as FeatureCache
 from gradfleet.data.items import inputs_of as inputs_of
-from gradfleet.data.labelled import labelled_arrays as labelled_arrays
-from gradfleet.data.labelled import labelled_table as labelled_table
+from gradfleet.data.labelled import labelled as labelled
 from gradfleet.data.language import PretrainedTokenizer as PretrainedTokenizer
 from gradfleet.data.language import TextInputs as TextInputs
 from gradfleet.data.language import TextPreparation as TextPreparation

@@ -15,7 +15,7 @@ import pytest
 
 from gradfleet.data.archive import check
 from gradfleet.data.dataset import AutoDataset
-from gradfleet.data.labelled import labelled_folder
+from gradfleet.data.labelled import labelled
 from gradfleet.errors import DataError
 
 COUNTS = {"rose": 4, "tulip": 4}
@@ -50,7 +50,7 @@ def test_an_archive_or_url_of_a_folder_is_the_same_data(class_folders: Any, tmp_
     for source in sources:
         assert AutoDataset(source).fingerprint == expected.fingerprint, source
     facts = expected.open().facts
-    assert len(labelled_folder(sources[0], facts)) == 8
+    assert len(labelled(sources[0], facts).examples) == 8
 
 
 @pytest.mark.row("DA1")

@@ -9,7 +9,7 @@ import torch
 from torch.utils.data import TensorDataset
 
 from gradfleet.data.dataset import AutoDataset
-from gradfleet.data.labelled import labelled_arrays
+from gradfleet.data.labelled import labelled
 from gradfleet.errors import DataError
 
 X = np.random.default_rng(0).normal(size=(20, 3)).astype(np.float32)
@@ -144,10 +144,10 @@ def test_settings_are_all_checked_at_once() -> None:
 
 def test_labelled_arrays_take_labels_or_class_numbers() -> None:
     facts = AutoDataset((X, np.where(Y, "yes", "no"))).open().facts
-    by_label = labelled_arrays(X[:2], ["no", "yes"], facts)
-    by_number = labelled_arrays(X[:2].tolist(), [0, 1], facts)
+    by_label = labelled((X[:2], ["no", "yes"]), facts).examples
+    by_number = labelled((X[:2].tolist(), [0, 1]), facts).examples
     assert by_label.targets.tolist() == by_number.targets.tolist() == [0, 1]
     with pytest.raises(DataError, match="never saw 'maybe'"):
-        labelled_arrays(X[:2], ["no", "maybe"], facts)
+        labelled((X[:2], ["no", "maybe"]), facts)
     with pytest.raises(DataError, match=r"the shape \(3,\) a row as in training, got \(2,\)"):
-        labelled_arrays(X[:2, :2], ["no", "yes"], facts)
+        labelled((X[:2, :2], ["no", "yes"]), facts)

@@ -12,7 +12,7 @@ import torch
 from PIL import Image
 
 from gradfleet.data.dataset import AutoDataset
-from gradfleet.data.labelled import labelled_arrays, labelled_folder
+from gradfleet.data.labelled import labelled
 from gradfleet.data.preparation import preparation_from_json
 from gradfleet.data.vision import ImagePreparation
 from gradfleet.errors import DataError
@@ -160,20 +160,20 @@ def test_a_raw_item_is_prepared_like_training(class_folders: Any) -> None:
 def test_labelled_folders_use_the_labels_and_preparation_of_training(class_folders: Any, tmp_path: Path) -> None:
     facts = AutoDataset(class_folders({"lily": 2, "rose": 4, "tulip": 4})).open().facts
     held_out = class_folders({"tulip": 1, "rose": 2}, "held_out", size=(9, 9))
-    examples = labelled_folder(held_out, facts)
+    examples = labelled(held_out, facts).examples
     assert examples.inputs.shape == (3, 1, 6, 5)
     assert examples.targets.tolist() == [1, 1, 2]
-    assert labelled_arrays(examples.inputs, ["rose", "rose", "tulip"], facts).targets.tolist() == [1, 1, 2]
+    assert labelled((examples.inputs, ["rose", "rose", "tulip"]), facts).examples.targets.tolist() == [1, 1, 2]
     with pytest.raises(
         DataError, match=r"held_out data must occur in the training data, .* it never saw 'daisy', 'oak'"
     ):
-        labelled_folder(class_folders({"daisy": 1, "oak": 1}, "held_out"), facts)
+        labelled(class_folders({"daisy": 1, "oak": 1}, "held_out"), facts)
     (held_out / "rose" / "000.png").write_text("text")
     shutil.rmtree(held_out / "daisy"), shutil.rmtree(held_out / "oak")
     with pytest.raises(DataError, match=r"held_out/rose/000\.png cannot be read as an image"):
-        labelled_folder(held_out, facts)
+        labelled(held_out, facts)
     with pytest.raises(DataError, match="There is no folder"):
-        labelled_folder(tmp_path / "nowhere", facts)
+        labelled(tmp_path / "nowhere", facts)
     arrays = AutoDataset((np.ones((4, 2)), [0, 1, 0, 1])).open().facts
     with pytest.raises(DataError, match="was not trained on class folders"):
-        labelled_folder(held_out, arrays)
+        labelled(held_out, arrays)

@@ -11,7 +11,7 @@ import pytest
 import torch
 
 from gradfleet.data.dataset import AutoDataset
-from gradfleet.data.labelled import labelled_table
+from gradfleet.data.labelled import labelled
 from gradfleet.errors import DataError
 
 PARTS = {"train": "L", "validation": "1", "test": "L"}
@@ -52,11 +52,11 @@ def test_a_held_out_table_finds_its_own_files(class_folders: Any, tmp_path: Path
     facts = AutoDataset(labels(flowers, names, flowers / "labels.csv")).open().facts
     held_out = class_folders({"all": 12}, name="held_out", mode="1")
     labels(held_out, names, held_out / "all" / "labels.csv")
-    expected = labelled_table(held_out / "all" / "labels.csv", facts)
-    assert not torch.equal(expected.inputs, labelled_table(flowers / "labels.csv", facts).inputs)
+    expected = labelled(held_out / "all" / "labels.csv", facts).examples
+    assert not torch.equal(expected.inputs, labelled(flowers / "labels.csv", facts).examples.inputs)
     shutil.make_archive(str(tmp_path / "held_out"), "zip", held_out)
     for given in (held_out / "all", tmp_path / "held_out.zip"):
-        assert torch.equal(labelled_table(given, facts).inputs, expected.inputs)
+        assert torch.equal(labelled(given, facts).examples.inputs, expected.inputs)
 
 
 def test_each_part_finds_its_files_beside_its_own_table(class_folders: Any) -> None:

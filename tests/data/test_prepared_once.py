@@ -17,7 +17,7 @@ from PIL import Image
 from torch import nn
 
 from gradfleet import AutoDataset, AutoModel, Float, Tuner
-from gradfleet.data.labelled import labelled_folder
+from gradfleet.data.labelled import labelled
 from gradfleet.data.loaders import make_batches
 from gradfleet.data.vision import ImagePreparation
 from gradfleet.errors import DataError
@@ -88,9 +88,9 @@ def test_nor_is_one_that_is_evaluated_on(tmp_path: Path) -> None:
     side, each = 160, 800
     few, many = pictures(tmp_path / "few", 40, side), pictures(tmp_path / "many", each, side)
     facts = AutoDataset(few).open().facts
-    kept = labelled_folder(few, facts)
+    kept = labelled(few, facts).examples
     before = anonymous()  # with all that libraries hold
-    kept = labelled_folder(many, facts)
+    kept = labelled(many, facts).examples
     held, decoded = anonymous() - before, 2 * each * 3 * side**2 / 2**20
     assert kept.inputs.shape == (2 * each, 3, side, side)
     assert held < decoded / 2, f"{held:.0f} MB were held of {decoded:.0f} MB"

@@ -57,7 +57,7 @@ class ArraySource(Source):
         self._order = self._split(raw)
 
     def _read(self, pair: Pair, part: str) -> Pair:
-        return Pair(pair.inputs, self._reader.read(told(pair.targets, self.settings.kind), part))
+        return Pair(pair.inputs, self._reader.read(told(pair.targets, self.settings.kind), part, numbered=True))
 
     @staticmethod
     def pair(given: Any) -> tuple[Any, Any] | None:
@@ -152,6 +152,7 @@ class ArraySource(Source):
             num_rows=num_rows,
             notes=tuple(self.notes),
             label_type=self._reader.label_type,
+            input_type=str(pair.inputs.dtype),
         )
         train = rows[:num_train]
         self._save_weights(folder, pair.targets[train])

@@ -130,6 +130,7 @@ def _read(path: Path, encoding: str, delimiter: str, *, skip_bad_lines: bool) ->
                 keep_default_na=False,
                 na_values=[""],
                 index_col=False,
+                skip_blank_lines=delimiter != _NO_DELIMITER,  # with one column a blank line is a row of nothing
                 on_bad_lines="warn" if skip_bad_lines else "error",
             )
         except (pandas.errors.ParserError, pandas.errors.EmptyDataError) as problem:

@@ -3,82 +3,87 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas
 import torch
+from PIL.Image import Image
 
+from gradfleet.data.archive import is_archive
 from gradfleet.data.channels import shaped
-from gradfleet.data.decoding import apply_all
+from gradfleet.data.columns import are_images
+from gradfleet.data.decoding import apply_all, decoded
 from gradfleet.data.examples import Inputs
+from gradfleet.data.found_tables import found_table
 from gradfleet.data.language import TextInputs, TextPreparation
-from gradfleet.data.preparation import preparation_from_json
+from gradfleet.data.opened_images import is_one_image
+from gradfleet.data.preparation import Preparation, preparation_from_json
 from gradfleet.data.prepared import DataFacts
 from gradfleet.data.problems import listed
+from gradfleet.data.rows import slim
+from gradfleet.data.scratch import Scratch
 from gradfleet.data.table_inputs import Images, numbers_of
 from gradfleet.data.tables import is_table, is_table_file, is_text, missing, read_table
 from gradfleet.data.tabular import TablePreparation
 from gradfleet.errors import DataError
 
-_TEXT = ".txt"
+_IN_MEMORY = 256  # images
 
 
 def inputs_of(items: Any, facts: DataFacts) -> Inputs:
     """What a model that learned from data of these facts takes, a row an item.
 
     Args:
-        items: paths or images, texts, or rows of numbers, as in training; of a table also a frame, a dict of columns,
-            a list of dicts or a file of one.
+        items: paths or images, texts, or rows of numbers, as in training; also a frame, a dict of columns, a list of
+            dicts, or the path or URL of a table's file.
 
     Raises:
         DataError: an item cannot be read, a column is missing, or the type is another than in training; it is named.
     """
     if isinstance(items, TextInputs):
         return items
-    if facts.columns and _is_table(items):
-        return table_inputs(read_table(items, one_column=True)[0], facts, folder_of(items))
-    if isinstance(items, str | os.PathLike):
-        raise DataError(f"predict takes a list of items, got the single {items!r}. Pass [{items!r}].")
-    if facts.preparation is None or _is_batch(items, facts.input_shape):
-        return _tensor(items, facts.input_shape)
-    preparation = preparation_from_json(facts.preparation)
-    if isinstance(preparation, TextPreparation):
-        return preparation.inputs(_some(items))
-    return apply_all(preparation, list(items))
+    preparation = _preparation(facts)
+    scratch = Scratch()  # holds what is unpacked until it is read
+    if preparation is not None and not isinstance(preparation, TablePreparation):
+        if isinstance(items, torch.Tensor) and tuple(items.shape[1:]) == tuple(facts.input_shape):
+            return _numbers(items, facts)  # prepared already
+        return prepared(raw_items(items, facts, scratch), preparation)
+    table = _table(items, scratch)
+    if table is not None:
+        return _table_inputs(read_table(table, one_column=True)[0], facts)
+    _refuse_one(items)
+    return _numbers(items, facts)
 
 
-def named_texts(items: Sequence[str], facts: DataFacts) -> list[tuple[str, str]]:
-    """What a person types where texts are predicted: a text, the file of one, or the file of a table with a text a row.
+def raw_items(items: Any, facts: DataFacts, scratch: Scratch) -> list[Any]:
+    """The images or texts of what `inputs_of` takes, one by one: files as paths, texts as strings.
 
-    Each text comes with what it is called: its file, or itself.
+    Args:
+        scratch: what is unpacked lies there.
 
     Raises:
-        DataError: a file is not there or cannot be read, or a table has no such column.
+        DataError: it is one item instead of several, has none, or is a table without their column.
     """
-    found: list[tuple[str, str]] = []
-    for item in items:
-        path = Path(item)
-        if not path.suffix or any(one.isspace() for one in item):
-            found.append((item, item))
-        elif is_table_file(path) and path.is_file():
-            found += ((text, text) for text in _column_of(path, facts))
-        elif path.suffix.lower() == _TEXT and path.is_file():
-            found.append((item, path.read_text(encoding="utf-8", errors="replace")))
-        elif is_table_file(path) or path.suffix.lower() == _TEXT:
-            raise DataError(f"There is no file {item!r}. A text that ends like one is predicted from Python.")
-        else:
-            found.append((item, item))
+    table = _table(items, scratch)
+    if table is not None:
+        return _of_column(read_table(table, one_column=True)[0], facts, folder_of(table))
+    _refuse_one(items)
+    if not facts.tokens and isinstance(items, np.ndarray) and is_one_image(items):
+        raise DataError(f"predict takes a list of items, got a single image of shape {items.shape}. Pass it in a list.")
+    found = list(items)
+    if not found:
+        raise DataError("At least one item is needed, got none.")
     return found
 
 
-def _column_of(table: Path, facts: DataFacts) -> list[str]:
-    if not facts.columns:
-        raise DataError(f"The model learned from files of texts, so {table.name} is no item: pass .txt files or texts.")
-    frame, columns = read_table(table, one_column=True)[0], facts.columns["inputs"]
-    _check_columns(frame, columns)
-    return [str(text) for text in frame[columns[0]]]
+def prepared(items: Sequence[Any], preparation: Preparation) -> Inputs:
+    """Images or texts as a model's inputs; many images are mapped from a file that has no name."""
+    if isinstance(preparation, TextPreparation):
+        return preparation.inputs(items)
+    return (decoded if len(items) > _IN_MEMORY else apply_all)(preparation, items)
 
 
 def table_inputs(frame: pandas.DataFrame, facts: DataFacts, root: Path) -> Inputs:
@@ -90,22 +95,75 @@ def table_inputs(frame: pandas.DataFrame, facts: DataFacts, root: Path) -> Input
     Raises:
         DataError: a column is missing or of another type, or a cell is empty; it is named.
     """
-    columns = facts.columns["inputs"]
-    preparation = None if facts.preparation is None else preparation_from_json(facts.preparation)
+    preparation = _preparation(facts)
+    if preparation is None or isinstance(preparation, TablePreparation):
+        return _table_inputs(frame, facts)
+    return prepared(_of_column(frame, facts, root), preparation)
+
+
+def folder_of(table: Any) -> Path:
+    """The folder that a table's file lies in; of other tables the working folder."""
+    return Path(table).absolute().parent if isinstance(table, str | os.PathLike) else Path.cwd()
+
+
+def image_column(frame: pandas.DataFrame) -> str:
+    """The first column that holds images, where training had none: it learned from a folder.
+
+    Raises:
+        DataError: there is none.
+    """
+    for name in frame.columns:
+        if are_images(frame[name]):
+            return str(name)
+    raise DataError(f"No column holds images or the names of their files; the columns are {listed(frame.columns)}.")
+
+
+def _preparation(facts: DataFacts) -> Preparation | None:
+    return None if facts.preparation is None else preparation_from_json(facts.preparation)
+
+
+def _table(items: Any, scratch: Scratch) -> Any:
+    """The table that was handed over, in memory or as its file on this machine; None for anything else.
+
+    Raises:
+        DataError: it cannot be had.
+    """
+    if isinstance(items, str | os.PathLike):
+        name = os.fspath(items)
+        path = Path(name)
+        return found_table(items, scratch) if "://" in name or is_table_file(path) or is_archive(path) else None
+    return items if is_table(items) and len(items) else None
+
+
+def _refuse_one(items: Any) -> None:
+    """Raise for a single item, whose parts would be taken for items."""
+    if isinstance(items, str | os.PathLike):
+        raise DataError(f"predict takes a list of items, got the single {items!r}. Pass [{items!r}].")
+    if isinstance(items, bytes | Image):
+        raise DataError("predict takes a list of items, got a single image. Pass it in a list.")
+
+
+def _of_column(frame: pandas.DataFrame, facts: DataFacts, root: Path) -> list[Any]:
+    """The images or texts of the column that training had."""
+    columns = facts.columns["inputs"] if facts.columns else [image_column(frame)]
+    _check_columns(frame, columns)
+    if facts.tokens:
+        return frame[columns[0]].tolist()
+    return Images(columns, _preparation(facts), root).items(frame)
+
+
+def _table_inputs(frame: pandas.DataFrame, facts: DataFacts) -> Inputs:
+    preparation = _preparation(facts)
     if isinstance(preparation, TablePreparation):
         return torch.from_numpy(preparation.apply_frame(frame))
+    if not facts.columns:
+        raise DataError(
+            "The model learned from arrays, so it takes rows of numbers and no table. Pass frame.to_numpy()."
+        )
+    columns = facts.columns["inputs"]
     _check_columns(frame, columns)
-    if preparation is None:
-        _check_numbers(frame, columns)
-        return _tensor(numbers_of(frame, columns), facts.input_shape)
-    if isinstance(preparation, TextPreparation):
-        return preparation.inputs(frame[columns[0]].tolist())
-    return apply_all(preparation, Images(columns, preparation, root).items(frame))
-
-
-def folder_of(items: Any) -> Path:
-    """The folder that a table's file lies in; of other tables the working folder."""
-    return Path(items).absolute().parent if isinstance(items, str | os.PathLike) else Path.cwd()
+    _check_numbers(frame, columns)
+    return _numbers(numbers_of(frame, columns), facts)
 
 
 def _check_columns(frame: pandas.DataFrame, columns: Sequence[str]) -> None:
@@ -136,29 +194,42 @@ def _check_numbers(frame: pandas.DataFrame, columns: Sequence[str]) -> None:
         raise DataError(problems)
 
 
-def _is_table(items: Any) -> bool:
-    if isinstance(items, str | os.PathLike):
-        return is_table_file(Path(items)) and Path(items).exists()
-    return is_table(items) and (isinstance(items, pandas.DataFrame | Mapping) or bool(items))
-
-
-def _some(items: Any) -> list[Any]:
-    found = list(items)
-    if not found:
-        raise DataError("At least one item is needed, got none.")
-    return found
-
-
-def _tensor(items: Any, input_shape: Sequence[int]) -> torch.Tensor:
-    inputs = shaped(torch.as_tensor(items), input_shape)
-    if tuple(inputs.shape[1:]) != tuple(input_shape):
+def _numbers(items: Any, facts: DataFacts) -> torch.Tensor:
+    """Rows of numbers of the shape and in the type that training had."""
+    rows = items if isinstance(items, torch.Tensor) else torch.from_numpy(_array(items))
+    inputs = shaped(torch.from_numpy(slim(rows.numpy())) if rows.dtype == torch.float64 else rows, facts.input_shape)
+    if tuple(inputs.shape[1:]) != tuple(facts.input_shape):
         raise DataError(
-            f"Inputs need the shape (rows, {', '.join(map(str, input_shape))}) as in training, "
+            f"Inputs need the shape (rows, {', '.join(map(str, facts.input_shape))}) as in training, "
             f"got {tuple(inputs.shape)}."
         )
-    return inputs
+    if facts.input_type == "uint8" and inputs.dtype != torch.uint8:
+        return _as_pixels(inputs)
+    is_whole = not inputs.is_floating_point()
+    return inputs.float() if is_whole and facts.input_type == "float32" and len(facts.input_shape) != 3 else inputs
 
 
-def _is_batch(items: Any, input_shape: Sequence[int]) -> bool:
-    """Whether `items` are prepared inputs already, all rows in one tensor."""
-    return isinstance(items, torch.Tensor) and tuple(items.shape[1:]) == tuple(input_shape)
+def _array(items: Any) -> np.ndarray[Any, Any]:
+    try:
+        rows = np.asarray(items)
+    except ValueError as problem:
+        raise DataError(f"Inputs need rows of one shape; numpy says: {problem}") from problem
+    if rows.dtype.kind not in "biuf":
+        first = items[0] if isinstance(items, Sequence) and len(items) else items
+        raise DataError(f"The model learned from rows of numbers, got {type(first).__name__}, such as {first!r:.60}.")
+    return slim(rows)
+
+
+def _as_pixels(inputs: torch.Tensor) -> torch.Tensor:
+    """Whole numbers from 0 to 255 as bytes.
+
+    Raises:
+        DataError: they are others, so that it is not clear what is white.
+    """
+    bytes_ = inputs.to(torch.uint8)
+    if not torch.equal(bytes_.to(inputs.dtype), inputs):
+        raise DataError(
+            f"Inputs are whole numbers from 0 to 255 as in training, got {inputs.dtype} from {float(inputs.min()):g} "
+            f"to {float(inputs.max()):g}. Bring them to that range, such as (255 * x).round()."
+        )
+    return bytes_

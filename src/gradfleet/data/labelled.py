@@ -3,21 +3,23 @@
 from __future__ import annotations
 
 import os
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas
 import torch
 
 from gradfleet.data.arrays import read_pair
 from gradfleet.data.channels import shaped
 from gradfleet.data.column_targets import ColumnTargets, bad_targets
-from gradfleet.data.decoding import decoded
+from gradfleet.data.columns import Columns
 from gradfleet.data.encoders import LabelEncoder
 from gradfleet.data.examples import ArrayExamples, Inputs
 from gradfleet.data.folder_scan import Ignored, scan_classes
-from gradfleet.data.found_tables import found_table, one_table
-from gradfleet.data.items import folder_of, inputs_of, table_inputs
+from gradfleet.data.found_tables import as_tables, found_table
+from gradfleet.data.items import folder_of, image_column, inputs_of, prepared, table_inputs
 from gradfleet.data.language import TextPreparation
 from gradfleet.data.places import located
 from gradfleet.data.preparation import preparation_from_json
@@ -25,59 +27,115 @@ from gradfleet.data.prepared import DataFacts
 from gradfleet.data.problems import listed
 from gradfleet.data.scratch import Scratch
 from gradfleet.data.tables import is_table, read_table
+from gradfleet.data.tabular import TablePreparation
 from gradfleet.data.targets import TargetReader, as_array, unusable_rows
 from gradfleet.errors import DataError
 
+_PART = "evaluation"
 
-def labelled_folder(path: str | os.PathLike[str], facts: DataFacts) -> ArrayExamples:
-    """A folder of class folders, with the labels and the preparation of training.
+
+@dataclass(frozen=True, slots=True)
+class Labelled:
+    """Rows with their targets.
+
+    Attributes:
+        examples: as training had them.
+        names: what each row is called, the file of an image or a text; None where rows have numbers alone.
+    """
+
+    examples: Any
+    names: list[Any] | None = None
+
+
+def labelled(data: Any, facts: DataFacts) -> Labelled:
+    """What a model is measured on, in the terms of its training data.
+
+    Args:
+        data: a folder of class folders, an archive or a URL of one; a table or its file; a pair (inputs, targets); or
+            a prepared part, which stays as it is.
 
     Raises:
-        DataError: class folders that training never saw, or images that cannot be read; they are named.
+        DataError: a label that training never saw, or rows that cannot be read; they are named.
+    """
+    if isinstance(data, tuple) and len(data) == 2 and not isinstance(data, ArrayExamples):
+        return _of_pair(*data, facts)
+    if not isinstance(data, str | os.PathLike) and not is_table(data):
+        return Labelled(data)
+    scratch = Scratch()  # holds what is unpacked until it is read
+    there = located(data, scratch)
+    if facts.columns or as_tables(there) is not None:
+        table = found_table(there, scratch)
+        return _of_table(read_table(table)[0], facts, folder_of(table))
+    return _of_folder(Path(there), facts, str(data), named_below=bool(scratch.known) and there != Path(data))
+
+
+def _of_folder(folder: Path, facts: DataFacts, called: str, *, named_below: bool) -> Labelled:
+    """A folder of class folders.
+
+    Args:
+        called: what it is called in an error.
+        named_below: whether files are named from the folder on, because it is only here for a while.
     """
     if facts.labels is None or facts.preparation is None:
         raise DataError("The model was not trained on class folders, so it cannot be evaluated on one. Pass (x, y).")
-    scratch = Scratch()  # holds what is unpacked until it is decoded
-    files = scan_classes(Path(located(path, scratch)), Ignored())
-    targets = LabelEncoder(facts.labels).encode([file.label for file in files], str(path))
-    inputs = decoded(preparation_from_json(facts.preparation), [file.path for file in files])
-    return ArrayExamples(inputs, torch.from_numpy(targets))
+    files = scan_classes(folder, Ignored())
+    targets = LabelEncoder(facts.labels).encode([file.label for file in files], called)
+    inputs = prepared([file.path for file in files], preparation_from_json(facts.preparation))
+    names = [file.name if named_below else str(file.path) for file in files]
+    return Labelled(_joined(inputs, targets, facts), names)
 
 
-def called(data: Any, facts: DataFacts) -> list[Any] | None:
-    """What each row of labelled data is called: the file of an image, or the text; None where rows have numbers."""
-    if facts.columns and len(facts.columns["inputs"]) == 1 and (is_table(data) or isinstance(data, str | os.PathLike)):
-        names: list[Any] = one_table(data, Scratch())[0][facts.columns["inputs"][0]].tolist()
-        return names
-    if isinstance(data, str | os.PathLike) and not facts.columns:
-        scratch = Scratch()
-        return [str(file.path) for file in scan_classes(Path(located(data, scratch)), Ignored())]
-    if isinstance(data, tuple) and facts.tokens:
-        return list(data[0])
-    return None
-
-
-def labelled_table(given: Any, facts: DataFacts) -> ArrayExamples:
-    """A table with the columns that training had, inputs and target.
-
-    Raises:
-        DataError: a column is missing, a cell is empty, or a label is one that training never saw.
-    """
-    scratch = Scratch()  # holds what is unpacked until it is read
-    table = found_table(given, scratch)
-    frame, _ = read_table(table)
+def _of_table(frame: pandas.DataFrame, facts: DataFacts, root: Path) -> Labelled:
+    """A table with the columns that training had; one of images where training had a folder of them."""
+    facts = facts if facts.columns else replace(facts, columns=_columns_of_images(frame, facts))
     targets = ColumnTargets.of(facts)
     absent = [name for name in targets.columns if name not in frame.columns]
     if absent:
         raise DataError(f"To evaluate, the column {absent[0]!r} is needed; the columns are {listed(frame.columns)}.")
-    inputs = table_inputs(frame, facts, folder_of(table))
+    inputs = table_inputs(frame, facts, root)
     bad = bad_targets(frame, targets.columns)
     if bad.any() and targets.form != "labels":
         raise DataError(f"There is no target in row {int(bad.argmax())} (the first row is 0).")
-    return _joined(inputs, targets.read(frame, "evaluation"), facts)
+    names = frame[facts.columns["inputs"][0]].tolist() if len(facts.columns["inputs"]) == 1 else None
+    return Labelled(_joined(inputs, targets.read(frame, _PART), facts), names)
+
+
+def _columns_of_images(frame: pandas.DataFrame, facts: DataFacts) -> dict[str, list[str]]:
+    if facts.preparation is None:
+        raise DataError("The model learned from arrays, so it is measured on a pair (inputs, targets) and no table.")
+    settled, _ = Columns(inputs=(image_column(frame),)).settle(frame, None, wants_text=False)
+    return {"inputs": list(settled.inputs), "target": list(settled.target)}
+
+
+def _of_pair(inputs: Any, targets: Any, facts: DataFacts) -> Labelled:
+    """Inputs as `predict` takes them, with labels or class numbers."""
+    if facts.preparation is None or isinstance(preparation_from_json(facts.preparation), TablePreparation):
+        return Labelled(_of_arrays(inputs, targets, facts))
+    known = inputs_of(inputs, facts)
+    names = list(inputs) if facts.tokens or all(isinstance(one, str | os.PathLike) for one in inputs) else None
+    if facts.kind == "text":
+        return Labelled(_joined(known, np.asarray(list(targets), object), facts), names)
+    read = TargetReader.of(facts).read(as_array(targets, f"{_PART} targets"), _PART, numbered=not facts.tokens)
+    _check_rows(len(known), len(read))
+    return Labelled(_joined(known, read, facts), names)
+
+
+def _of_arrays(inputs: Any, targets: Any, facts: DataFacts) -> ArrayExamples:
+    pair = read_pair((inputs, targets), _PART)
+    known = shaped(torch.tensor(pair.inputs), facts.input_shape)
+    if known.shape[1:] != tuple(facts.input_shape):
+        raise DataError(
+            f"The inputs need the shape {tuple(facts.input_shape)} a row as in training, got {pair.inputs.shape[1:]}."
+        )
+    bad = np.flatnonzero(unusable_rows(pair.inputs) | unusable_rows(pair.targets))
+    if len(bad):
+        raise DataError(f"Inputs and targets need finite numbers; row {bad[0]} has NaN, infinity or None.")
+    read = TargetReader.of(facts).read(pair.targets, _PART, numbered=True)
+    return ArrayExamples(inputs_of(known, facts), torch.from_numpy(read))
 
 
 def _joined(inputs: Inputs, targets: Any, facts: DataFacts) -> ArrayExamples:
+    _check_rows(len(inputs), len(targets))
     if facts.kind != "text":
         return ArrayExamples(inputs, torch.from_numpy(targets))
     preparation = preparation_from_json(facts.preparation or {})
@@ -85,29 +143,6 @@ def _joined(inputs: Inputs, targets: Any, facts: DataFacts) -> ArrayExamples:
     return ArrayExamples(inputs, preparation.targets(targets.tolist()))
 
 
-def labelled_arrays(inputs: Any, targets: Any, facts: DataFacts) -> ArrayExamples:
-    """Arrays, tensors or lists whose inputs are as training saw them, with labels or class numbers as targets.
-
-    Raises:
-        DataError: another shape of input, NaN, or labels that training never saw.
-    """
-    if facts.tokens:
-        return _labelled_texts(inputs, targets, facts)
-    pair = read_pair((inputs, targets), "evaluation")
-    inputs = shaped(torch.tensor(pair.inputs), facts.input_shape)
-    if inputs.shape[1:] != tuple(facts.input_shape):
-        raise DataError(
-            f"The inputs need the shape {tuple(facts.input_shape)} a row as in training, got {pair.inputs.shape[1:]}."
-        )
-    bad = np.flatnonzero(unusable_rows(pair.inputs) | unusable_rows(pair.targets))
-    if len(bad):
-        raise DataError(f"Inputs and targets need finite numbers; row {bad[0]} has NaN, infinity or None.")
-    read = TargetReader.of(facts).read(pair.targets, "evaluation")
-    return ArrayExamples(inputs, torch.from_numpy(read))
-
-
-def _labelled_texts(texts: Any, targets: Any, facts: DataFacts) -> ArrayExamples:
-    known = inputs_of(texts, facts)
-    if facts.kind == "text":
-        return _joined(known, np.asarray(list(targets), object), facts)
-    return _joined(known, TargetReader.of(facts).read(as_array(targets, "evaluation targets"), "evaluation"), facts)
+def _check_rows(num_inputs: int, num_targets: int) -> None:
+    if num_inputs != num_targets:
+        raise DataError(f"Each row needs a target, got {num_inputs:,} rows and {num_targets:,} targets.")

@@ -104,8 +104,13 @@ def refuse_colour(image: Image.Image, example: Any) -> None:
         )
 
 
+def is_one_image(pixels: np.ndarray[Any, Any]) -> bool:
+    """Whether an array is (height, width) or (height, width, channels), and no list of images."""
+    return pixels.ndim == 2 or (pixels.ndim == 3 and pixels.shape[2] in (1, 3, 4))
+
+
 def _from_array(pixels: np.ndarray[Any, Any]) -> Image.Image:
-    if pixels.dtype != np.uint8 or pixels.ndim not in (2, 3) or (pixels.ndim == 3 and pixels.shape[2] not in (1, 3, 4)):
+    if pixels.dtype != np.uint8 or not is_one_image(pixels):
         raise DataError(
             "An image array needs to be uint8 of shape (height, width) or (height, width, 1, 3 or 4), "
             f"got {pixels.dtype} of shape {pixels.shape}."

@@ -47,6 +47,7 @@ class DataFacts:
         preparation: JSON of the fitted Preparation (see `preparation_from_json`); None when inputs come as they are.
         label_type: what the labels are in the data: "str", "int", "float" or "bool"; predictions come back as such.
         label_scores: of ordered classes a number each, such as how good a sentiment is; empty for others.
+        input_type: of inputs that came as an array, "uint8", "int64" or "float32"; empty for others.
         num_rows: rows of each part; -1 for a part that does not know its length.
         statistics: of the training rows only, in the units of the stored inputs (0-255 for images): "mean" and "std"
             with a value a channel or feature (a constant one has std 1), and "class_counts" for "multiclass".
@@ -68,6 +69,7 @@ class DataFacts:
     tokens: Mapping[str, Mapping[str, int]] = field(default_factory=dict)
     label_type: str = "str"
     label_scores: tuple[float, ...] = ()
+    input_type: str = ""
 
     def label(self, number: int) -> Any:
         """The label of a class or column number, as it is in the data."""

@@ -62,7 +62,9 @@ class TableInputs(ABC):
         """What there is to know, of the first `len(targets)` rows where it is learned."""
         inputs = np.load(folder / INPUTS, mmap_mode="r")
         facts = replace(facts, input_shape=tuple(inputs.shape[1:]))
-        if self.preparation is not None:
+        if self.preparation is None:
+            facts = replace(facts, input_type=str(inputs.dtype))
+        else:
             facts = replace(facts, preparation=self.preparation.to_json())
         return replace(facts, statistics=statistics(inputs[: len(targets)], targets, facts))
 

@@ -123,10 +123,11 @@ class TargetReader:
         """What `told` is asked for of other parts; a class between two others is one that training never saw."""
         return "ordinal" if self.kind == "multiclass" else self.kind
 
-    def read(self, targets: Array, part: str) -> Array:
+    def read(self, targets: Array, part: str, *, numbered: bool = False) -> Array:
         """Class numbers (rows,) as int64, else float32, (rows, outputs) or with the axes that the targets have.
 
-        Integers of which none is a label are numbers.
+        Args:
+            numbered: whether integers may be class numbers where the labels are words, as a tensor of targets has them.
 
         Raises:
             DataError: a class that training never saw, or another number of columns.
@@ -142,10 +143,16 @@ class TargetReader:
                 f"got {flat.dtype} of shape {targets.shape}."
             )
         names = [str(one) for one in flat.tolist()]
-        if self.encoder and (flat.dtype.kind not in "iu" or set(names) & set(self.encoder.labels)):
-            return self.encoder.encode(names, part)
-        numbers = LabelEncoder(tuple(str(number) for number in range(self.num_outputs)))
-        return numbers.encode(names, part)
+        encoder = self.encoder
+        if (
+            numbered
+            and self.label_type == "str"
+            and flat.dtype.kind in "iu"
+            and not set(names) & set(self.labels or ())
+        ):
+            encoder = None
+        encoder = encoder or LabelEncoder(tuple(str(number) for number in range(self.num_outputs)))
+        return encoder.encode(names, part)
 
     def _read_numbers(self, values: Array, part: str) -> Array:
         columns = values.reshape(len(values), -1)

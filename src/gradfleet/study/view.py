@@ -63,7 +63,7 @@ class TrialView:
     def predictions(self, items: Sequence[str], *, proba: bool = False) -> list[dict[str, Any]]:
         """What its model says of files: `item` and `label` of each.
 
-        Where it learned from texts, an item is a text, a .txt file, or a table's file, which has a text a row.
+        The file of a table stands for its rows. Where it learned from texts, an item is a text, or a .txt file.
 
         Where labels have scores, such as sentiments, each has its `score` too.
 
@@ -74,13 +74,12 @@ class TrialView:
             DataError: an item cannot be read, or there are no probabilities.
             NotFoundError, ExecutionError: as `model`.
         """
-        from gradfleet.data.items import named_texts  # imports torch
+        from gradfleet.data.scratch import Scratch
+        from gradfleet.data.typed_items import named_items  # imports torch
 
         model: Any = self.model()
-        if model.facts.tokens:
-            pairs = named_texts(items, model.facts)
-        else:
-            pairs = [(item, os.path.abspath(item)) for item in items]
+        scratch = Scratch()
+        pairs = named_items(items, model.facts, scratch)
         items, located = [name for name, _ in pairs], [item for _, item in pairs]
         if not proba:
             found = [{"item": item, "label": label} for item, label in zip(items, model.predict(located), strict=True)]

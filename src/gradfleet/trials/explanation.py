@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -12,6 +13,8 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
+from gradfleet.data.items import inputs_of, raw_items
+from gradfleet.data.scratch import Scratch
 from gradfleet.errors import DataError, SettingError, unknown_name
 from gradfleet.trials.results import figure_class, show_image
 
@@ -102,15 +105,14 @@ def explain(predictor: ModelPredictor, items: Sequence[Any], *, method: str = "o
     if facts.tokens:
         if method == "gradients":
             raise SettingError('Texts are explained by method="occlusion", whatever the network is.')
-        return [_explained_text(predictor, text) for text in items]
-    if len(facts.input_shape) != 3:
+    elif len(facts.input_shape) != 3:
         raise DataError("Images and texts are explained, and this model learned from rows of numbers.")
-    return [_explained_image(predictor, item, method) for item in items]
+    scratch = Scratch()  # holds what is unpacked until it is read
+    explained = partial(_explained_text, predictor) if facts.tokens else partial(_explained_image, predictor, method)
+    return [explained(item) for item in raw_items(items, facts, scratch)]
 
 
-def _explained_image(predictor: ModelPredictor, item: Any, method: str) -> Explanation:
-    from gradfleet.data.items import inputs_of
-
+def _explained_image(predictor: ModelPredictor, method: str, item: Any) -> Explanation:
     pixels: Any = inputs_of([item] if not isinstance(item, torch.Tensor) else item[None], predictor.facts)
     image = pixels.float() / 255 if pixels.dtype == torch.uint8 else pixels.float()
     target = int(_classes(predictor.model.predict(image)).argmax())

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy
@@ -11,9 +11,8 @@ import torch
 
 from gradfleet.data.examples import ArrayExamples
 from gradfleet.data.items import inputs_of
-from gradfleet.data.labelled import labelled_arrays, labelled_folder, labelled_table
+from gradfleet.data.labelled import Labelled, labelled
 from gradfleet.data.prepared import DataFacts
-from gradfleet.data.tables import is_table
 from gradfleet.errors import DataError
 from gradfleet.training.data_network import DataNetwork
 from gradfleet.training.evaluation import Evaluation
@@ -47,8 +46,8 @@ class ModelPredictor:
         """One prediction an item, in order: a label for classes, a list of labels for multilabel, else numbers.
 
         Args:
-            items: paths or images when the model learned from images, strings when it learned from texts, a table of
-                the same columns when it learned from one, else an array of shape (rows, *input_shape).
+            items: paths or images when the model learned from images, strings when it learned from texts, a table or
+                its file with the columns of training, else an array of shape (rows, *input_shape).
             views: functions of a batch of inputs, such as a flip or no change at all; the mean of the outputs over
                 them is what is predicted (test-time augmentation).
 
@@ -93,8 +92,8 @@ class ModelPredictor:
         """Loss and metrics over labelled data, computed over all predictions at once.
 
         Args:
-            data: a folder of class folders, a table or its file, a pair (inputs, targets) in the terms of the training
-                data, or a prepared part such as `prepared.validation`.
+            data: a folder of class folders, a table or its file, an archive or URL of these, a pair (inputs, targets)
+                in the terms of the training data, or a prepared part such as `prepared.validation`.
             views: as for `predict`.
 
         Raises:
@@ -120,11 +119,15 @@ class ModelPredictor:
 
     def examples(self, data: Any) -> Any:
         """Labelled data as the model's own batches are made of; `data` is what `evaluate` takes."""
-        labelled = self._labelled(data)
+        return self.labelled(data).examples
+
+    def labelled(self, data: Any) -> Labelled:
+        """The same, and what each row is called."""
+        found = labelled(data, self.facts)
         network = self._data_network()
-        if network is not None and isinstance(labelled, ArrayExamples):
-            labelled = network.seen(labelled)
-        return labelled
+        if network is not None and isinstance(found.examples, ArrayExamples):
+            found = replace(found, examples=network.seen(found.examples))
+        return found
 
     @property
     def reads_its_own_way(self) -> bool:
@@ -135,15 +138,6 @@ class ModelPredictor:
         """The network, when it reads inputs in its own way."""
         network = next(iter(self.model.networks.values()))
         return network if isinstance(network, DataNetwork) else None
-
-    def _labelled(self, data: Any) -> Any:
-        if isinstance(data, tuple) and len(data) == 2 and not isinstance(data, ArrayExamples):
-            return labelled_arrays(*data, self.facts)
-        if self.facts.columns and is_table(data):
-            return labelled_table(data, self.facts)
-        if isinstance(data, str | os.PathLike):
-            return (labelled_table if self.facts.columns else labelled_folder)(data, self.facts)
-        return data
 
     def outputs(self, items: Any, views: Sequence[View] = ()) -> torch.Tensor:
         """The network's own outputs, a row an item; `items` and `views` are what `predict` takes."""

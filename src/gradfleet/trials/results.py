@@ -62,17 +62,16 @@ def results(predictor: ModelPredictor, data: Any) -> Results:
     """
     import pandas
 
-    from gradfleet.data.labelled import called
-
     facts = predictor.facts
     if facts.kind not in ("multiclass", "binary"):
         raise DataError(f"Losses of single rows are for classes, and this model's kind is {facts.kind}.")
-    examples = predictor.examples(data)
+    found = predictor.labelled(data)
+    examples = found.examples
     probabilities = _of_classes(predictor, examples)
     true = torch.as_tensor(examples.targets).long().reshape(-1)
     own = probabilities[torch.arange(len(true)), true].clamp(min=1e-12)
     losses = -own.log()
-    names = called(data, facts) or list(range(len(true)))
+    names = found.names or list(range(len(true)))
     order = losses.argsort(descending=True, stable=True).tolist()
     predicted = probabilities.argmax(dim=1)
     rows = [
