@@ -5,6 +5,7 @@ from __future__ import annotations
 import inspect
 from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass, field, replace
+from functools import partial
 from inspect import Parameter
 from typing import Any
 
@@ -74,6 +75,14 @@ class Builder:
         """What `config` says of this callable's parameters."""
         start = f"{self.prefix}."
         return {name.removeprefix(start): value for name, value in config.items() if name.startswith(start)}
+
+    @property
+    def fitted_at_once(self) -> bool:
+        """Whether what it makes says of itself that nothing of it is trained; see `DataNetwork.fitted_at_once`."""
+        make = self.make
+        while isinstance(make, partial):
+            make = make.func
+        return bool(getattr(make, "fitted_at_once", False))
 
     def names(self, parameter: str) -> bool:
         """Whether the callable's signature has a parameter of this very name."""

@@ -17,6 +17,7 @@ from gradfleet.search.suggester import Value
 
 # Settings of compile, fit and loader that can be dimensions.
 SETTINGS = ("batch_size", "clip_norm", "layer_decay", "learning_rate", "loss", "precision", "schedule")
+_OF_TRAINING = ("batch_size", "clip_norm", "layer_decay", "learning_rate", "schedule")
 
 _OF_A_FUNCTION = (
     " A training function of your own takes dimensions of any name, in a dict or a SearchSpace instead of a Tuner: "
@@ -33,6 +34,8 @@ class _Optimizer:
 
 class Tuner:
     """Registers architectures, optimizers, callbacks and settings, and makes the search space of them.
+
+    What only training uses, such as an optimizer, is not drawn for architectures that are fitted at once.
 
     A dimension starts with its own default, else with that of the registered function's signature, else in its middle.
     Optimizers known by name or given as classes start in the middle: their library's defaults fit no range well.
@@ -208,11 +211,15 @@ class Tuner:
 
     def _entries(self) -> Iterator[Entry]:
         """What chooses first, then each branch, then what was added."""
-        choosers = {"architecture": list(self._architectures)} if self._architectures else {}
-        for name, names in (choosers | self._choosers()).items():
-            yield Entry(name, Choice(*names))
+        trained = self._trained()
+        if self._architectures:
+            yield Entry("architecture", Choice(*self._architectures))
+        for name, names in self._choosers().items():
+            yield Entry(name, Choice(*names), trained)
         branches = {builder.prefix: builder for builder in self._builders()}
-        yield from (Entry(name, *self._added[name]) for name in self._added if name in branches)
+        for name, (dimension, when) in self._added.items():
+            if name in branches:
+                yield Entry(name, dimension, (*trained, *when))
         for builder in branches.values():
             for parameter, dimension in builder.dimensions.items():
                 yield self._entry(builder, parameter, dimension)
@@ -221,7 +228,7 @@ class Tuner:
             if prefix in branches:
                 yield self._entry(branches[prefix], parameter, dimension, *when)
             elif name not in branches:
-                yield Entry(name, dimension, when)
+                yield Entry(name, dimension, (*(trained if name in _OF_TRAINING and not when else ()), *when))
 
     def _entry(self, builder: Builder, parameter: str, dimension: Dimension, *when: When) -> Entry:
         return Entry(
@@ -237,6 +244,13 @@ class Tuner:
             switch = self._added[builder.prefix][0]
             assert isinstance(switch, Choice), "checked when it was added"
             yield When(builder.prefix, tuple(value for value in switch.choices if value is not None))
+        else:
+            yield from self._trained()
+
+    def _trained(self) -> tuple[When, ...]:
+        """Where training is: everywhere, or with the architectures that are not fitted at once."""
+        names = tuple(name for name, builder in self._architectures.items() if not builder.fitted_at_once)
+        return (When("architecture", names),) if names and len(names) < len(self._architectures) else ()
 
     def _check_added(self, name: str, dimension: Dimension) -> None:
         if name in SETTINGS:
