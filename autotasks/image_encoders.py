@@ -59,6 +59,7 @@ class ImageEncoder(PretrainedEncoder):
         self.register_buffer("deviation", torch.ones(1, 3, 1, 1))
 
     def start(self, train: ArrayExamples, cache: FeatureCache) -> None:
+        # In eval mode, in which a fit leaves it: small batches would ruin the running statistics of its batch norms.
         self.encoder = read_pretrained(self._source)
         settings = _DEFAULTS | image_settings(self._source)
         self._side = self._side or side_of(settings)

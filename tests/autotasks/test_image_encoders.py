@@ -11,6 +11,7 @@ import torch
 from PIL import Image
 
 from autotasks import AutoImageClassifier
+from autotasks.backbones import read_pretrained
 from autotasks.image_encoders import sides_of
 from gradfleet import Bundle
 from gradfleet.errors import ExportError
@@ -68,6 +69,17 @@ def test_a_probe_and_fine_tuning_learn_from_vectors_that_are_computed_once(backb
 def test_images_are_decoded_at_the_size_that_the_network_looks_at(backbone: Path, tmp_path: Path) -> None:
     classifier = AutoImageClassifier(write_tones(tmp_path / "tones", each=4), backbones=[backbone])
     assert classifier.data.open().facts.input_shape == (1, 24, 24), "the middle square"
+
+
+def test_fine_tuning_keeps_the_statistics_of_pretrained_batch_norms(backbone: Path, tmp_path: Path) -> None:
+    classifier = AutoImageClassifier(write_tones(tmp_path / "tones", each=12), backbones=[backbone])
+    classifier.model.narrow({"architecture": backbone.name})
+    classifier.fit(trials=1, epochs=2, cluster="inline", store=tmp_path / "g.db", progress=False)
+    tuned = classifier.study.best.model().model.network.encoder
+    pretrained = read_pretrained(str(backbone)).state_dict()
+    moved = {name for name, value in tuned.state_dict().items() if not torch.equal(value.cpu(), pretrained[name])}
+    assert moved
+    assert not {name for name in moved if "running" in name}
 
 
 def test_there_is_a_choice_of_sides_where_a_network_looks_at_any(tmp_path: Path) -> None:

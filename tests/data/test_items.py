@@ -116,7 +116,9 @@ def test_a_model_of_a_folder_of_images_takes_tables_and_pairs_of_their_files(cla
         assert torch.equal(found.examples.targets, expected.examples.targets)
         assert [str(name) for name in found.names or ()] == expected.names
     assert torch.equal(inputs_of(frame, facts), expected.examples.inputs)
-    with pytest.raises(DataError, match=r"No column holds images or the names of their files; the columns are 'number', 'label'"):
+    with pytest.raises(
+        DataError, match=r"No column holds images or the names of their files; the columns are 'number', 'label'"
+    ):
         inputs_of(frame.drop(columns="file"), facts)
     with pytest.raises(DataError, match="Each row needs a target, got 8 rows and 7 targets"):
         labelled((files, ["rose"] * 7), facts)
