@@ -27,6 +27,7 @@ _BESIDE = 1.3  # of a step's time: augmentation, the optimizer, and validation o
 _BRIEF = 60  # seconds of a search below which one kind of network is enough
 _UNEVEN = 3  # times as many images of one class as of another
 _SMALL = 32 * 32  # pixels up to which a perceptron on them is worth a trial
+_FEW = 1_000  # images, larger than small ones, from which nothing learns as much as a pretrained network knows
 _LADDER: Mapping[str, tuple[Callable[..., nn.Module], str, tuple[int, ...]]] = {
     "cnn": (cnn, "channels", (8, 12, 16, 24, 32, 48, 64)),
     "resnet": (resnet, "channels", (8, 16, 32, 64)),
@@ -107,10 +108,10 @@ class ImageSizes:
         tuned = [one.epoch for one in looking.values() if one.tuned]
         if tuned and self._epochs is None:  # what is fine-tuned counts most, and an epoch of it
             wanted = max(_FINE_TUNED, min(wanted, int(2 * WHOLE * seconds / max(tuned))))
-        kinds = list(_LADDER) if seconds >= _BRIEF else ["cnn"]
+        kinds = [] if _are_few(facts, looking) else list(_LADDER) if seconds >= _BRIEF else ["cnn"]
         found = {name: fitting for name in kinds if (fitting := self._fitting(name, measure, WHOLE * seconds / wanted))}
         epochs = wanted
-        if not tuned and self._epochs is None:
+        if found and not tuned and self._epochs is None:
             epochs = max(1, min(_MOST, int(_LONGER * wanted), int(WHOLE * seconds / found["cnn"].epoch)))
         return self._tailoring(facts, found, looking, epochs, seconds)
 
@@ -148,18 +149,27 @@ class ImageSizes:
     ) -> Tailoring:
         tuned = [name for name, one in looking.items() if one.tuned]
         probes = [f"{name}-frozen" for name, one in looking.items() if one.probed]
-        is_small = facts.input_shape[1] * facts.input_shape[2] <= _SMALL
-        kept = [*found, *tuned, *probes, *(["mlp"] if is_small else [])]
+        kept = [*found, *tuned, *probes, *(["mlp"] if _is_small(facts) else [])]
         choices = [one for one in self._choices if one in kept]
         narrowing: dict[str, Narrowing] = {"architecture": {"choices": choices, "default": (*probes, "cnn")[0]}}
         for name, fitting in found.items():
             narrowing |= _around(name, fitting, max(facts.input_shape[1:]))
         for name, one in looking.items():
-            narrowing |= {f"architecture.{name}.side": _largest(one.tuned)} if one.tuned else {}
-            narrowing |= {f"architecture.{name}-frozen.side": _largest(one.probed)} if one.probed else {}
+            narrowing |= {f"architecture.{name}.side": _largest(one.tuned[-2:])} if one.tuned else {}
+            narrowing |= {f"architecture.{name}-frozen.side": _largest(one.probed[-1:])} if one.probed else {}
         narrowing |= _weighing(facts)
         known = tuple(config for config in self._known if config["architecture"] in choices)
         return Tailoring(narrowing, epochs, known, _said(facts, found, looking, epochs, seconds))
+
+
+def _are_few(facts: DataFacts, looking: Mapping[str, Looking]) -> bool:
+    """Whether there are too few images to learn from them alone what a pretrained network that there is knows."""
+    knows = any(one.probed for one in looking.values())
+    return knows and facts.num_rows["train"] < _FEW and not _is_small(facts)
+
+
+def _is_small(facts: DataFacts) -> bool:
+    return facts.input_shape[1] * facts.input_shape[2] <= _SMALL
 
 
 def _largest(sides: Sequence[int]) -> Narrowing:
@@ -201,18 +211,19 @@ def _said(
     epochs: int,
     seconds: float,
 ) -> str:
-    net = found["cnn"]
-    side = min(net.side, max(facts.input_shape[1:]))
-    parts = [
-        f"Measured here, {facts.num_rows['train']:,} images and {seconds:.0f} s allow {epochs} epochs of a "
-        f"convolutional net of {net.size} channels on {side} pixels a side ({net.epoch:.2g} s an epoch)"
-    ]
+    measured = f"Measured here, {facts.num_rows['train']:,} images and {seconds:.0f} s allow {epochs} epochs"
+    if net := found.get("cnn"):
+        side = min(net.side, max(facts.input_shape[1:]))
+        measured += (
+            f" of a convolutional net of {net.size} channels on {side} pixels a side ({net.epoch:.2g} s an epoch)"
+        )
+    parts = [measured] if net else [f"{measured}; so few images are left to pretrained networks"]
     parts += [
         f"fine-tuning {name} on {one.tuned[-1]} pixels a side takes {one.epoch:.2g} s an epoch"
         for name, one in looking.items()
         if one.tuned
     ]
-    left = [name for name in _LADDER if name not in found]
+    left = [name for name in _LADDER if name not in found] if found else []
     left += [f"fine-tuning {name}" for name, one in looking.items() if not one.tuned]
     left += [f"the vectors of {name}" for name, one in looking.items() if not one.probed]
     parts += [f"no time for {', '.join(left)}"] if left else []

@@ -83,6 +83,31 @@ def test_a_pretrained_network_looks_at_images_as_large_as_there_is_time_for(
     assert found.epoch == pytest.approx(240.0 * (tuned[-1] / 224) ** 2 if tuned else math.inf)
 
 
+def test_few_images_are_left_to_a_pretrained_network_that_is_there(tmp_path: Path) -> None:
+    from transformers import ResNetConfig, ResNetModel
+
+    config = ResNetConfig(embedding_size=64, hidden_sizes=[64, 64], depths=[1, 1], layer_type="basic")
+    ResNetModel(config).save_pretrained(tmp_path / "net")
+    backbones = [str(tmp_path / "net")]
+    choices = ("cnn", "resnet", "vit", "mlp", "net-frozen", "net")
+    tailor = ImageSizes(
+        {"net": backbones[0]}, known=AutoImageClassifier.portfolio(backbones), epochs=None, choices=choices
+    )
+    few = tailor(situation(tmp_path / "few", seconds=86_400, side=40))
+    assert few is not None
+    narrowing: Any = few.narrowing
+    assert narrowing["architecture"] == {"choices": ["net-frozen", "net"], "default": "net-frozen"}
+    assert narrowing["architecture.net-frozen.side"] == {"choices": [224], "default": 224}
+    assert narrowing["architecture.net.side"] == {"choices": [192, 224], "default": 224}
+    assert "so few images are left to pretrained networks; fine-tuning net on 224 pixels a side" in few.said
+    assert [config["architecture"] for config in few.portfolio] == ["net-frozen", "net"]
+    AutoImageClassifier.automodel(backbones).narrow(narrowing)
+    small = tailor(situation(tmp_path / "small", seconds=86_400, side=12))
+    assert small is not None
+    small_narrowing: Any = small.narrowing
+    assert set(small_narrowing["architecture"]["choices"]) == set(choices), "pictures may be too small for it"
+
+
 def test_nothing_is_measured_here_for_trials_elsewhere_or_without_a_time(tmp_path: Path) -> None:
     assert sizes()(situation(tmp_path, seconds=60, is_here=False)) is None
     assert sizes()(situation(tmp_path, seconds=None)) is None
