@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Self
@@ -14,7 +14,7 @@ import scipy.sparse
 
 from gradfleet.tasks import FeatureCache
 
-WORDS = r"(?u)\w+|[^\w\s]"
+WORDS = r"\w+|[^\w\s]"
 """Words and single marks: an exclamation or a smiley says something."""
 
 _TERMS, _RARITY, _FEATURES = "terms.json", "rarity.npy", "features.npz"
@@ -45,11 +45,13 @@ class CountedWords:
 
     @classmethod
     def fit(cls, texts: Sequence[str], longest: int) -> Self:
-        fitted = vectorizer(longest)
+        from sklearn.feature_extraction.text import TfidfVectorizer
+
+        fitted = TfidfVectorizer(sublinear_tf=True, **_terms(longest))
         try:
             features = fitted.fit_transform(texts)
         except ValueError:  # not one word in all the texts
-            fitted = vectorizer(longest).fit(["nothing"])
+            fitted.fit(["nothing"])
             features = fitted.transform(texts)
         return cls(fitted.get_feature_names_out().tolist(), fitted.idf_, features.tocsr())
 
@@ -64,8 +66,13 @@ class CountedWords:
         return cls(terms, np.load(folder / _RARITY), scipy.sparse.load_npz(folder / _FEATURES).tocsr())
 
 
-def vectorizer(longest: int, vocabulary: Mapping[str, int] | None = None) -> Any:
-    """Scikit-learn's, of words and sequences of at most `longest` of them; fitted where the vocabulary is known."""
-    from sklearn.feature_extraction.text import TfidfVectorizer
+def counter(terms: Sequence[str], longest: int) -> Any:
+    """Scikit-learn's, which counts these terms in texts: words, and sequences of at most `longest` of them."""
+    from sklearn.feature_extraction.text import CountVectorizer
 
-    return TfidfVectorizer(ngram_range=(1, longest), sublinear_tf=True, token_pattern=WORDS, vocabulary=vocabulary)
+    return CountVectorizer(vocabulary={term: number for number, term in enumerate(terms)}, **_terms(longest))
+
+
+def _terms(longest: int) -> dict[str, Any]:
+    """What is a term, as scikit-learn is told."""
+    return {"ngram_range": (1, longest), "token_pattern": WORDS}

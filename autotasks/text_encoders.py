@@ -206,13 +206,13 @@ class FrozenTextEncoder(TextEncoder):
         attention_mask: torch.Tensor | None = None,
         vectors: torch.Tensor | None = None,
         terms: torch.Tensor | None = None,
-        weights: torch.Tensor | None = None,
+        counts: torch.Tensor | None = None,
     ) -> torch.Tensor:
         if vectors is None:
             assert input_ids is not None
             assert attention_mask is not None
             vectors = self.pooled(input_ids, attention_mask)
-        outputs: torch.Tensor = self.head(self._unit(vectors)) + self.words(terms, weights)
+        outputs: torch.Tensor = self.head(self._unit(vectors)) + self.words(terms, counts)
         return outputs
 
     def save_pretrained(self, folder: Path, facts: DataFacts) -> None:

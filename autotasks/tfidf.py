@@ -11,8 +11,9 @@ import numpy as np
 import scipy.sparse
 import torch
 from torch import nn
+from torch.nn import functional
 
-from autotasks.counted_words import CountedWords, vectorizer
+from autotasks.counted_words import WORDS, CountedWords, counter
 from autotasks.linear import hinge, out_of_fold, solve
 from gradfleet.errors import SettingError
 from gradfleet.tasks import ArrayExamples, DataNetwork, FeatureCache, Inputs, RowsByName, TextInputs
@@ -20,31 +21,32 @@ from gradfleet.tasks import ArrayExamples, DataNetwork, FeatureCache, Inputs, Ro
 
 @dataclass(frozen=True, slots=True)
 class Terms:
-    """Rows of weighted terms, which give batches by name.
+    """Rows of counted terms, which give batches by name.
 
     Attributes:
-        weights: sparse, (rows, terms).
+        counts: sparse, (rows, terms).
     """
 
-    weights: scipy.sparse.csr_matrix
+    counts: scipy.sparse.csr_matrix
 
     def __len__(self) -> int:
-        return int(self.weights.shape[0])
+        return int(self.counts.shape[0])
 
     def take(self, rows: torch.Tensor) -> dict[str, torch.Tensor]:
-        """`terms` and `weights`, (rows, the most terms of a row), padded with term 0 of weight 0."""
-        found = self.weights[rows.numpy()]
-        counts = np.diff(found.indptr)
-        there = np.arange(max(int(counts.max(initial=0)), 1)) < counts[:, None]
-        terms, weights = np.zeros(there.shape, np.int64), np.zeros(there.shape, np.float32)
-        terms[there], weights[there] = found.indices, found.data
-        return {"terms": torch.from_numpy(terms), "weights": torch.from_numpy(weights)}
+        """`terms` and `counts`, int64 (rows, the most terms of a row), padded with term 0 that is counted 0 times."""
+        found = self.counts[rows.numpy()]
+        widths = np.diff(found.indptr)
+        there = np.arange(max(int(widths.max(initial=0)), 1)) < widths[:, None]
+        terms, counts = np.zeros((2, *there.shape), np.int64)
+        terms[there], counts[there] = found.indices, found.data
+        return {"terms": torch.from_numpy(terms), "counts": torch.from_numpy(counts)}
 
 
 class TfidfLinear(DataNetwork):
     """TF-IDF of words and short sequences of them, and a linear support vector machine (scikit-learn's of both).
 
-    Words are counted once a sweep, and each strength is solved once.
+    Words are counted once a sweep, and each strength is solved once. The network takes the counts of a text's terms and
+    makes TF-IDF of them itself, so that an exported one needs to be told no more than those.
 
     Args:
         longest: words of the longest sequences that count as terms.
@@ -94,16 +96,18 @@ class TfidfLinear(DataNetwork):
         return cache.array(["words", self._longest, self._strength], compute)
 
     def learned(self) -> dict[str, Any]:
-        return {"terms": self._terms}
+        return {"terms": self._terms, "longest": self._longest, "pattern": WORDS}
 
     def restore(self, learned: Mapping[str, Any]) -> None:
         self._restore(learned["terms"])
 
     def reads(self, inputs: Inputs | RowsByName) -> Terms:
-        return Terms(self._fitted.transform(_texts(inputs)).tocsr().astype(np.float32))
+        return Terms(self._counter.transform(_texts(inputs)).tocsr())
 
-    def forward(self, terms: torch.Tensor, weights: torch.Tensor) -> torch.Tensor:
-        outputs: torch.Tensor = (self.weights(terms) * weights[..., None]).sum(1) + self.biases
+    def forward(self, terms: torch.Tensor, counts: torch.Tensor) -> torch.Tensor:
+        frequencies = torch.where(counts > 0, 1 + counts.clamp(min=1).log(), 0)
+        features = functional.normalize(frequencies * self.rarity[terms].to(frequencies.dtype))
+        outputs: torch.Tensor = (self.weights(terms) * features[..., None]).sum(1) + self.biases
         return outputs
 
     def _classifier(self) -> Any:
@@ -119,10 +123,8 @@ class TfidfLinear(DataNetwork):
         self.register_buffer("rarity", torch.ones(len(terms), dtype=torch.float64))
 
     @cached_property
-    def _fitted(self) -> Any:
-        fitted = vectorizer(self._longest, dict(zip(self._terms, range(len(self._terms)), strict=True)))
-        fitted.idf_ = self.rarity.cpu().numpy()
-        return fitted
+    def _counter(self) -> Any:
+        return counter(self._terms, self._longest)
 
 
 def text_inputs(inputs: Inputs | RowsByName) -> TextInputs:

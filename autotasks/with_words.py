@@ -56,12 +56,12 @@ class WithWords(DataNetwork):
         input_ids: torch.Tensor,
         attention_mask: torch.Tensor,
         terms: torch.Tensor | None = None,
-        weights: torch.Tensor | None = None,
+        counts: torch.Tensor | None = None,
         said: torch.Tensor | None = None,
     ) -> torch.Tensor:
         if said is None:
             assert terms is not None
-            assert weights is not None
-            said = self.words(terms, weights)
+            assert counts is not None
+            said = self.words(terms, counts)
         outputs: torch.Tensor = self.network(input_ids, attention_mask) + self.scale * said
         return outputs

@@ -123,7 +123,7 @@ def test_one_long_text_pads_its_own_batch_alone() -> None:
     assert {name: tuple(one.shape) for name, one in rows.take(torch.tensor([1, 2])).items()} == {
         "vectors": (2, 2),
         "terms": (2, 1),
-        "weights": (2, 1),
+        "counts": (2, 1),
     }
     assert rows.take(torch.tensor([0, 3]))["terms"].shape == (2, 50)
 

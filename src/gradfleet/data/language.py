@@ -143,6 +143,10 @@ class TextPreparation:
         """Write the tokenizer of a view as `AutoTokenizer.from_pretrained` of transformers loads it."""
         tokenizing.save_pretrained(self._tokenizer(view), folder, max_length=self.max_length)
 
+    def save_tokenizer(self, path: Path, view: str) -> None:
+        """Write the tokenizer of a view as `tokenizers.Tokenizer.from_file` loads it; its batches are like `take`'s."""
+        tokenizing.save(self._tokenizer(view), path, max_length=self.max_length)
+
     def _tokenizer(self, view: str) -> Tokenizer:
         tokenizer = self.tokenizers[view]
         if not tokenizer.content:

@@ -168,6 +168,16 @@ def save_pretrained(tokenizer: Tokenizer, folder: Path, *, max_length: int) -> N
     made.save_pretrained(folder)
 
 
+def save(tokenizer: Tokenizer, path: Path, *, max_length: int) -> None:
+    """Write what `tokenizers.Tokenizer.from_file` loads; it cuts texts as `encode` does, and fills up batches."""
+    import tokenizers
+
+    engine = tokenizers.Tokenizer.from_str(tokenizer.content)
+    engine.enable_truncation(max_length)
+    engine.enable_padding(pad_id=tokenizer.padding, pad_token=engine.id_to_token(tokenizer.padding))
+    engine.save(str(path))
+
+
 @lru_cache(maxsize=16)
 def loaded(content: str) -> tokenizers.Tokenizer:
     """The tokenizer that JSON describes, parsed once a process; padding and truncation are off."""

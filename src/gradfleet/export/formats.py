@@ -16,22 +16,17 @@ from typing import Any
 import numpy as np
 import torch
 
-from gradfleet.data.items import inputs_of
 from gradfleet.errors import ExportError, SettingError, unknown_name
 from gradfleet.export import clean_process
 from gradfleet.export.bundle import PROGRAM_REFERENCE, Member, write_bundle
+from gradfleet.export.description import describe, describe_inputs, example_of
 from gradfleet.export.onnx import quantize, require_onnx, write_onnx
 from gradfleet.export.pretrained_folder import Writes, measured_texts, write_folder
 from gradfleet.export.program import PROGRAM, exported, program_bytes
 from gradfleet.export.score import CLOSE, INPUTS, Score, metrics_of, rows_of
 from gradfleet.export.trained import Trained
-from gradfleet.training.data_network import DataNetwork
 from gradfleet.training.state.checkpoint import DESCRIPTION, read_files
 from gradfleet.training.state.saving import TRAINING
-from gradfleet.trials.predictor import ModelPredictor
-
-DESCRIBED = "gradfleet.json"
-"""What stands beside a graph or program: labels, preparation, shape, and where it comes from."""
 
 _OUTPUTS_AGREE = 1e-4
 _COMPARED = 64  # rows whose outputs are compared number by number
@@ -123,21 +118,22 @@ def _members(trained: Trained) -> list[Member]:
     }
     if trained.is_named:
         return [Member(trained.reference, files, trained.checkpoints[place]) for place, files in found.items()]
-    program = exported(trained.network, _example(trained))
+    program = exported(trained.network, example_of(trained))
     first = next(iter(found.values()))
     return [Member(PROGRAM_REFERENCE, {DESCRIPTION: first[DESCRIPTION], PROGRAM: program_bytes(program)})]
 
 
 def _write_program(trained: Trained, folder: Path) -> None:
-    (folder / PROGRAM).write_bytes(program_bytes(exported(trained.network, _example(trained))))
-    _describe(trained, folder)
+    example = example_of(trained)
+    (folder / PROGRAM).write_bytes(program_bytes(exported(trained.network, example)))
+    describe_inputs(trained, example, folder)
 
 
 def _write_onnx(trained: Trained, folder: Path) -> None:
     require_onnx()
-    example = _example(trained)
+    example = example_of(trained)
     write_onnx(exported(trained.network, example), list(example), folder)
-    _describe(trained, folder)
+    describe_inputs(trained, example, folder)
 
 
 def _write_onnx_int8(trained: Trained, folder: Path) -> None:
@@ -147,7 +143,7 @@ def _write_onnx_int8(trained: Trained, folder: Path) -> None:
 
 def _write_transformers(trained: Trained, folder: Path) -> None:
     write_folder(trained, folder)
-    _describe(trained, folder)
+    describe(trained, folder)
 
 
 @dataclass(frozen=True, slots=True)
@@ -197,32 +193,6 @@ def _measured_outputs(trained: Trained, folder: Path, form: _Format) -> tuple[fl
     if not form.is_lossy:
         _require_equal(trained, {name: rows[:_COMPARED] for name, rows in inputs.items()}, outputs[:_COMPARED])
     return metrics_of(trained.network.model, outputs, targets)[trained.metric], len(targets)
-
-
-def _example(trained: Trained) -> dict[str, torch.Tensor]:
-    """A few inputs of the type that the network learned from."""
-    predictor = trained.network
-    facts, network = predictor.facts, predictor.model.network
-    if facts.tokens:
-        texts = inputs_of(["One text of several words.", "Another text, which is longer than the first."], facts)
-        read = network.reads(texts) if isinstance(network, DataNetwork) else texts
-        assert not isinstance(read, torch.Tensor)
-        return read.take(torch.arange(2))
-    if trained.data is not None and trained.data.exists():
-        rows = rows_of(trained.open_data().validation, network)[0]
-        return {name: tensor[:2] for name, tensor in rows.items()}
-    dtype = torch.uint8 if facts.preparation is not None else torch.float32
-    return {INPUTS: torch.zeros((2, *facts.input_shape), dtype=dtype)}
-
-
-def _describe(trained: Trained, folder: Path) -> None:
-    predictor = trained.predictor if isinstance(trained.predictor, Writes) else trained.network
-    facts = predictor.facts.to_json()
-    kept = {name: facts[name] for name in ("kind", "labels", "input_shape", "preparation")}
-    if isinstance(predictor, ModelPredictor) and isinstance(network := predictor.model.network, DataNetwork):
-        kept["learned"] = network.learned()
-    text = json.dumps({**kept, "about": dict(trained.about)}, indent=1, ensure_ascii=False)
-    (folder / DESCRIBED).write_text(text, encoding="utf-8")
 
 
 def _require_equal(trained: Trained, inputs: Mapping[str, torch.Tensor], outputs: torch.Tensor) -> None:
