@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, ClassVar, NamedTuple, Protocol
-
-import numpy as np
+from typing import Any, ClassVar, NamedTuple
 
 from autotasks.polarity import polarities as read_polarities
 from autotasks.text_classification import AutoTextClassifier
 from gradfleet import AutoDataset, Objective
 from gradfleet.errors import DataError
+from gradfleet.tasks import Answering
 
 
 class Sentiment(NamedTuple):
@@ -76,16 +75,10 @@ class AutoSentimentClassifier(AutoTextClassifier):
         return sentiments(model, items)
 
 
-class Scores(Protocol):
-    """What tells classes apart that have scores: a Bundle, or the model of a trial."""
-
-    def predict(self, items: Any) -> Sequence[Any]: ...
-
-    def scores(self, items: Any) -> np.ndarray[Any, Any]: ...
-
-
-def sentiments(model: Scores, items: Any) -> list[Sentiment]:
+def sentiments(model: Answering, items: Any) -> list[Sentiment]:
     """The sentiment of each text by a model that AutoSentimentClassifier has trained, such as an exported one.
+
+    The network runs once over the texts.
 
     Raises:
         DataError: a text cannot be read, or the model learned something else.
@@ -94,9 +87,8 @@ def sentiments(model: Scores, items: Any) -> list[Sentiment]:
         >>> sentiments(Bundle.load("reviews-model"), ["a lovely film"])  # doctest: +SKIP
         [Sentiment(label='pos', score=0.94)]
     """
-    items = list(items) if isinstance(items, Iterator) else items  # read twice
-    scores = model.scores(items).tolist()
-    return [Sentiment(label, score) for label, score in zip(model.predict(items), scores, strict=True)]
+    said = model.answers(items)
+    return [Sentiment(label, score) for label, score in zip(said.labels, said.scores.tolist(), strict=True)]
 
 
 def _labels(data: AutoDataset) -> tuple[Any, ...]:

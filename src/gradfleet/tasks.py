@@ -39,6 +39,7 @@ from gradfleet.training.data_network import DataNetwork as DataNetwork
 from gradfleet.training.evaluation import Evaluation as Evaluation
 from gradfleet.training.history import EpochRecord as EpochRecord
 from gradfleet.training.state.seeding import seed_everything as seed_everything
+from gradfleet.trials.answers import Answering as Answering
 from gradfleet.trials.checkpoints import read_checkpoint as read_checkpoint
 from gradfleet.trials.checkpoints import write_checkpoint as write_checkpoint
 from gradfleet.trials.explanation import Explanation as Explanation

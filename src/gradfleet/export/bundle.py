@@ -9,11 +9,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
-from gradfleet.errors import CheckpointError, DataError, ExecutionError
+from gradfleet.errors import CheckpointError, ExecutionError
 from gradfleet.training.state.checkpoint import read_files, write_files
 from gradfleet.trials import checkpoints
+from gradfleet.trials.answers import Answers, answers_of
 from gradfleet.trials.averaged import AveragedPredictor
-from gradfleet.trials.predictor import ModelPredictor
 from gradfleet.trials.recipe import Predictor
 from gradfleet.trials.recipes import load_recipe
 
@@ -126,9 +126,15 @@ class Bundle:
         Raises:
             DataError: as `predict`, or the classes have none.
         """
-        if not isinstance(self._predictor, ModelPredictor | AveragedPredictor):
-            raise DataError(f"{type(self._predictor).__name__} predicts no classes that could have scores.")
-        return self._predictor.scores(items)
+        return self.answers(items).scores
+
+    def answers(self, items: Any) -> Answers:
+        """Labels, probabilities and scores, of a network from one pass.
+
+        Raises:
+            DataError: as `predict`.
+        """
+        return answers_of(self._predictor, items)
 
     def evaluate(self, data: Any) -> Evaluation:
         """Metrics over labelled data of the kind that the model learned from, with tables under `.details`."""

@@ -63,23 +63,26 @@ def predicted(loaded: Loaded, items: Sequence[Any], *, proba: bool) -> list[docu
     """
     raw = read_items(items, loaded.facts)
     with loaded.lock:
-        found = plain(list(loaded.predictor.predict(raw)))
-        has_scores = bool((loaded.facts or {}).get("label_scores"))
-        likely = loaded.predictor.predict_proba(raw) if proba or has_scores else None
-    table = plain(likely) if proba else [None] * len(found)
-    scores = _scores(loaded.facts or {}, likely) if has_scores else [None] * len(found)
+        found, likely, scores = _asked(loaded, raw, proba=proba)
+    nothing = [None] * len(found)
     labels = [str(label) for label in loaded.predictor.labels or ()]
     return [
         documents.Prediction(prediction=one, probabilities=None if row is None else _named(row, labels), score=score)
-        for one, row, score in zip(found, table, scores, strict=True)
+        for one, row, score in zip(found, likely or nothing, scores or nothing, strict=True)
     ]
 
 
-def _scores(facts: Mapping[str, Any], likely: Any) -> list[float]:
-    from gradfleet.data.prepared import DataFacts  # imports torch
+def _asked(loaded: Loaded, raw: list[Any], *, proba: bool) -> tuple[list[Any], list[Any] | None, list[float] | None]:
+    """Predictions; probabilities where they are wanted, and scores where there are any."""
+    from gradfleet.trials.answers import answers_of  # imports torch
 
-    found: list[float] = DataFacts.from_json(facts).mean_score(likely).tolist()
-    return found
+    said = answers_of(loaded.predictor, raw)
+    has_scores = bool((loaded.facts or {}).get("label_scores"))
+    return (
+        plain(list(said.labels)),
+        plain(said.probabilities) if proba else None,
+        plain(said.scores) if has_scores else None,
+    )
 
 
 def read_items(items: Sequence[Any], facts: Mapping[str, Any] | None) -> list[Any]:

@@ -76,16 +76,18 @@ class TrialView:
         """
         from gradfleet.data.scratch import Scratch
         from gradfleet.data.typed_items import named_items  # imports torch
+        from gradfleet.trials.answers import answers_of
 
         model: Any = self.model()
         scratch = Scratch()
         pairs = named_items(items, model.facts, scratch)
         items, located = [name for name, _ in pairs], [item for _, item in pairs]
+        said = answers_of(model, located)
         if not proba:
-            found = [{"item": item, "label": label} for item, label in zip(items, model.predict(located), strict=True)]
-            scores = model.scores(located).tolist() if model.facts.label_scores else []
+            found = [{"item": item, "label": label} for item, label in zip(items, said.labels, strict=True)]
+            scores = said.scores.tolist() if model.facts.label_scores else []
             return [one | {"score": score} for one, score in zip(found, scores, strict=True)] if scores else found
-        table = model.predict_proba(located).tolist()
+        table = said.probabilities.tolist()
         names = [str(label) for label in model.facts.labels or range(len(table[0]))]
         return [
             {"item": item, "probabilities": dict(zip(names, row, strict=True))}

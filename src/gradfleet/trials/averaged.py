@@ -10,13 +10,14 @@ import torch
 from torch import nn
 
 from gradfleet.data.prepared import DataFacts, Kind
-from gradfleet.errors import DataError, ExecutionError
+from gradfleet.errors import ExecutionError
 from gradfleet.training import kinds
 from gradfleet.training.evaluation import Evaluation, evaluate
 from gradfleet.training.metrics.meter import Meter
 from gradfleet.training.model import Model
 from gradfleet.training.settings import TrainingSettings
 from gradfleet.training.step import Step, call
+from gradfleet.trials.answers import NetworkAnswers
 from gradfleet.trials.held_out import HeldOut
 from gradfleet.trials.predictor import ModelPredictor
 from gradfleet.trials.recipe import Predictor
@@ -83,10 +84,7 @@ class AveragedPredictor:
 
     def predict(self, items: Any) -> list[Any]:
         """One prediction an item, in order; see `ModelPredictor.predict`."""
-        outputs = self._outputs(items)
-        if self._as_probabilities[0] and self.facts.kind in ("binary", "multilabel"):
-            outputs = outputs - 0.5
-        return self._members[0].named(outputs)
+        return self.answers(items).labels
 
     def predict_proba(self, items: Any) -> numpy.ndarray[Any, numpy.dtype[numpy.float32]]:
         """Probabilities of shape (rows, classes), in the order of `facts.labels`.
@@ -94,11 +92,7 @@ class AveragedPredictor:
         Raises:
             DataError: as `predict`, or the models do not classify.
         """
-        if self.facts.kind == "regression":
-            raise DataError("A regression model has no probabilities; use predict().")
-        outputs = self._outputs(items)
-        found = outputs if self._as_probabilities[0] else kinds.probabilities(outputs.float(), self.facts.kind)
-        return found.numpy()
+        return self.answers(items).probabilities
 
     def scores(self, items: Any) -> numpy.ndarray[Any, Any]:
         """Of data whose classes have scores, such as sentiments, the mean score of each item, shape (items,).
@@ -106,7 +100,12 @@ class AveragedPredictor:
         Raises:
             DataError: as `predict`, or the classes have none.
         """
-        return self.facts.mean_score(self.predict_proba(items))
+        return self.answers(items).scores
+
+    def answers(self, items: Any) -> NetworkAnswers:
+        """Labels, probabilities and scores of one pass of each network."""
+        outputs = self._mean([one.outputs(items) for one in self._members])
+        return NetworkAnswers(outputs, self.facts, are_probabilities=self._as_probabilities[0])
 
     def evaluate(self, data: Any) -> Evaluation:
         """Loss and metrics over labelled data; see `ModelPredictor.evaluate`."""
@@ -129,9 +128,6 @@ class AveragedPredictor:
         settings = first.model.settings
         model.compile(**{name: getattr(settings, name) for name in TrainingSettings.__dataclass_fields__})
         return ModelPredictor(model, first.facts, batch_size=first.batch_size)
-
-    def _outputs(self, items: Any) -> Tensor:
-        return self._mean([one.outputs(items) for one in self._members])
 
     def _mean(self, outputs: Sequence[Tensor]) -> Tensor:
         return mean_outputs(outputs, self._weights, self._members[0].model.problem.kind, self._as_probabilities)

@@ -13,11 +13,11 @@ from gradfleet.data.examples import ArrayExamples
 from gradfleet.data.items import inputs_of
 from gradfleet.data.labelled import Labelled, labelled
 from gradfleet.data.prepared import DataFacts
-from gradfleet.errors import DataError
 from gradfleet.training.data_network import DataNetwork
 from gradfleet.training.evaluation import Evaluation
 from gradfleet.training.inference import View
 from gradfleet.training.model import Model
+from gradfleet.trials.answers import NetworkAnswers
 from gradfleet.trials.explanation import Explanation, explain
 from gradfleet.trials.results import Results, results
 
@@ -54,17 +54,7 @@ class ModelPredictor:
         Raises:
             DataError: an item cannot be read, or the shape is another than in training; it is named.
         """
-        return self.named(self.outputs(items, views))
-
-    def named(self, outputs: torch.Tensor) -> list[Any]:
-        """Raw outputs as predictions, one a row."""
-        if self.facts.kind == "multiclass":
-            return [self.facts.label(number) for number in outputs.argmax(dim=1).tolist()]
-        if self.facts.kind == "multilabel":
-            return [[self.facts.label(number) for number in row.nonzero().flatten().tolist()] for row in outputs > 0]
-        if self.facts.kind == "binary":
-            return (outputs.reshape(len(outputs)) > 0).long().tolist()
-        return outputs.tolist()
+        return self.answers(items, views=views).labels
 
     def predict_proba(
         self, items: Any, *, views: Sequence[View] = ()
@@ -74,11 +64,7 @@ class ModelPredictor:
         Raises:
             DataError: as `predict`, or the model does not classify.
         """
-        if self.facts.kind == "regression":
-            raise DataError("A regression model has no probabilities; use predict().")
-        outputs = self.outputs(items, views).float() / self.temperature
-        probabilities = outputs.softmax(dim=1) if self.facts.kind == "multiclass" else outputs.sigmoid()
-        return probabilities.numpy()
+        return self.answers(items, views=views).probabilities
 
     def scores(self, items: Any) -> numpy.ndarray[Any, Any]:
         """Of data whose classes have scores, such as sentiments, the mean score of each item, shape (items,).
@@ -86,7 +72,15 @@ class ModelPredictor:
         Raises:
             DataError: as `predict`, or the classes have none.
         """
-        return self.facts.mean_score(self.predict_proba(items))
+        return self.answers(items).scores
+
+    def answers(self, items: Any, *, views: Sequence[View] = ()) -> NetworkAnswers:
+        """Labels, probabilities and scores of one pass; arguments and errors are those of `predict`."""
+        return self.understood(self.outputs(items, views))
+
+    def understood(self, outputs: torch.Tensor) -> NetworkAnswers:
+        """Raw outputs in the terms of the data."""
+        return NetworkAnswers(outputs, self.facts, self.temperature, self.model.problem.outputs_are_probabilities)
 
     def evaluate(self, data: Any, *, views: Sequence[View] = ()) -> Evaluation:
         """Loss and metrics over labelled data, computed over all predictions at once.
