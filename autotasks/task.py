@@ -283,7 +283,10 @@ class AutoTask(ABC):
         return self.study.best.model().predict_proba(items)
 
     def evaluate(self, data: Any) -> Evaluation:
-        """The best model's metrics over labelled data, such as a held-out folder."""
+        """The best model's metrics over labelled data, such as a held-out folder.
+
+        `loss` is what training minimizes; that of single rows, in `results`, is of calibrated probabilities.
+        """
         return self.study.best.model().evaluate(data)
 
     def top_losses(self, data: Any, count: int = 9) -> pandas.DataFrame:
@@ -295,9 +298,13 @@ class AutoTask(ABC):
         found: Results = self._classifying().results(data)
         return found
 
-    def explain(self, items: Sequence[Any], *, method: str = "occlusion") -> list[Explanation]:
-        """Which places of an image, or words of a text, each prediction of the best model hangs on."""
-        found: list[Explanation] = self._classifying().explain(items, method=method)
+    def explain(self, items: Sequence[Any], *, method: str = "occlusion", target: Any = None) -> list[Explanation]:
+        """Which places of an image, or words of a text, each prediction of the best model hangs on.
+
+        Args:
+            target: the label to explain, where it is not each item's most likely one.
+        """
+        found: list[Explanation] = self._classifying().explain(items, method=method, target=target)
         return found
 
     def _classifying(self) -> ModelPredictor:

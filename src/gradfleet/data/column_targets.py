@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -12,6 +12,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas
 
+from gradfleet.data.label_lists import as_columns, labels_of
 from gradfleet.data.prepared import DataFacts, Kind, ReadAs
 from gradfleet.data.problems import listed
 from gradfleet.data.tables import is_text, missing
@@ -20,7 +21,6 @@ from gradfleet.errors import DataError
 
 Array = npt.NDArray[Any]
 Form = Literal["values", "labels", "text"]
-_DELIMITERS = "|;,"
 _OWN_LABEL = 50  # rows from which a label of its own for each is refused
 
 
@@ -49,7 +49,7 @@ class ColumnTargets:
             return cls(columns, "text")
         first = frame[columns[0]]
         if len(columns) == 1 and (kind == "multilabel" or _holds_lists(first)):
-            names = sorted({name for labels in map(_labels, first) for name in labels})
+            names = sorted({name for labels in map(labels_of, first) for name in labels})
             return cls(columns, "labels", TargetReader.fit_names(_several(names), "multilabel"))
         values = raw_values(frame, columns)
         reader = TargetReader.fit(values, kind)
@@ -85,17 +85,9 @@ class ColumnTargets:
         if self.reader is None:
             return frame[self.columns[0]].to_numpy(dtype=object)
         if self.form == "labels":
-            return self._read_labels(frame[self.columns[0]], part)
+            assert self.reader.encoder is not None, "labels have names"
+            return as_columns(frame[self.columns[0]], self.reader.encoder, part)
         return self.reader.read(told(raw_values(frame, self.columns), self.reader.reads_as), part)
-
-    def _read_labels(self, column: pandas.Series, part: str) -> Array:
-        assert self.reader is not None
-        assert self.reader.encoder is not None
-        rows = [list(_labels(cell)) for cell in column]
-        numbers = self.reader.encoder.encode([name for row in rows for name in row], part)
-        found = np.zeros((len(rows), self.reader.num_outputs), np.float32)
-        found[np.repeat(np.arange(len(rows)), [len(row) for row in rows]), numbers] = 1
-        return found
 
     def note(self, frame: pandas.DataFrame) -> str:
         """How the training targets were understood, in one sentence."""
@@ -163,17 +155,6 @@ def _holds_lists(column: pandas.Series) -> bool:
     lists = [isinstance(cell, list | tuple | set | np.ndarray) for cell in column]
     names = (np.asarray(list(cell)) for cell, is_list in zip(column, lists, strict=True) if is_list)
     return all(lists) and (any(one.dtype.kind in "US" for one in names) or len({len(cell) for cell in column}) > 1)
-
-
-def _labels(cell: Any) -> Iterator[str]:
-    """The labels in one cell: a list, or names between one of | ; and commas; an empty one has none."""
-    if isinstance(cell, str):
-        delimiter = next((one for one in _DELIMITERS if one in cell), ",")
-        yield from (name.strip() for name in cell.split(delimiter) if name.strip())
-    elif isinstance(cell, list | tuple | set | np.ndarray):
-        yield from map(str, cell)
-    elif not pandas.isna(cell):
-        yield str(cell)
 
 
 def _several(names: list[str]) -> list[str]:

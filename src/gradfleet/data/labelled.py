@@ -28,7 +28,7 @@ from gradfleet.data.problems import listed
 from gradfleet.data.scratch import Scratch
 from gradfleet.data.tables import is_table, read_table
 from gradfleet.data.tabular import TablePreparation
-from gradfleet.data.targets import TargetReader, as_array, unusable_rows
+from gradfleet.data.targets import TargetReader, unusable_rows
 from gradfleet.errors import DataError
 
 _PART = "evaluation"
@@ -115,13 +115,15 @@ def _of_pair(inputs: Any, targets: Any, facts: DataFacts) -> Labelled:
     names = list(inputs) if facts.tokens or all(isinstance(one, str | os.PathLike) for one in inputs) else None
     if facts.kind == "text":
         return Labelled(_joined(known, np.asarray(list(targets), object), facts), names)
-    read = TargetReader.of(facts).read(as_array(targets, f"{_PART} targets"), _PART, numbered=not facts.tokens)
+    reader = TargetReader.of(facts)
+    read = reader.read(reader.as_given(targets, _PART), _PART, numbered=not facts.tokens)
     _check_rows(len(known), len(read))
     return Labelled(_joined(known, read, facts), names)
 
 
 def _of_arrays(inputs: Any, targets: Any, facts: DataFacts) -> ArrayExamples:
-    pair = read_pair((inputs, targets), _PART)
+    reader = TargetReader.of(facts)
+    pair = read_pair((inputs, reader.as_given(targets, _PART)), _PART)
     known = shaped(torch.tensor(pair.inputs), facts.input_shape)
     if known.shape[1:] != tuple(facts.input_shape):
         raise DataError(
@@ -130,7 +132,7 @@ def _of_arrays(inputs: Any, targets: Any, facts: DataFacts) -> ArrayExamples:
     bad = np.flatnonzero(unusable_rows(pair.inputs) | unusable_rows(pair.targets))
     if len(bad):
         raise DataError(f"Inputs and targets need finite numbers; row {bad[0]} has NaN, infinity or None.")
-    read = TargetReader.of(facts).read(pair.targets, _PART, numbered=True)
+    read = reader.read(pair.targets, _PART, numbered=True)
     return ArrayExamples(inputs_of(known, facts), torch.from_numpy(read))
 
 

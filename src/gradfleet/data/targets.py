@@ -22,6 +22,7 @@ import numpy.typing as npt
 import torch
 
 from gradfleet.data.encoders import LabelEncoder
+from gradfleet.data.label_lists import are_label_lists, as_columns
 from gradfleet.data.prepared import DataFacts, Kind, ReadAs
 from gradfleet.data.problems import listed
 from gradfleet.errors import DataError
@@ -153,6 +154,16 @@ class TargetReader:
             encoder = None
         encoder = encoder or LabelEncoder(tuple(str(number) for number in range(self.num_outputs)))
         return encoder.encode(names, part)
+
+    def as_given(self, targets: Any, part: str) -> Array:
+        """Targets of any form as an array that `read` takes; of several labels a row also lists of their names.
+
+        Raises:
+            DataError: the rows have different shapes, or a label that training never saw.
+        """
+        if self.kind == "multilabel" and self.encoder and are_label_lists(targets):
+            return as_columns(targets, self.encoder, part)
+        return as_array(targets, f"{part} targets")
 
     def _read_numbers(self, values: Array, part: str) -> Array:
         columns = values.reshape(len(values), -1)

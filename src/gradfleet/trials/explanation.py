@@ -16,9 +16,10 @@ import torch
 from gradfleet.data.items import inputs_of, raw_items
 from gradfleet.data.scratch import Scratch
 from gradfleet.errors import DataError, SettingError, unknown_name
-from gradfleet.trials.results import figure_class, show_image
+from gradfleet.trials.results import CLASSES, figure_class, show_image
 
 if TYPE_CHECKING:
+    from gradfleet.data.prepared import DataFacts
     from gradfleet.trials.predictor import ModelPredictor
 
 METHODS = ("occlusion", "gradients")
@@ -34,7 +35,7 @@ class Explanation:
 
     Attributes:
         item: as it was given.
-        predicted: the label that is explained.
+        predicted: the label that is explained: the most likely one, unless another was asked for.
         weights: how much each part speaks for that label, negative where it speaks against: of an image an array
             (height, width), of a text a number a word.
         parts: the words of a text; of an image its pixels (channels, height, width).
@@ -80,7 +81,9 @@ class Explanation:
         return Path(path)
 
 
-def explain(predictor: ModelPredictor, items: Sequence[Any], *, method: str = "occlusion") -> list[Explanation]:
+def explain(
+    predictor: ModelPredictor, items: Sequence[Any], *, method: str = "occlusion", target: Any = None
+) -> list[Explanation]:
     """An explanation of each item's prediction.
 
     Args:
@@ -88,9 +91,10 @@ def explain(predictor: ModelPredictor, items: Sequence[Any], *, method: str = "o
         method: "occlusion" covers part after part, leaves out word after word, and sees what becomes of the label's
             output (Zeiler and Fergus, 2014, arXiv:1311.2901); it works for every model. "gradients" are integrated from
             a grey image (Sundararajan et al., 2017, arXiv:1703.01365), of images alone.
+        target: the label to explain, where it is not each item's most likely one.
 
     Raises:
-        SettingError: captum is not installed, or there is no such method for these items.
+        SettingError: captum is not installed, there is no such label, or no such method for these items.
         DataError: an item cannot be read, or the model learned from neither images nor texts.
     """
     if method not in METHODS:
@@ -100,22 +104,31 @@ def explain(predictor: ModelPredictor, items: Sequence[Any], *, method: str = "o
     except ImportError:
         raise SettingError('Explanations need captum: pip install "gradfleet[explain]".') from None
     facts = predictor.facts
-    if facts.kind not in ("multiclass", "binary"):
+    if facts.kind not in CLASSES:
         raise DataError(f"Predictions of classes are explained, and this model's kind is {facts.kind}.")
+    number = None if target is None else _number_of(target, facts)
     if facts.tokens:
         if method == "gradients":
             raise SettingError('Texts are explained by method="occlusion", whatever the network is.')
     elif len(facts.input_shape) != 3:
         raise DataError("Images and texts are explained, and this model learned from rows of numbers.")
     scratch = Scratch()  # holds what is unpacked until it is read
-    explained = partial(_explained_text, predictor) if facts.tokens else partial(_explained_image, predictor, method)
-    return [explained(item) for item in raw_items(items, facts, scratch)]
+    explained = _explained_text if facts.tokens else partial(_explained_image, method)
+    return [explained(predictor, item, number) for item in raw_items(items, facts, scratch)]
 
 
-def _explained_image(predictor: ModelPredictor, method: str, item: Any) -> Explanation:
+def _number_of(label: Any, facts: DataFacts) -> int:
+    names = [str(facts.label(number)) for number in range(max(2, facts.num_outputs))]
+    if str(label) not in names:
+        raise SettingError(unknown_name("label", label, names))
+    return names.index(str(label))
+
+
+def _explained_image(method: str, predictor: ModelPredictor, item: Any, target: int | None) -> Explanation:
     pixels: Any = inputs_of([item] if not isinstance(item, torch.Tensor) else item[None], predictor.facts)
     image = pixels.float() / 255 if pixels.dtype == torch.uint8 else pixels.float()
-    target = int(_classes(predictor.model.predict(image)).argmax())
+    if target is None:
+        target = _most_likely(predictor, predictor.model.predict(image))
     attribute = _occluded if method == "occlusion" else _integrated
     weights = attribute(predictor, image, target)[0].sum(dim=0)
     return Explanation(item, predictor.facts.label(target), weights.double().numpy(), pixels[0])
@@ -144,7 +157,7 @@ def _integrated(predictor: ModelPredictor, image: torch.Tensor, target: int) -> 
     was_training, device = network.training, predictor.model.device
     network.eval()
     try:
-        forward: Callable[[torch.Tensor], torch.Tensor] = lambda images: _classes(network(images))  # noqa: E731
+        forward: Callable[[torch.Tensor], torch.Tensor] = lambda images: _classes(predictor, network(images))  # noqa: E731
         found: torch.Tensor = IntegratedGradients(forward).attribute(
             image.to(device),
             baselines=image.mean(dim=(2, 3), keepdim=True).expand_as(image).to(device),
@@ -157,18 +170,19 @@ def _integrated(predictor: ModelPredictor, image: torch.Tensor, target: int) -> 
     return found.detach().cpu()
 
 
-def _explained_text(predictor: ModelPredictor, text: str) -> Explanation:
+def _explained_text(predictor: ModelPredictor, text: str, target: int | None) -> Explanation:
     """A word's weight is what the label's output loses without it."""
     from captum.attr import FeatureAblation
 
     words = _WORD.findall(text)
-    target = int(_classes(predictor.outputs([text])).argmax())
+    if target is None:
+        target = _most_likely(predictor, predictor.outputs([text]))
     if not words:
         return Explanation(text, predictor.facts.label(target), np.zeros(0), words)
 
     def outputs(kept: torch.Tensor) -> torch.Tensor:
         texts = [" ".join(word for word, there in zip(words, row, strict=True) if there) for row in kept.tolist()]
-        return _classes(predictor.outputs(texts)).float()
+        return _classes(predictor, predictor.outputs(texts)).float()
 
     found = FeatureAblation(outputs).attribute(
         torch.ones(1, len(words)), target=target, perturbations_per_eval=_AT_ONCE
@@ -177,12 +191,16 @@ def _explained_text(predictor: ModelPredictor, text: str) -> Explanation:
 
 
 def _outputs(predictor: ModelPredictor) -> Callable[[torch.Tensor], torch.Tensor]:
-    return lambda images: _classes(predictor.model.predict(images, batch_size=predictor.batch_size))
+    return lambda images: _classes(predictor, predictor.model.predict(images, batch_size=predictor.batch_size))
 
 
-def _classes(outputs: torch.Tensor) -> torch.Tensor:
+def _most_likely(predictor: ModelPredictor, outputs: torch.Tensor) -> int:
+    return int(_classes(predictor, outputs).argmax())
+
+
+def _classes(predictor: ModelPredictor, outputs: torch.Tensor) -> torch.Tensor:
     """Outputs with a column a class: one of a yes or no speaks against the no as it speaks for the yes."""
-    if outputs.dim() == 2 and outputs.shape[1] > 1:
+    if predictor.facts.kind != "binary":
         return outputs
     yes = outputs.reshape(-1)
     return torch.stack([-yes, yes], dim=1)

@@ -85,6 +85,9 @@ class ModelPredictor:
     def evaluate(self, data: Any, *, views: Sequence[View] = ()) -> Evaluation:
         """Loss and metrics over labelled data, computed over all predictions at once.
 
+        `loss` is what training minimizes, of the network's raw outputs: no temperature is in it. Each row's loss by
+        calibrated probabilities is in `results`.
+
         Args:
             data: a folder of class folders, a table or its file, an archive or URL of these, a pair (inputs, targets)
                 in the terms of the training data, or a prepared part such as `prepared.validation`.
@@ -107,9 +110,9 @@ class ModelPredictor:
         """
         return results(self, data)
 
-    def explain(self, items: Sequence[Any], *, method: str = "occlusion") -> list[Explanation]:
+    def explain(self, items: Sequence[Any], *, method: str = "occlusion", target: Any = None) -> list[Explanation]:
         """What each item's prediction hangs on; see `gradfleet.trials.explanation.explain`."""
-        return explain(self, items, method=method)
+        return explain(self, items, method=method, target=target)
 
     def examples(self, data: Any) -> Any:
         """Labelled data as the model's own batches are made of; `data` is what `evaluate` takes."""

@@ -10,11 +10,15 @@ from typing import TYPE_CHECKING, Any
 import torch
 
 from gradfleet.errors import DataError, SettingError
+from gradfleet.trials.answers import NetworkAnswers
 
 if TYPE_CHECKING:
     import pandas
 
     from gradfleet.trials.predictor import ModelPredictor
+
+CLASSES = ("multiclass", "binary", "multilabel")
+"""Kinds of data that results and explanations are of."""
 
 _COLUMNS = 4  # of a page of pictures
 
@@ -25,7 +29,10 @@ class Results:
 
     Attributes:
         table: `row` in the data, `item` (a file, a text; the row's number where it has no name), `true`, `predicted`,
-            `probability` of the true class, `loss` (its negative logarithm).
+            `probability` of the true class, `loss` (its negative logarithm). Where a row has several labels, `true` and
+            `predicted` are lists, `loss` is the mean over all labels, and beside `probability`, which is that of the
+            truth about the label that the model is most wrong about, this one is `worst`: a label that the row has, or
+            that it has not. All are of calibrated probabilities, while the loss of `evaluate` is of raw outputs.
         inputs: of all rows, in the data's own order.
     """
 
@@ -48,7 +55,8 @@ class Results:
             axes.set_axis_off()
         for axes, (_, one) in zip(places, rows.iterrows(), strict=False):
             show_image(axes, self.inputs[int(one["row"])])
-            said = f"{one['true']}, taken for\n{one['predicted']}" if one["true"] != one["predicted"] else one["true"]
+            true, predicted = _named(one["true"]), _named(one["predicted"])
+            said = f"{true}, taken for\n{predicted}" if true != predicted else true
             axes.set_title(f"{said}\nloss {one['loss']:.2f}", fontsize=9)
         figure.savefig(path)
         return Path(path)
@@ -63,32 +71,56 @@ def results(predictor: ModelPredictor, data: Any) -> Results:
     import pandas
 
     facts = predictor.facts
-    if facts.kind not in ("multiclass", "binary"):
+    if facts.kind not in CLASSES:
         raise DataError(f"Losses of single rows are for classes, and this model's kind is {facts.kind}.")
     found = predictor.labelled(data)
     examples = found.examples
-    probabilities = _of_classes(predictor, examples)
-    true = torch.as_tensor(examples.targets).long().reshape(-1)
-    own = probabilities[torch.arange(len(true)), true].clamp(min=1e-12)
-    losses = -own.log()
-    names = found.names or list(range(len(true)))
-    order = losses.argsort(descending=True, stable=True).tolist()
-    predicted = probabilities.argmax(dim=1)
-    rows = [
-        (row, names[row], facts.label(int(true[row])), facts.label(int(predicted[row])), float(own[row]), float(loss))
-        for row, loss in ((row, losses[row]) for row in order)
-    ]
-    columns = ["row", "item", "true", "predicted", "probability", "loss"]
-    return Results(pandas.DataFrame(rows, columns=columns), examples.inputs)
+    answers = predictor.understood(predictor.model.predict(examples, batch_size=predictor.batch_size))
+    targets = torch.as_tensor(examples.targets)
+    told = _several(answers, targets) if facts.kind == "multilabel" else _single(answers, targets)
+    names = found.names or list(range(len(targets)))
+    table = pandas.DataFrame({"row": range(len(targets)), "item": names, **told})
+    worst_first = table.sort_values("loss", ascending=False, kind="stable", na_position="first", ignore_index=True)
+    return Results(worst_first, examples.inputs)
 
 
-def _of_classes(predictor: ModelPredictor, examples: Any) -> torch.Tensor:
-    """Calibrated probabilities, a column a class; of a yes or no two."""
-    outputs = predictor.model.predict(examples, batch_size=predictor.batch_size).double() / predictor.temperature
-    if predictor.facts.kind == "multiclass":
-        return outputs.softmax(dim=1)
-    yes = outputs.reshape(-1).sigmoid()
-    return torch.stack([1 - yes, yes], dim=1)
+def _single(answers: NetworkAnswers, targets: torch.Tensor) -> dict[str, Any]:
+    """The columns of rows with one class each; of a yes or no there are two."""
+    facts, likely = answers.facts, answers.likely
+    if facts.kind == "binary":
+        likely = torch.stack([1 - likely.reshape(-1), likely.reshape(-1)], dim=1)
+    true = targets.long().reshape(-1)
+    own = likely[torch.arange(len(true)), true]
+    return {
+        "true": [facts.label(number) for number in true.tolist()],
+        "predicted": [facts.label(number) for number in likely.argmax(dim=1).tolist()],
+        "probability": own.tolist(),
+        "loss": _losses(own).tolist(),
+    }
+
+
+def _several(answers: NetworkAnswers, targets: torch.Tensor) -> dict[str, Any]:
+    """The columns of rows with several labels each."""
+    facts, likely = answers.facts, answers.likely
+    true = NetworkAnswers(targets.reshape(likely.shape), facts, are_probabilities=True)
+    own = torch.where(true.outputs > 0, likely, 1 - likely)
+    worst = own.argmin(dim=1)
+    return {
+        "true": true.labels,
+        "predicted": answers.labels,
+        "worst": [facts.label(number) for number in worst.tolist()],
+        "probability": own.amin(dim=1).tolist(),
+        "loss": _losses(own).mean(dim=1).tolist(),
+    }
+
+
+def _losses(probabilities: torch.Tensor) -> torch.Tensor:
+    return -probabilities.clamp(min=1e-12).log()
+
+
+def _named(label: Any) -> Any:
+    """A label, or several, under a picture."""
+    return (", ".join(map(str, label)) or "none") if isinstance(label, list) else label
 
 
 def show_image(axes: Any, pixels: torch.Tensor) -> None:
