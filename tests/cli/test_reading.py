@@ -6,6 +6,7 @@ import json
 from pathlib import Path
 
 import pytest
+from pandas import DataFrame
 
 from gradfleet.study.study import Study
 from tests.cli.conftest import Begin, Run, Terminal
@@ -129,3 +130,40 @@ def test_tasks_are_listed_with_a_line_each(run: Run) -> None:
     lines = run("tasks").stdout.splitlines()
     assert "image-classification  Learns to tell classes of images apart." in lines
     assert json.loads(run("tasks", "--json").stdout)["tasks"]["image-classification"].startswith("Learns")
+
+
+def test_the_rows_that_the_model_is_most_wrong_about_are_listed_and_drawn(
+    run: Run, study: Study, tmp_path: Path
+) -> None:
+    result = run("evaluate", "tiny", "images", "--top-losses", 3, "--pictures", tmp_path / "worst.png")
+    assert result.stdout.split("\ntop losses\n")[1].split()[:6] == [
+        "row",
+        "item",
+        "true",
+        "predicted",
+        "probability",
+        "loss",
+    ]
+    assert (tmp_path / "worst.png").read_bytes().startswith(b"\x89PNG")
+    found = json.loads(run("evaluate", "tiny", "images", "--top-losses", 3, "--json").stdout)
+    assert {title: len(table) for title, table in found["details"].items()} == {"top losses": 3}
+
+
+def test_the_worst_summaries_are_listed_by_rouge_and_no_pictures_drawn_of_them(run: Run, here: Path) -> None:
+    texts = [f"Nobody had looked so far. Copper improves yield by {number} percent." for number in range(20)]
+    summaries = [text.partition(". ")[2] for text in texts]
+    DataFrame({"text": texts, "summary": summaries}).to_csv("reports.csv", index=False)
+    options = ("--trials", 1, "--cluster", "inline", "--name", "reports", "--quiet")
+    assert run("fit", "summarization", "reports.csv", *options).exit_code == 0
+    DataFrame({"text": texts[:3], "summary": [summaries[0], "Nothing", summaries[2]]}).to_csv("held.csv", index=False)
+    found = json.loads(run("evaluate", "reports", "held.csv", "--top-losses", 1, "--json").stdout)["details"]
+    assert found["top losses"]["1"] == {
+        "rouge1": 0.0,
+        "rouge2": 0.0,
+        "rougeL": 0.0,
+        "summary": summaries[1],
+        "wanted": "Nothing",
+    }
+    refused = run("evaluate", "reports", "held.csv", "--pictures", "worst.png")
+    assert refused.exit_code == 2
+    assert "Pictures are drawn of images, and the model learned from something else." in refused.stderr

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, cast
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     from gradfleet.study.study import Study
     from gradfleet.study.view import TrialView
     from gradfleet.training.evaluation import Evaluation
+    from gradfleet.trials.recipe import Predictor
+    from gradfleet.trials.results import Results
 
 PREDICT_EXAMPLES = (
     "gradfleet predict flowers new.jpg other.jpg",
@@ -31,6 +33,7 @@ EVALUATE_EXAMPLES = (
     "gradfleet evaluate flowers held_out/ --top-losses 9 --pictures worst.png",
 )
 
+_TOP_LOSSES = "top losses"
 _INSTEAD = (
     "Take the model along with `gradfleet export NAME FOLDER`, and measure it in Python with "
     "Bundle.load(FOLDER).evaluate(DATA)."
@@ -100,24 +103,45 @@ def evaluate(
     model = chosen.model()
     given = _validation(study) if data is None else anchored(data)
     measured = model.evaluate(given)
-    results = cast(Any, model).results(given) if top_losses or pictures else None
-    if results is not None and pictures:
-        results.plot(pictures)
-    if results is not None and top_losses:
-        measured.details["top losses"] = results.table.head(top_losses)
+    if top_losses or pictures:
+        worst = _worst_first(model, given, measured)
+        if pictures:
+            worst.plot(pictures)
+        if top_losses:
+            measured.details[_TOP_LOSSES] = worst.table.head(top_losses)
     recorded = _recorded(chosen, measured) if data is None else {}
     if json:
         found = {"study": study.name, "trial": chosen.number, "data": data, "metrics": measured, "recorded": recorded}
-        show_json({**found, "details": _tables(measured)} if details or top_losses else found)
+        tables = {title: table.to_dict("index") for title, table in _shown(measured, details=details)}
+        show_json({**found, "details": tables} if details or top_losses else found)
     else:
         show(_metrics(measured, recorded))
         for title, table in _shown(measured, details=details) if details or top_losses else ():
             show(f"\n{title}\n{table.to_string()}")
 
 
+def _worst_first(model: Predictor, data: Any, measured: Evaluation) -> Results:
+    """Each measured row of a model of classes by its loss, and of one that writes by what it is measured by.
+
+    Raises:
+        SettingError: the model says nothing of single rows.
+    """
+    from gradfleet.errors import SettingError
+    from gradfleet.trials.results import HasResults, Results
+
+    if isinstance(model, HasResults):
+        return model.results(data)
+    if "rows" not in measured.details:
+        raise SettingError(
+            f"Single rows are compared of models that tell classes apart or write texts, and this is a "
+            f"{type(model).__name__}. Leave out --top-losses and --pictures."
+        )
+    return Results(measured.details["rows"], None)
+
+
 def _shown(measured: Evaluation, *, details: bool) -> list[tuple[str, Any]]:
     """The tables that were asked for."""
-    return [(title, table) for title, table in measured.details.items() if details or title == "top losses"]
+    return [(title, table) for title, table in measured.details.items() if details or title == _TOP_LOSSES]
 
 
 def _validation(study: Study) -> Any:
@@ -136,10 +160,6 @@ def _metrics(measured: Mapping[str, float], recorded: Mapping[str, float]) -> st
         return aligned(("metric", "value"), [(name, number(one)) for name, one in measured.items()], left=("metric",))
     rows = [(name, number(one), number(recorded.get(name))) for name, one in measured.items()]
     return aligned(("metric", "value", "recorded"), rows, left=("metric",))
-
-
-def _tables(measured: Evaluation) -> dict[str, Any]:
-    return {name: table.to_dict("index") for name, table in measured.details.items()}
 
 
 def _lines(found: Sequence[Mapping[str, Any]], *, proba: bool) -> list[list[str]]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
 import torch
 
@@ -28,11 +28,11 @@ class Results:
     """Rows in the order of their loss, the largest first.
 
     Attributes:
-        table: `row` in the data, `item` (a file, a text; the row's number where it has no name), `true`, `predicted`,
-            `probability` of the true class, `loss` (its negative logarithm). Where a row has several labels, `true` and
-            `predicted` are lists, `loss` is the mean over all labels, and beside `probability`, which is that of the
-            truth about the label that the model is most wrong about, this one is `worst`: a label that the row has, or
-            that it has not. All are of calibrated probabilities, while the loss of `evaluate` is of raw outputs.
+        table: of classes `row` in the data, `item` (a file, a text; the row's number where it has no name), `true`,
+            `predicted`, `probability` of the true class, `loss` (its negative logarithm). Where a row has several
+            labels, `true` and `predicted` are lists, `loss` is the mean over all labels, and `worst` is the label that
+            the model is most wrong about, one that the row has or has not; `probability` is that of the truth about it.
+            All are of calibrated probabilities, while the loss of `evaluate` is of raw outputs.
         inputs: of all rows, in the data's own order.
     """
 
@@ -46,7 +46,7 @@ class Results:
             SettingError: matplotlib is not installed, or the rows are no images.
         """
         if not isinstance(self.inputs, torch.Tensor) or self.inputs.dim() != 4:
-            raise SettingError("Pictures are drawn of images, and the model learned from something else. Use .table.")
+            raise SettingError("Pictures are drawn of images, and the model learned from something else.")
         rows = self.table.head(count)
         lines = max(1, math.ceil(len(rows) / _COLUMNS))
         figure = figure_class()(figsize=(2.4 * _COLUMNS, 2.8 * lines), layout="constrained")
@@ -60,6 +60,15 @@ class Results:
             axes.set_title(f"{said}\nloss {one['loss']:.2f}", fontsize=9)
         figure.savefig(path)
         return Path(path)
+
+
+@runtime_checkable
+class HasResults(Protocol):
+    """A predictor that can say of each labelled row how wrong it is."""
+
+    def results(self, data: Any) -> Results:
+        """Every row, the worst first; `data` is what `evaluate` takes."""
+        ...
 
 
 def results(predictor: ModelPredictor, data: Any) -> Results:
