@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import islice
 from typing import Any
 
 import numpy as np
@@ -13,15 +14,70 @@ import scipy.sparse
 
 Array = npt.NDArray[Any]
 
-_ENDS = re.compile(r"(?<=[.!?])[\"')\]]*\s+|(?<=[\u3002\uff01\uff1f])|\n+")
+_CLOSING = "\u2019\u201d\u300d\u300f\uff09"
+_ENDS = re.compile(
+    r"(?<=[.!?\u0964\u061f\u06d4])[\"')\]]*\s+"  # with a space behind; also the marks of Hindi, Arabic and Urdu
+    rf"|(?<=[\u3002\uff01\uff1f\uff61])(?![{_CLOSING}])|(?<=[\u3002\uff01\uff1f\uff61][{_CLOSING}])"
+    r"|\n+"
+)
+_CLAUSE_ENDS = re.compile(r"(?<=[;,])\s+|(?<=[\uff0c\uff1b\u3001])|(?<=\u060c)\s+")
+_SPACES = re.compile(r"\s+")
+# Kana and Han; Thai, Lao, Burmese and Khmer: words have no spaces between them.
+_WITHOUT_SPACES = re.compile(r"[\u3040-\u30ff\u3400-\u9fff\uf900-\ufaff\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff]")
+
 MOST_SENTENCES = 100
 """Of one text that may become part of its summary; what follows is not read."""
+
+MOST_WORDS = 60
+"""Of a sentence. What is longer, such as a transcript without marks, is read as several."""
+
+MOST_CHARACTERS = 480
+"""Of a sentence; a third of them where words have no spaces between them."""
+
+_WORDS = re.compile(rf"\s*(?:\S+\s+){{0,{MOST_WORDS - 1}}}\S*\s*")
 
 
 def split_sentences(text: str) -> list[str]:
     """The sentences of a text, and its lines; a text without any is one empty sentence."""
-    found = [part.strip() for part in _ENDS.split(text) if part and part.strip()]
-    return found[:MOST_SENTENCES] or [""]
+    parts = (part for sentence in _sentences(text) for part in _parts(sentence) if part)
+    return list(islice(parts, MOST_SENTENCES)) or [""]
+
+
+def _sentences(text: str) -> Iterator[str]:
+    """One by one, so that of a long text only what is wanted is looked for."""
+    start = 0
+    for end in _ENDS.finditer(text):
+        yield text[start : end.start()].strip()
+        start = end.end()
+    yield text[start:].strip()
+
+
+def _parts(sentence: str) -> Iterator[str]:
+    """The sentence whole, or in parts where it is too long: up to a comma or semicolon, else a space, else anywhere."""
+    start = 0
+    while True:
+        window = sentence[start : start + MOST_CHARACTERS]
+        room = _room(window)
+        if start + room >= len(sentence):
+            yield window[:room].strip()
+            return
+        length = _last_end(_CLAUSE_ENDS, window, room) or _last_end(_SPACES, window, room) or room
+        yield window[:length].strip()
+        start += length
+
+
+def _room(window: str) -> int:
+    """How many characters from the start on are no more than one sentence."""
+    is_dense = 2 * len(_WITHOUT_SPACES.findall(window)) > len(window)
+    words = _WORDS.match(window)
+    assert words is not None, "it also matches nothing"
+    return min(words.end(), MOST_CHARACTERS // 3 if is_dense else MOST_CHARACTERS)
+
+
+def _last_end(pattern: re.Pattern[str], window: str, room: int) -> int | None:
+    """Where the last such place ends, in the second half of the room: before that, too little would stand alone."""
+    ends = [found.end() for found in pattern.finditer(window, room // 2, room)]
+    return ends[-1] if ends else None
 
 
 def split_all(texts: Iterable[str]) -> list[list[str]]:

@@ -85,6 +85,27 @@ def test_sentences_end_at_marks_and_lines() -> None:
         'He said "no.', "Then he left!", "Pause 3.5 s?", "好。", "是",
     ]  # fmt: skip
     assert split_sentences("  ") == [""]
+    assert split_sentences("他说「好。」然后走了。真的") == ["他说「好。」", "然后走了。", "真的"]
+    assert split_sentences("वह गया। वह आया।") == ["वह गया।", "वह आया।"]
+
+
+def test_what_has_no_marks_is_read_in_parts_of_a_sentences_length() -> None:
+    spoken = " ".join(f"word{number}" for number in range(150))
+    parts = split_sentences(spoken)
+    assert [len(part.split()) for part in parts] == [60, 60, 30]
+    assert " ".join(parts) == spoken
+    assert split_sentences(" ".join(f"w{number}{',' * (number == 49)}" for number in range(70)))[0].endswith(" w49,")
+    assert [len(part) for part in split_sentences("今天天气很好、我们去公园" * 25)] == [151, 149]
+    assert [len(part) for part in split_sentences("สวัสดีครับ" * 40)] == [160, 160, 80]
+    assert [len(part) for part in split_sentences("x" * 1000)] == [480, 480, 40]
+    assert split_sentences("a" + " " * 2000 + "b") == ["a", "b"]
+    assert len(split_sentences("cat " * 2_500_000)) == 100
+
+
+@pytest.mark.parametrize("number", [0, 1])
+def test_the_summary_of_a_long_text_without_marks_is_a_part_of_it(summarizer: AutoSummarizer, number: int) -> None:
+    (found,) = summarizer.study.trial(number).model().predict(["cat " * 500_000])
+    assert 0 < len(found) < 2_000
 
 
 def test_rouge_is_that_of_the_library() -> None:
