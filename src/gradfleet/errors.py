@@ -34,11 +34,27 @@ class GradfleetError(Exception):
     """The root: catch it to catch everything that gradfleet raises on purpose."""
 
 
+class Line(str):
+    """A line among problems that is not one more: advice on those above it, or a number of further ones.
+
+    Attributes:
+        amount: of problems that it stands for.
+    """
+
+    amount: int
+
+    def __new__(cls, text: str, amount: int = 0) -> Line:
+        line = super().__new__(cls, text)
+        line.amount = amount
+        return line
+
+
 class SettingError(GradfleetError, ValueError):
     """One or more settings that cannot be; nothing was started.
 
     Args:
-        problems: one sentence a problem, each saying what is needed, what came and the next step.
+        problems: one sentence a problem, each saying what is needed, what came and the next step; a `Line` of advice
+            may follow them.
     """
 
     def __init__(self, problems: str | Sequence[str]) -> None:
@@ -46,9 +62,11 @@ class SettingError(GradfleetError, ValueError):
         super().__init__(self._text())
 
     def _text(self) -> str:
-        if len(self.problems) == 1:
-            return self.problems[0]
-        return "\n".join([f"{len(self.problems)} problems:", *(f"- {problem}" for problem in self.problems)])
+        amounts = [problem.amount if isinstance(problem, Line) else 1 for problem in self.problems]
+        if sum(amounts) == 1:
+            return " ".join(self.problems)
+        lines = [f"- {problem}" if amount else problem for problem, amount in zip(self.problems, amounts, strict=True)]
+        return "\n".join([f"{sum(amounts):,} problems:", *lines])
 
     def __reduce__(self) -> tuple[type[SettingError], tuple[tuple[str, ...]]]:
         return type(self), (self.problems,)

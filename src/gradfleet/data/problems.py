@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
+from gradfleet.errors import Line
+
 LIMIT = 10
 
 
@@ -20,8 +22,9 @@ def numbered(rows: Sequence[int]) -> str:
 
 def shortened(problems: Sequence[str], what: str, advice: str = "") -> list[str]:
     """The first ten problems, then how many more `what` there are, then the advice once."""
-    more = [f"{len(problems) - LIMIT:,} more {what}."] if len(problems) > LIMIT else []
-    return [*problems[:LIMIT], *more, *([advice] if advice else [])]
+    beyond = len(problems) - LIMIT
+    more = [Line(f"{beyond:,} more {what}.", beyond)] if beyond > 0 else []
+    return [*problems[:LIMIT], *more, *([Line(advice)] if advice else [])]
 
 
 def counted(number: int, noun: str, plural: str | None = None) -> str:
