@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas
 import pytest
 from PIL import Image
 
@@ -129,21 +130,60 @@ def test_unusable_images_are_left_out_when_asked_and_listed(
     class_folders: Any, tmp_path: Path, decoded: list[str]
 ) -> None:
     folder = class_folders({"rose": 5, "tulip": 5})
-    clean = AutoDataset(folder).open()
+    sound = sorted(np.asarray(Image.open(path)).tobytes() for path in folder.rglob("*.png"))
     decoded.clear()
     spoiled = spoil(folder)
     data = AutoDataset(folder, on_bad_rows="skip")
     opened = data.prepare(tmp_path / "cache").open()
     said = next(note for note in data.notes if note.startswith("Left out 4 images: "))
     assert all(path in said for path in spoiled)
-    assert (opened.train.inputs == clean.train.inputs).all()
-    assert opened.validation.targets.tolist() == clean.validation.targets.tolist()
+    kept = [*opened.train.inputs, *opened.validation.inputs]
+    assert sorted(image.numpy().tobytes() for image in kept) == sound
     assert len(decoded) == len(set(decoded))
     assert sorted(os.listdir(Path(data.prepare(tmp_path / "cache").place))) == [
         "inputs.npy",
         "manifest.json",
         "targets.npy",
     ]
+
+
+def test_what_is_left_out_changes_no_split_whether_a_folder_or_a_table_names_the_images(class_folders: Any) -> None:
+    folder = class_folders({"rose": 10, "tulip": 10})
+    for number in (1, 4, 5, 8):
+        (folder / "tulip" / f"{number:03}.png").write_text("text")
+    names = sorted(path.relative_to(folder) for path in folder.rglob("*.png"))
+    pandas.DataFrame({"image": map(str, names), "label": [one.parent.name for one in names]}).to_csv(
+        folder.with_name("flowers.csv"), index=False
+    )
+    opened = [AutoDataset(one, on_bad_rows="skip").open() for one in (folder, folder.with_name("flowers.csv"))]
+    assert opened[0].facts.num_rows == opened[1].facts.num_rows == {"train": 12, "validation": 4}
+    assert (opened[0].validation.inputs == opened[1].validation.inputs).all()
+
+
+@pytest.mark.row("DA10")
+@pytest.mark.parametrize("kind", ["folder", "table"])
+def test_a_class_without_a_training_image_that_can_be_read_is_named(class_folders: Any, kind: str) -> None:
+    folder = class_folders({"rose": 5, "tulip": 5})
+    pandas.DataFrame(
+        {
+            "image": [f"{label}/00{n}.png" for label in ("rose", "tulip") for n in range(5)],
+            "label": ["a"] * 5 + ["b"] * 5,
+        }
+    ).to_csv(folder.with_name("flowers.csv"), index=False)
+    for path in (folder / "rose").iterdir():
+        path.write_bytes(path.read_bytes()[:60])
+    data = AutoDataset(folder if kind == "folder" else folder.with_name("flowers.csv"), on_bad_rows="skip")
+    label, noun = ("rose", "image") if kind == "folder" else ("a", "row")
+    with pytest.raises(DataError, match=rf"No training {noun} can be read in the classes '{label}'\. Add some\."):
+        data.open()
+
+
+def test_a_class_that_validation_loses_is_told(class_folders: Any) -> None:
+    folder = class_folders({"train/rose": 2, "train/tulip": 2, "val/rose": 1, "val/tulip": 1})
+    (folder / "val/rose/000.png").write_text("text")
+    data = AutoDataset(folder, on_bad_rows="skip")
+    assert data.open().facts.num_rows == {"train": 4, "validation": 1}
+    assert "The validation data has no image of 'rose' left." in data.notes
 
 
 def test_more_than_ten_are_counted(class_folders: Any) -> None:
@@ -154,8 +194,15 @@ def test_more_than_ten_are_counted(class_folders: Any) -> None:
         AutoDataset(folder).open()
     assert len(caught.value.problems) == 12
     assert caught.value.problems[10] == "5 more images cannot be used."
-    with pytest.raises(DataError, match="A class needs at least two images.*these have fewer: 'rose'"):
-        AutoDataset(folder, on_bad_rows="skip").open()
+    assert str(caught.value).startswith("15 problems:\n- ")
+    assert str(caught.value).endswith('\nRepair or remove them, or pass on_bad_rows="skip" to leave them out.')
+
+
+def test_advice_is_no_problem_of_its_own(class_folders: Any) -> None:
+    folder = class_folders({"rose": 3, "tulip": 3})
+    (folder / "rose" / "000.png").write_text("text")
+    with pytest.raises(DataError, match=r"^\S+000\.png cannot be read as an image: .* known\. Repair or remove them"):
+        AutoDataset(folder).open()
 
 
 def test_skipping_every_image_is_an_error(class_folders: Any) -> None:

@@ -17,13 +17,13 @@ from gradfleet.data.column_targets import ColumnTargets, almost_alike, bad_targe
 from gradfleet.data.columns import Columns
 from gradfleet.data.found_tables import found_table, one_table
 from gradfleet.data.language import TextPreparation
-from gradfleet.data.prepared import INPUTS, LEARNED, PARTS, TARGETS, WEIGHTS, DataFacts
-from gradfleet.data.problems import LIMIT, counted, listed, numbered, shortened
-from gradfleet.data.rows import keep_rows
+from gradfleet.data.left_out import LeftOut
+from gradfleet.data.prepared import LEARNED, PARTS, TARGETS, WEIGHTS, DataFacts
+from gradfleet.data.problems import counted, listed, numbered
 from gradfleet.data.source import Settings, Source, said_of_test, said_of_validation, split
 from gradfleet.data.stored_texts import write_texts
 from gradfleet.data.weights import row_weights
-from gradfleet.errors import DataError
+from gradfleet.errors import DataError, Line
 
 Frames = dict[str, pandas.DataFrame]
 _PARTS = {"training": "train", "val": "validation", "valid": "validation", "dev": "validation", "testing": "test"}
@@ -83,7 +83,7 @@ class TableSource(Source):
             problems += [_told(part, reason, frame.index[rows].tolist()) for reason, rows in bad.items()]
             usable[part] = frame[~np.any([np.zeros(len(frame), bool), *bad.values()], axis=0)]
         if problems and not self.settings.skips and all(map(len, usable.values())):
-            raise DataError([*problems, 'Pass on_bad_rows="skip" to leave these rows out.'])
+            raise DataError([*problems, Line('Pass on_bad_rows="skip" to leave these rows out.')])
         if empty := [part for part, frame in usable.items() if not len(frame)]:
             advice = "Name other columns with inputs= and target=, or look at the file."
             raise DataError([*problems, f"No row of the {' and '.join(empty)} data is left. {advice}"])
@@ -132,7 +132,7 @@ class TableSource(Source):
             )
         if self.kind == "multiclass" and not self.held_out:
             there = set(self._read_targets["validation"].tolist())
-            names = self.labels or tuple(map(str, range(self._targets.num_outputs)))
+            _, names = self._classes({})
             missing = [name for number, name in enumerate(names) if number not in there]
             said += [f"The validation data has no row of {listed(missing)}."] if missing else []
         return said
@@ -170,17 +170,17 @@ class TableSource(Source):
         targets = {part: self._read_targets[part] for part in LEARNED}
         learned = targets["train"].tolist() if self.kind == "text" else []
         self._inputs.fit(self._frames["train"], learned)
-        problems = self._inputs.write(folder, pandas.concat(frames))
-        notes = self._left_out(problems)
-        kept = {part: np.ones(len(self._frames[part]), bool) for part in LEARNED}
-        num_train = len(self._frames["train"])
-        for row in problems:
-            kept["train" if row < num_train else "validation"][row - (0 if row < num_train else num_train)] = False
+        left_out = LeftOut(
+            self._inputs.write(folder, pandas.concat(frames)),
+            {part: len(self._frames[part]) for part in LEARNED},
+            "row",
+        )
+        notes = [*left_out.allow(skips=self.settings.skips), *left_out.check(*self._classes(targets))]
+        left_out.drop(folder)
+        kept = left_out.kept
         targets = {part: targets[part][kept[part]] for part in LEARNED}
-        if problems:
-            keep_rows(folder / INPUTS, np.concatenate([kept[part] for part in LEARNED]))
         facts = self._facts({part: len(targets[part]) for part in LEARNED}, notes)
-        self._write_targets(folder, np.concatenate([targets[part] for part in LEARNED]))
+        self._write_targets(folder, np.concatenate([targets[part] for part in LEARNED]), self._inputs)
         self._write_weights(folder, kept["train"], targets["train"])
         return self._inputs.facts(folder, facts, targets["train"])
 
@@ -197,31 +197,19 @@ class TableSource(Source):
         said = said_of_test(sum(one in learned for one in self._identities(frame)), len(frame), "row")
         targets = self._targets.read(frame, "test")
         inputs = table_inputs.of_facts(facts, self._root)
-        if problems := inputs.write(folder, frame):
-            self._left_out(problems)
-            kept = ~np.isin(np.arange(len(frame)), list(problems))
-            keep_rows(folder / INPUTS, kept)
-            targets = targets[kept]
-        if self.kind == "text":
-            write_texts(folder, targets.tolist(), inputs.preparation, "targets")
-        else:
-            np.save(folder / TARGETS, targets)
+        left_out = LeftOut(inputs.write(folder, frame), {"test": len(frame)}, "row")
+        said += left_out.allow(skips=self.settings.skips)
+        left_out.drop(folder)
+        targets = targets[left_out.kept["test"]]
+        self._write_targets(folder, targets, inputs)
         return replace(facts, num_rows={"test": len(targets)}, notes=tuple(said))
 
-    def _left_out(self, problems: Mapping[int, str]) -> list[str]:
-        """The note of rows that could not be read.
-
-        Raises:
-            DataError: they were not to be left out.
-        """
-        if not problems:
-            return []
-        told = list(problems.values())
-        if not self.settings.skips:
-            advice = 'Repair or remove them, or pass on_bad_rows="skip" to leave them out.'
-            raise DataError(shortened(told, "rows cannot be used", advice))
-        more = f" And {len(told) - LIMIT:,} more." if len(told) > LIMIT else ""
-        return [f"Left out {counted(len(told), 'row')}: {' '.join(told[:LIMIT])}{more}"]
+    def _classes(self, targets: Mapping[str, npt.NDArray[Any]]) -> tuple[dict[str, npt.NDArray[Any]], Sequence[str]]:
+        """The class numbers of each part and the classes' names, where rows belong to one class each."""
+        if self.kind not in ("multiclass", "binary"):
+            return {}, ()
+        names = self.labels or tuple(map(str, range(max(2, self._targets.num_outputs))))
+        return {part: numbers.reshape(-1).astype(np.int64) for part, numbers in targets.items()}, names
 
     def _facts(self, num_rows: Mapping[str, int], notes: Sequence[str]) -> DataFacts:
         columns = {"inputs": list(self._columns.inputs), "target": list(self._columns.target)}
@@ -236,9 +224,9 @@ class TableSource(Source):
             label_type=self._targets.reader.label_type if self._targets.reader else "str",
         )
 
-    def _write_targets(self, folder: Path, targets: npt.NDArray[Any]) -> None:
+    def _write_targets(self, folder: Path, targets: npt.NDArray[Any], inputs: table_inputs.TableInputs) -> None:
         if self.kind == "text":
-            write_texts(folder, targets.tolist(), self._inputs.preparation, "targets")
+            write_texts(folder, targets.tolist(), inputs.preparation, "targets")
         else:
             np.save(folder / TARGETS, targets)
 
