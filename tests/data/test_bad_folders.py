@@ -220,6 +220,23 @@ def test_a_given_part_that_loses_every_image_is_an_error(class_folders: Any) -> 
         AutoDataset(folder, on_bad_rows="skip").open()
 
 
+@pytest.mark.row("DA10")
+def test_links_to_nothing_and_files_that_vanish_are_named_or_left_out(class_folders: Any) -> None:
+    folder = class_folders({"rose": 5, "tulip": 5})
+    (folder / "rose" / "link.png").symlink_to(folder / "gone.png")
+    data, left_out = AutoDataset(folder), AutoDataset(folder, on_bad_rows="skip")
+    (folder / "tulip" / "002.png").unlink()
+    with pytest.raises(DataError) as caught:
+        data.open()
+    link, vanished = sorted(caught.value.problems[:-1])
+    assert link.endswith(
+        f"rose/link.png cannot be read as an image: it is a link to {folder}/gone.png, and there is nothing there."
+    )
+    assert vanished.endswith("tulip/002.png cannot be read as an image: No such file or directory.")
+    assert sum(left_out.open().facts.num_rows.values()) == 9
+    assert any(note.startswith("Left out 2 images: ") for note in left_out.notes)
+
+
 def test_a_huge_image_is_named(class_folders: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     folder = class_folders({"rose": 2, "tulip": 2})
     Image.new("1", (100, 100)).save(folder / "rose" / "huge.png")

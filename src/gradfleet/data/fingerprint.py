@@ -34,17 +34,17 @@ def of_bytes(value: bytes) -> str:
 
 
 def of_files(paths: Sequence[Path]) -> list[str]:
-    """Digits of each file's bytes, read by several threads."""
-    with ThreadPoolExecutor(min(8, os.cpu_count() or 1)) as pool:
-        return list(pool.map(_of_file, paths))
+    """Digits of each file's bytes, read by several threads; those that cannot be read are all alike.
+
+    That they cannot is said, by name, where they are decoded.
+    """
+    return of_items(paths)
 
 
 def of_items(items: Sequence[Any]) -> list[str]:
     """Digits of each item: of a file its bytes, of anything else what it shows of itself."""
     with ThreadPoolExecutor(min(8, os.cpu_count() or 1)) as pool:
-        return list(
-            pool.map(lambda item: _of_file(item) if isinstance(item, Path) else of_json(_of_value(item)), items)
-        )
+        return list(pool.map(_of_item, items))
 
 
 def of_array(values: npt.NDArray[Any]) -> str:
@@ -96,8 +96,11 @@ def undisturbed_random() -> Iterator[None]:
 
 
 def _of_file(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, lambda: hashlib.blake2b(digest_size=_SIZE)).hexdigest()
+    try:
+        with path.open("rb") as file:
+            return hashlib.file_digest(file, lambda: hashlib.blake2b(digest_size=_SIZE)).hexdigest()
+    except OSError:
+        return of_json(None)
 
 
 def _of_item(item: Any) -> str:

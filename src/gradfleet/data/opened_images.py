@@ -134,6 +134,10 @@ def called(example: Any) -> str:
 def reason_of(problem: Exception) -> str:
     if isinstance(problem, UnidentifiedImageError):
         return "its bytes are of no image format that is known"
+    if isinstance(problem, FileNotFoundError) and os.path.islink(problem.filename):
+        return f"it is a link to {os.readlink(problem.filename)}, and there is nothing there"
+    if isinstance(problem, OSError) and problem.strerror:
+        return problem.strerror
     if isinstance(problem, Image.DecompressionBombError | Image.DecompressionBombWarning):
         return f"it has more than the {Image.MAX_IMAGE_PIXELS:,} pixels that are decoded"
     return str(problem).rstrip(".") or type(problem).__name__
