@@ -137,8 +137,8 @@ def test_what_is_no_data_is_refused_by_its_type() -> None:
 
 def test_settings_are_all_checked_at_once() -> None:
     with pytest.raises(DataError) as caught:
-        AutoDataset((X, Y), validation_fraction=1.5, seed=-1, on_bad_rows="skipp")
-    assert len(caught.value.problems) == 3
+        AutoDataset((X, Y), validation_fraction=1.5, validation_rows=0, seed=-1, on_bad_rows="skipp")
+    assert len(caught.value.problems) == 4
     assert "Did you mean 'skip'?" in str(caught.value)
 
 

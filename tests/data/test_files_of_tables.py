@@ -34,6 +34,18 @@ def test_a_table_beside_a_folder_of_images_names_them_with_or_without_it(class_f
     assert data.open().facts.columns == {"inputs": ["image"], "target": ["label"]}
 
 
+def test_as_many_images_validate_whether_a_folder_an_archive_or_a_table_holds_them(class_folders: Any) -> None:
+    flowers = class_folders({"rose": 30, "tulip": 30})
+    shutil.make_archive(str(flowers), "zip", flowers)
+    (flowers / "rose" / "Thumbs.db").write_text("no image")
+    names = [f"flowers/{label}/{number:03}.png" for label in ("rose", "tulip") for number in range(30)]
+    labels(flowers, names, flowers.with_name("flowers.csv"))
+    for source in (flowers, flowers.with_name("flowers.zip"), flowers.with_name("flowers.csv")):
+        for enough, validating in ((6, 6), (1, 3), (50, 12)):
+            rows = AutoDataset(source, validation_rows=enough).open().facts.num_rows
+            assert rows == {"train": 60 - validating, "validation": validating}
+
+
 @pytest.mark.row("DA10")
 def test_files_that_are_not_there_are_refused_by_row_or_left_out(class_folders: Any) -> None:
     flowers = class_folders({"all": 12})

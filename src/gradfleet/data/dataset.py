@@ -40,6 +40,8 @@ class AutoDataset:
         validation, test: the same kind of thing, where the source does not hold it. Without validation data a part of
             the training rows is held out: stratified by class, random for regression and multilabel.
         validation_fraction: of the rows, when validation data has to be held out.
+        validation_rows: how many of them are enough: of many rows about so many are held out, and at least a
+            twentieth. By default the fraction is held out of however many rows.
         seed: of that split.
         preparation: how raw files become tensors; by default an ImagePreparation or, for texts, a TextPreparation.
         on_bad_rows: "raise" refuses unreadable images and rows with NaN; "skip" leaves them out and lists them in
@@ -70,6 +72,7 @@ class AutoDataset:
         validation: Any = None,
         test: Any = None,
         validation_fraction: float = 0.2,
+        validation_rows: int | None = None,
         seed: int = 0,
         preparation: Preparation | None = None,
         on_bad_rows: str = "raise",
@@ -81,13 +84,22 @@ class AutoDataset:
         balance: bool = False,
         kind: ReadAs | None = None,
     ) -> None:
-        _check(validation_fraction, seed, on_bad_rows)
+        _check(validation_fraction, validation_rows, seed, on_bad_rows)
         parts = {name: part for name, part in (("validation", validation), ("test", test)) if part is not None}
         group_column, groups = _column_or_values(group)
         weight_column, weights = _column_or_values(weight)
         columns = Columns.of(inputs, target, split, group_column, weight_column)
         settings = Settings(
-            validation_fraction, seed, on_bad_rows, preparation, columns, kind, groups, weights, balance
+            validation_fraction,
+            seed,
+            on_bad_rows,
+            preparation,
+            columns,
+            kind,
+            groups,
+            weights,
+            balance,
+            validation_rows=validation_rows,
         )
         self._given = source, parts, settings
         self._source: Source = open_source(source, parts, settings)
@@ -237,10 +249,12 @@ def _column_or_values(given: Any) -> tuple[str | None, Any]:
     return None, as_array(given, "values of group= and weight=")
 
 
-def _check(validation_fraction: float, seed: object, on_bad_rows: str) -> None:
+def _check(validation_fraction: float, validation_rows: object, seed: object, on_bad_rows: str) -> None:
     problems = []
     if not 0 < validation_fraction < 1:
         problems.append(f"validation_fraction is between 0 and 1, got {validation_fraction!r}. Most take 0.2.")
+    if validation_rows is not None and (not isinstance(validation_rows, int) or validation_rows < 1):
+        problems.append(f"validation_rows is a whole number from 1, or None, got {validation_rows!r}. Many take 1,000.")
     if not isinstance(seed, int) or seed < 0:
         problems.append(f"A seed is a whole number from 0, got {seed!r}.")
     if on_bad_rows not in _ON_BAD_ROWS:

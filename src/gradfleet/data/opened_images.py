@@ -134,7 +134,7 @@ def called(example: Any) -> str:
 def reason_of(problem: Exception) -> str:
     if isinstance(problem, UnidentifiedImageError):
         return "its bytes are of no image format that is known"
-    if isinstance(problem, FileNotFoundError) and os.path.islink(problem.filename):
+    if isinstance(problem, FileNotFoundError) and os.path.islink(problem.filename or ""):
         return f"it is a link to {os.readlink(problem.filename)}, and there is nothing there"
     if isinstance(problem, OSError) and problem.strerror:
         return problem.strerror

@@ -19,6 +19,7 @@ from gradfleet.data.prepared import DataFacts, Kind, PreparedData, ReadAs
 from gradfleet.data.problems import counted
 from gradfleet.data.scratch import Scratch
 
+_LEAST_PART = 0.05  # of the rows, that validates where a number of rows is enough
 Rows = npt.NDArray[np.int64]
 Form = Literal["images", "texts", "columns", "arrays", "objects"]
 """What the inputs are: of a table's columns, of rows in memory, or examples of a Dataset where they are no files."""
@@ -29,6 +30,7 @@ class Settings:
     """How a source is to be split and read.
 
     Attributes:
+        validation_rows: how many are enough, of however many rows; None for the fraction alone.
         columns: of a table.
         kind: of problem, where it is told rather than found out.
         groups: of arrays, a value a training row.
@@ -48,12 +50,19 @@ class Settings:
     weights: npt.NDArray[Any] | None = None
     balance: bool = False
     fold: tuple[int, int] | None = None
+    validation_rows: int | None = None
     scratch: Scratch = field(default_factory=Scratch, compare=False)
 
     @property
     def skips(self) -> bool:
         """Whether bad rows are left out rather than refused."""
         return self.on_bad_rows == "skip"
+
+    def fraction_of(self, num_rows: int) -> float:
+        """The part that validates of so many rows."""
+        if self.validation_rows is None:
+            return self.validation_fraction
+        return min(self.validation_fraction, max(_LEAST_PART, self.validation_rows / max(num_rows, 1)))
 
 
 class Source(ABC):
@@ -84,7 +93,8 @@ class Source(ABC):
     def key(self) -> str:
         """Of everything that decides what the prepared folder holds."""
         preparation, settings = self.settings.preparation, self.settings
-        split = [settings.validation_fraction, settings.seed, settings.fold] if self.held_out else None
+        drawn_by = [settings.validation_fraction, settings.validation_rows, settings.seed, settings.fold]
+        split = drawn_by if self.held_out else None
         drawn = [settings.columns.group, settings.columns.weight, settings.balance]
         given = [None if one is None else fingerprint.of_array(one) for one in (settings.groups, settings.weights)]
         prepared = preparation.key if preparation else None
@@ -125,7 +135,8 @@ def split(targets: npt.NDArray[Any], kind: Kind, settings: Settings, groups: Any
     Raises:
         DataError: too few rows or groups, or a class with a single row.
     """
-    fraction, seed, num_rows = settings.validation_fraction, settings.seed, len(targets)
+    seed, num_rows = settings.seed, len(targets)
+    fraction = settings.fraction_of(num_rows)
     classes = targets.reshape(-1) if kind in ("multiclass", "binary") and targets.size == num_rows else None
     amounts = targets.reshape(-1).astype(float) if kind == "regression" and targets.size == num_rows else None
     if settings.fold is not None:
