@@ -35,7 +35,7 @@ def test_an_empty_folder(tmp_path: Path) -> None:
 
 def test_class_folders_without_any_image(class_folders: Any) -> None:
     folder = class_folders({"rose": 0, "tulip": 0})
-    (folder / "rose" / "a.txt").write_text("text")
+    (folder / "rose" / "a.md").write_text("text")
     with pytest.raises(DataError, match="has no images in its class folders"):
         AutoDataset(folder)
 

@@ -38,15 +38,6 @@ def test_a_folder_of_tables_has_its_parts_in_the_names(tmp_path: Path) -> None:
         AutoDataset(tmp_path)
 
 
-def test_class_folders_of_texts_are_a_table(tmp_path: Path) -> None:
-    for text, label in zip(FRAME["text"], FRAME["label"], strict=True):
-        (tmp_path / label).mkdir(exist_ok=True)
-        (tmp_path / label / f"{text}.txt").write_text(text)
-    data = AutoDataset(tmp_path)
-    assert data.labels == ("neg", "pos")
-    assert sorted([*data.open().train.inputs.texts, *data.open().validation.inputs.texts]) == sorted(FRAME["text"])
-
-
 def test_parts_of_a_dict_are_tables_of_their_own() -> None:
     opened = AutoDataset({"train": FRAME, "validation": FRAME[:4]}).open()
     assert opened.facts.num_rows == {"train": 12, "validation": 4}

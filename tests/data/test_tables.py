@@ -129,6 +129,20 @@ def test_another_encoding_is_found_and_said(tmp_path: Path) -> None:
         AutoDataset(tmp_path / "odd.csv")
 
 
+@pytest.mark.row("DA10")
+@pytest.mark.parametrize("name", ["a.jsonl", "a.json"])
+def test_json_is_read_in_the_encodings_that_a_csv_is(tmp_path: Path, name: str) -> None:
+    rows = [json.dumps({"text": f"café {number}", "label": number % 2}, ensure_ascii=False) for number in range(8)]
+    content = "\n".join(rows) if name == "a.jsonl" else f"[{','.join(rows)}]"
+    expected = AutoDataset(write(tmp_path / name, content))
+    for encoding in ("utf-8-sig", "utf-16"):
+        data = AutoDataset(write(tmp_path / name, content, encoding))
+        assert (data.fingerprint, data.notes) == (expected.fingerprint, expected.notes)
+    latin = AutoDataset(write(tmp_path / name, content, "cp1252"))
+    assert latin.fingerprint == expected.fingerprint
+    assert latin.notes[0] == f"{name} is not UTF-8 (byte 0xe9), so it was read as Windows-1252."
+
+
 @pytest.mark.parametrize(
     ("content", "message"),
     [

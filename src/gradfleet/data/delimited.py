@@ -1,4 +1,4 @@
-"""CSV and TSV files, compressed or not: delimiter and encoding are found out, and said where they are unusual."""
+"""CSV and TSV files, compressed or not: the delimiter is found out, and said where it is unusual."""
 
 from __future__ import annotations
 
@@ -6,19 +6,18 @@ import csv
 import io
 import warnings
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import fsspec
 import pandas
 
+from gradfleet.data.encodings import IN_PYTHON, encoding_of
 from gradfleet.errors import DataError
 
 _DELIMITERS = {",": "commas", ";": "semicolons", "\t": "tabs", "|": "vertical bars"}
 _HEAD = 2**18  # characters that the delimiter is found out from
 _NO_DELIMITER = "\x1f"  # between cells where there is one a line, so that commas belong to texts
-_MOST_BEYOND_ASCII = 0.3  # of the characters of a text in Windows-1252; no language that it is for has half as many
-_ELSE = "In Python, a frame that pandas has read can be passed instead."
 
 
 def read_delimited(path: Path, *, skip_bad_lines: bool, one_column: bool = False) -> tuple[pandas.DataFrame, list[str]]:
@@ -31,7 +30,7 @@ def read_delimited(path: Path, *, skip_bad_lines: bool, one_column: bool = False
     Raises:
         DataError: an unknown encoding, too few columns, an open quote, or lines with too many cells.
     """
-    encoding, said = _encoding(path)
+    encoding, said = encoding_of(path)
     delimiter = _delimiter(path, encoding, one_column=one_column)
     usual = "\t" if path.name.lower().split(".csv")[0].endswith((".tsv", ".tsv.gz")) else ","
     if delimiter not in (usual, _NO_DELIMITER):
@@ -40,54 +39,13 @@ def read_delimited(path: Path, *, skip_bad_lines: bool, one_column: bool = False
     return frame, [*said, *left_out]
 
 
-def _encoding(path: Path) -> tuple[str, list[str]]:
-    """UTF-8, what a byte order mark says, else Windows-1252, which is said; every byte is looked at."""
-    with fsspec.open(str(path), "rb", compression="infer") as file:
-        start = file.read(4)
-        for mark, encoding in ((b"\xef\xbb\xbf", "utf-8-sig"), (b"\xff\xfe", "utf-16"), (b"\xfe\xff", "utf-16")):
-            if start.startswith(mark):
-                return encoding, []
-    try:
-        for _ in _decoded(path, "utf-8"):
-            pass
-    except UnicodeDecodeError as problem:
-        wrong = problem.object[problem.start]
-    else:
-        return "utf-8", []
-    try:
-        beyond = _part_beyond_ascii(_decoded(path, "cp1252"))
-    except UnicodeDecodeError:
-        beyond = 1.0
-    if beyond > _MOST_BEYOND_ASCII:
-        raise DataError(
-            f"{path} is not UTF-8 (byte {wrong:#04x}), nor any encoding that can be told. Save it as UTF-8. {_ELSE}"
-        )
-    return "cp1252", [f"{path.name} is not UTF-8 (byte {wrong:#04x}), so it was read as Windows-1252."]
-
-
-def _decoded(path: Path, encoding: str) -> Iterator[str]:
-    with fsspec.open(str(path), "rt", compression="infer", encoding=encoding, newline="") as file:
-        while text := file.read(2**20):
-            yield text
-
-
-def _part_beyond_ascii(texts: Iterable[str]) -> float:
-    """Of all characters but spaces."""
-    beyond = whole = 0
-    for text in texts:
-        packed = "".join(text.split())
-        whole += len(packed)
-        beyond += len(packed) - len(packed.encode("ascii", "ignore"))
-    return beyond / max(whole, 1)
-
-
 def _delimiter(path: Path, encoding: str, *, one_column: bool) -> str:
     """The one that cuts the first records into most columns, all alike; commas where several do."""
     with fsspec.open(str(path), "rt", compression="infer", encoding=encoding, newline="") as file:
         head = file.read(_HEAD)
         whole = not file.read(1)
     if "\0" in head:
-        raise DataError(f"{path} holds zero bytes, so it is no text file. {_ELSE}")
+        raise DataError(f"{path} holds zero bytes, so it is no text file. {IN_PYTHON}")
     widths = {delimiter: _width(head, delimiter, whole=whole) for delimiter in _DELIMITERS}
     best = max(widths, key=lambda delimiter: widths[delimiter])
     if widths[best] < 2:

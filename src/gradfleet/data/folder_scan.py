@@ -1,9 +1,9 @@
-"""Which images a folder holds and of which class, by the names of its folders; nothing is opened."""
+"""Which images or texts a folder holds and of which class, by the names of its folders; nothing is opened."""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -14,12 +14,37 @@ from gradfleet.errors import DataError
 
 _SPLITS = {"train": "train", "val": "validation", "valid": "validation", "validation": "validation", "test": "test"}
 _READ = "a folder, a table (.csv, .tsv, .jsonl, .json, .parquet), or an archive (.zip, .tar, .tar.gz)"
-_LAYOUT = "Put the images of each class into a folder of its own: {0}/<class>/<image>."
+_LAYOUT = "Put the {0}s of each class into a folder of its own: {1}/<class>/<{0}>."
 
 
 @dataclass(frozen=True, slots=True)
-class ImageFile:
-    """One image; `name` is its path below the folder of its part, with forward slashes."""
+class FileKind:
+    """What class folders are full of.
+
+    Attributes:
+        noun: what one is called; `one`: the same with its article.
+        suffixes: of the names of such files.
+    """
+
+    noun: str
+    one: str
+    suffixes: frozenset[str]
+
+    def has(self, name: str) -> bool:
+        return os.path.splitext(name)[1].lower() in self.suffixes
+
+    def layout(self, folder: object) -> str:
+        """How a folder of them needs to look."""
+        return _LAYOUT.format(self.noun, folder)
+
+
+IMAGES = FileKind("image", "an image", IMAGE_SUFFIXES)
+TEXTS = FileKind("text", "a text", frozenset([".txt"]))
+
+
+@dataclass(frozen=True, slots=True)
+class LabelledFile:
+    """One image or text; `name` is its path below the folder of its part, with forward slashes."""
 
     path: Path
     name: str
@@ -28,27 +53,29 @@ class ImageFile:
 
 @dataclass(slots=True)
 class Ignored:
-    """How many files were passed over."""
+    """How many files were passed over where those of a kind were looked for."""
 
-    not_images: int = 0
+    kind: FileKind = IMAGES
+    others: int = 0
     hidden: int = 0
     nested: int = 0
     loose: int = 0
 
     def notes(self) -> list[str]:
         """One sentence, or none when nothing was passed over."""
+        noun, one = self.kind.noun, self.kind.one
         said = [
-            counted(self.not_images, "file that is not an image", "files that are not images"),
+            counted(self.others, f"file that is not {one}", f"files that are not {noun}s"),
             counted(self.hidden, "hidden file"),
             counted(self.nested, "file in a folder below a class folder", "files in folders below class folders"),
-            counted(self.loose, "image outside the class folders", "images outside the class folders"),
+            counted(self.loose, f"{noun} outside the class folders", f"{noun}s outside the class folders"),
         ]
-        numbers = (self.not_images, self.hidden, self.nested, self.loose)
+        numbers = (self.others, self.hidden, self.nested, self.loose)
         told = [text for number, text in zip(numbers, said, strict=True) if number]
         return [f"Ignored {', '.join(told)}."] if told else []
 
 
-def scan(root: Path, parts: Mapping[str, Any]) -> tuple[dict[str, list[ImageFile]], Ignored]:
+def scan(root: Path, parts: Mapping[str, Any]) -> tuple[dict[str, list[LabelledFile]], Ignored]:
     """The images of each part, sorted by name: those of the folder's own splits and of the folders in `parts`.
 
     Raises:
@@ -72,37 +99,52 @@ def scan(root: Path, parts: Mapping[str, Any]) -> tuple[dict[str, list[ImageFile
     return files, ignored
 
 
-def scan_classes(folder: Path, ignored: Ignored) -> list[ImageFile]:
-    """The images of a folder of class folders, sorted by class and name.
+def scan_classes(folder: Path, ignored: Ignored) -> list[LabelledFile]:
+    """The files in a folder of class folders, of the kind that is not `ignored`, sorted by class and name.
 
     Raises:
         DataError: there is no such folder, it has no class folders, or one of them is empty.
     """
     _check_folder(folder)
+    kind = ignored.kind
     classes, loose = _entries(folder, ignored)
     if not classes and loose:
-        raise DataError(f"{folder} holds {counted(len(loose), 'image')} but no class folders. {_LAYOUT.format(folder)}")
+        held = counted(len(loose), kind.noun)
+        raise DataError(f"{folder} holds {held} but no class folders. {kind.layout(folder)}")
     if not classes:
-        raise DataError(f"{folder} has no images. {_LAYOUT.format(folder)}")
+        raise DataError(f"{folder} has no {kind.noun}s. {kind.layout(folder)}")
     ignored.loose += len(loose)
     files, problems = [], []
     for class_folder in classes:
-        below, images = _entries(class_folder, ignored)
+        below, found = _entries(class_folder, ignored)
         num_nested = sum(len(names) for one in below for _, _, names in os.walk(one))
         ignored.nested += num_nested
-        if not images:
-            problems.append(_empty(class_folder, num_nested))
-        files += [ImageFile(image, f"{class_folder.name}/{image.name}", class_folder.name) for image in images]
-    if not files:
-        raise DataError(f"{folder} has no images in its class folders. {_LAYOUT.format(folder)}")
+        if not found:
+            problems.append(_empty(class_folder, num_nested, kind))
+        files += [LabelledFile(file, f"{class_folder.name}/{file.name}", class_folder.name) for file in found]
+    if not files and not ignored.nested:
+        raise DataError(f"{folder} has no {kind.noun}s in its class folders. {kind.layout(folder)}")
     if problems:
         raise DataError(shortened(problems, "class folders are empty"))
     return files
 
 
-def _empty(folder: Path, num_nested: int) -> str:
-    deeper = f" of its own ({counted(num_nested, 'file')} lie deeper)" if num_nested else ""
-    return f"The class folder {folder} has no image{deeper}. Add images of this class, or remove the folder."
+def holds_texts(folders: Iterable[Path]) -> bool:
+    """Whether more of the files in and below these folders are texts than images."""
+    texts = images = 0
+    for folder in folders:
+        for _, below, names in os.walk(folder):
+            below[:] = [name for name in below if not _is_hidden(name)]
+            texts += sum(map(TEXTS.has, names))
+            images += sum(map(IMAGES.has, names))
+    return texts > images
+
+
+def _empty(folder: Path, num_nested: int, kind: FileKind) -> str:
+    deeper = f" of its own ({counted(num_nested, 'file lies', 'files lie')} deeper)" if num_nested else ""
+    return (
+        f"The class folder {folder} has no {kind.noun}{deeper}. Add {kind.noun}s of this class, or remove the folder."
+    )
 
 
 def split_folders(root: Path) -> dict[str, Path]:
@@ -131,20 +173,24 @@ def _check_folder(folder: Path) -> None:
     if not folder.exists():
         raise DataError(f"There is no folder {folder}. Pass the path of a folder of class folders of images.")
     if not folder.is_dir():
-        raise DataError(f"{folder} is a file of no kind that is read. Pass {_READ}. {_LAYOUT.format('<folder>')}")
+        raise DataError(f"{folder} is a file of no kind that is read. Pass {_READ}. {IMAGES.layout('<folder>')}")
 
 
 def _entries(folder: Path, ignored: Ignored) -> tuple[list[Path], list[Path]]:
-    """The folders and the images in `folder`, sorted; hidden entries and other files are counted."""
-    folders, images = [], []
+    """The folders in `folder` and its files of the kind in question, sorted; other files are counted."""
+    folders, found = [], []
     with os.scandir(folder) as entries:
         for entry in entries:
-            if entry.name.startswith(".") or entry.name == "__MACOSX":
+            if _is_hidden(entry.name):
                 ignored.hidden += entry.is_file()
             elif entry.is_dir():
                 folders.append(folder / entry.name)
-            elif os.path.splitext(entry.name)[1].lower() in IMAGE_SUFFIXES:
-                images.append(folder / entry.name)
+            elif ignored.kind.has(entry.name):
+                found.append(folder / entry.name)
             else:
-                ignored.not_images += 1
-    return sorted(folders), sorted(images)
+                ignored.others += 1
+    return sorted(folders), sorted(found)
+
+
+def _is_hidden(name: str) -> bool:
+    return name.startswith(".") or name == "__MACOSX"

@@ -9,7 +9,8 @@ from typing import Any
 import pandas
 
 from gradfleet.data import saved_datasets
-from gradfleet.data.folder_scan import split_folders
+from gradfleet.data.class_texts import ClassTexts
+from gradfleet.data.folder_scan import holds_texts, split_folders
 from gradfleet.data.places import located
 from gradfleet.data.prepared import PARTS
 from gradfleet.data.problems import listed
@@ -34,13 +35,13 @@ def as_tables(given: Any) -> dict[str, Any] | None:
     return {"train": given} if is_table(given) else None
 
 
-def one_table(given: Any, scratch: Scratch, *, skip_bad_lines: bool = False) -> tuple[pandas.DataFrame, list[str]]:
+def one_table(given: Any, scratch: Scratch, *, skip: bool = False) -> tuple[pandas.DataFrame, list[str]]:
     """The frame of a table that is no more than one part, and what is to be said of how it was read.
 
     Raises:
         DataError: it is no table, or one of several parts.
     """
-    return read_table(found_table(given, scratch), skip_bad_lines=skip_bad_lines)
+    return read_table(found_table(given, scratch), skip=skip)
 
 
 def found_table(given: Any, scratch: Scratch) -> Any:
@@ -63,11 +64,10 @@ def _tables_of_path(path: Path) -> dict[str, Any] | None:
     if found := _tables_in(path):
         return dict(found)
     folders = split_folders(path)
-    texts = {part: _text_classes(folder) for part, folder in folders.items() if part != "test"}
-    if any(table is None for table in texts.values()):
+    # What is hidden for the final test stays unseen.
+    if not holds_texts(folder for part, folder in folders.items() if part != "test"):
         return None
-    # What is hidden for the final test is read when it is asked for.
-    return {**texts, **({"test": folders["test"]} if "test" in folders else {})}
+    return {part: ClassTexts(folder) for part, folder in folders.items()}
 
 
 def _by_part(given: Mapping[str, Any]) -> dict[str, Any]:
@@ -96,25 +96,3 @@ def _tables_in(folder: Path) -> dict[str, Path]:
             "pass one of them."
         )
     return named
-
-
-def _text_classes(folder: Path) -> Any:
-    """Class folders of text files as a table with the columns text and label; None when these are none.
-
-    Raises:
-        DataError: a file is no UTF-8.
-    """
-    classes = sorted(entry for entry in folder.iterdir() if entry.is_dir() and not entry.name.startswith("."))
-    files = [(path, one.name) for one in classes for path in sorted(one.glob("*.txt"))]
-    if not files or len({label for _, label in files}) < len(classes):
-        return None
-    return pandas.DataFrame({"text": [_text(path) for path, _ in files], "label": [label for _, label in files]})
-
-
-def _text(path: Path) -> str:
-    try:
-        return path.read_text(encoding="utf-8")
-    except UnicodeDecodeError as problem:
-        raise DataError(
-            f"{path} is not UTF-8 (byte {problem.object[problem.start]:#04x}). Save it as UTF-8."
-        ) from problem

@@ -66,7 +66,7 @@ class TableSource(Source):
         return frames, columns
 
     def _frame(self, given: Any) -> pandas.DataFrame:
-        frame, said = one_table(given, self.settings.scratch, skip_bad_lines=self.settings.skips)
+        frame, said = one_table(given, self.settings.scratch, skip=self.settings.skips)
         self.notes += said
         return frame
 

@@ -11,7 +11,9 @@ import fsspec
 import numpy as np
 import pandas
 
+from gradfleet.data.class_texts import ClassTexts
 from gradfleet.data.delimited import read_delimited
+from gradfleet.data.encodings import encoding_of
 from gradfleet.data.unpacked_size import PACKED, check_packed
 from gradfleet.errors import DataError
 
@@ -24,19 +26,17 @@ def is_table_file(path: Path) -> bool:
 
 
 def is_table(given: Any) -> bool:
-    """A frame, a dict of columns, or a list of dicts."""
-    return isinstance(given, pandas.DataFrame | Mapping) or (
+    """A frame, a dict of columns, a list of dicts, or class folders of texts."""
+    return isinstance(given, pandas.DataFrame | Mapping | ClassTexts) or (
         isinstance(given, list) and bool(given) and all(isinstance(row, Mapping) for row in given)
     )
 
 
-def read_table(
-    given: Any, *, skip_bad_lines: bool = False, one_column: bool = False
-) -> tuple[pandas.DataFrame, list[str]]:
+def read_table(given: Any, *, skip: bool = False, one_column: bool = False) -> tuple[pandas.DataFrame, list[str]]:
     """A frame with rows numbered from 0, and what is to be said of how it was read.
 
     Args:
-        skip_bad_lines: of a delimited file, whether lines with too many cells are left out.
+        skip: whether what cannot be read is left out: lines with too many cells, and files of texts.
         one_column: whether a delimited file may have one column only.
 
     Raises:
@@ -46,8 +46,10 @@ def read_table(
         frame, said = given.reset_index(drop=True), list[str]()
     elif isinstance(given, Mapping | list):
         frame, said = _of_objects(given), []
+    elif isinstance(given, ClassTexts):
+        frame, said = given.read(skip=skip)
     else:
-        frame, said = _of_file(Path(given), skip_bad_lines=skip_bad_lines, one_column=one_column)
+        frame, said = _of_file(Path(given), skip=skip, one_column=one_column)
     if not len(frame) or not len(frame.columns):
         name = given if isinstance(given, str | Path) else "The table"
         raise DataError(f"{name} has no rows. It needs a row an example, and a column for the target.")
@@ -55,16 +57,17 @@ def read_table(
     return frame, said
 
 
-def _of_file(path: Path, *, skip_bad_lines: bool, one_column: bool) -> tuple[pandas.DataFrame, list[str]]:
+def _of_file(path: Path, *, skip: bool, one_column: bool) -> tuple[pandas.DataFrame, list[str]]:
     suffix = _suffix(path)
     try:
         check_packed(path)
         if suffix in (".csv", ".tsv"):
-            frame, said = read_delimited(path, skip_bad_lines=skip_bad_lines, one_column=one_column)
+            frame, said = read_delimited(path, skip_bad_lines=skip, one_column=one_column)
             return frame.apply(typed), said
         if suffix in (".parquet", ".pq"):
             return pandas.read_parquet(path), []
-        return (_of_json_lines if suffix in (".jsonl", ".ndjson") else _of_json)(path), []
+        encoding, said = encoding_of(path)
+        return (_of_json_lines if suffix in (".jsonl", ".ndjson") else _of_json)(path, encoding), said
     except FileNotFoundError as problem:
         raise DataError(f"There is no file {path}.") from problem
     except (OSError, EOFError, UnicodeDecodeError) as problem:
@@ -75,17 +78,17 @@ def _of_file(path: Path, *, skip_bad_lines: bool, one_column: bool) -> tuple[pan
         raise DataError(f"{path} cannot be read as {suffix}: {problem}") from problem
 
 
-def _of_json_lines(path: Path) -> pandas.DataFrame:
+def _of_json_lines(path: Path, encoding: str) -> pandas.DataFrame:
     rows = []
-    with fsspec.open(str(path), "rt", compression="infer", encoding="utf-8") as file:
+    with fsspec.open(str(path), "rt", compression="infer", encoding=encoding) as file:
         for number, line in enumerate(file, 1):
             if line.strip():
                 rows.append(_object(line, f"Line {number} of {path}"))
     return _of_objects(rows)
 
 
-def _of_json(path: Path) -> pandas.DataFrame:
-    with fsspec.open(str(path), "rt", compression="infer", encoding="utf-8") as file:
+def _of_json(path: Path, encoding: str) -> pandas.DataFrame:
+    with fsspec.open(str(path), "rt", compression="infer", encoding=encoding) as file:
         content = json.load(file)
     if isinstance(content, list) and all(isinstance(row, dict) for row in content):
         return _of_objects(content)

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
+from gradfleet.data.encodings import text_of
 from gradfleet.data.items import raw_items
 from gradfleet.data.prepared import DataFacts
 from gradfleet.data.scratch import Scratch
@@ -58,12 +59,7 @@ def _text(path: Path) -> str:
             f"{str(path)!r} is a file of no kind that texts are read from: .txt files and tables (.csv, .jsonl, ...). "
             "A text that is called like a file is predicted from Python."
         )
-    try:
-        return path.read_text(encoding="utf-8-sig")
-    except UnicodeDecodeError as problem:
-        raise DataError(
-            f"{path} is not UTF-8 (byte {problem.object[problem.start]:#04x}). Save it as UTF-8."
-        ) from problem
+    return text_of(path)
 
 
 def _is_file(path: Path) -> bool:
