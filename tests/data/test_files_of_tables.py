@@ -58,6 +58,37 @@ def test_files_that_are_not_there_are_refused_by_row_or_left_out(class_folders: 
     assert any("no file for 'image'" in note for note in kept.notes)
 
 
+@pytest.mark.row("DA10")
+@pytest.mark.parametrize("place", ["../../secret/all", "{secret}/all"])
+def test_a_table_in_an_archive_names_no_file_outside_of_it(class_folders: Any, tmp_path: Path, place: str) -> None:
+    flowers, secret = class_folders({"all": 12}), class_folders({"all": 2}, name="secret")
+    outside = [f"{place.format(secret=secret)}/00{number}.png" for number in range(2)]
+    labels(flowers, [*(f"{number:03}.png" for number in range(10)), *outside], flowers / "labels.csv")
+    own = AutoDataset(flowers)
+    assert own.open().facts.num_rows == {"train": 10, "validation": 2}, "a table of one's own may"
+    packed = shutil.make_archive(str(tmp_path / "packed"), "zip", flowers)
+    with pytest.raises(
+        DataError, match=r"a file outside its archive or URL in 'image', such as '\S*secret/all/000.png', .*: 10, 11\."
+    ):
+        AutoDataset(packed)
+    with pytest.raises(DataError, match=r"names files of its own archive or URL only; .* in the rows 10, 11\."):
+        labelled(packed, own.open().facts)
+    beside = AutoDataset(flowers, validation=packed, on_bad_rows="skip")
+    assert beside.open().facts.num_rows == {"train": 12, "validation": 10}
+    assert any("a file outside its archive" in note for note in beside.notes)
+
+
+def test_a_saved_dataset_in_an_archive_names_no_file_outside_of_it(class_folders: Any, tmp_path: Path) -> None:
+    import datasets
+
+    files = sorted(map(str, class_folders({"all": 12}).rglob("*.png")))
+    rows = datasets.Dataset.from_dict({"image": files, "label": ["rose", "tulip"] * 6})
+    rows.save_to_disk(str(tmp_path / "saved"))
+    assert AutoDataset(tmp_path / "saved").open().facts.num_rows == {"train": 10, "validation": 2}
+    with pytest.raises(DataError, match="a file outside its archive or URL in 'image'"):
+        AutoDataset(shutil.make_archive(str(tmp_path / "packed"), "zip", tmp_path / "saved"))
+
+
 def test_a_held_out_table_finds_its_own_files(class_folders: Any, tmp_path: Path) -> None:
     names = [f"{number:03}.png" for number in range(12)]
     flowers = class_folders({"all": 12})

@@ -60,7 +60,7 @@ def _tables_of_path(path: Path) -> dict[str, Any] | None:
     if not path.is_dir():
         return None
     if saved_datasets.is_saved(path):
-        return _by_part(saved_datasets.frames(saved_datasets.opened(path)))
+        return _by_part(saved_datasets.saved_tables(path))
     if found := _tables_in(path):
         return dict(found)
     folders = split_folders(path)

@@ -17,6 +17,7 @@ from gradfleet.data.channels import shaped
 from gradfleet.data.columns import are_images
 from gradfleet.data.decoding import apply_all, decoded
 from gradfleet.data.examples import Inputs
+from gradfleet.data.files_of_tables import Files
 from gradfleet.data.found_tables import found_table
 from gradfleet.data.language import TextInputs, TextPreparation
 from gradfleet.data.opened_images import is_one_image
@@ -25,8 +26,8 @@ from gradfleet.data.prepared import DataFacts
 from gradfleet.data.problems import listed
 from gradfleet.data.rows import slim
 from gradfleet.data.scratch import Scratch
-from gradfleet.data.table_inputs import Images, numbers_of
-from gradfleet.data.tables import is_table, is_table_file, is_text, missing, read_table
+from gradfleet.data.table_inputs import numbers_of
+from gradfleet.data.tables import as_texts, is_table, is_table_file, is_text, missing, read_table
 from gradfleet.data.tabular import TablePreparation
 from gradfleet.errors import DataError
 
@@ -69,7 +70,7 @@ def raw_items(items: Any, facts: DataFacts, scratch: Scratch) -> list[Any]:
     """
     table = _table(items, scratch)
     if table is not None:
-        return _of_column(read_table(table, one_column=True)[0], facts, folder_of(table))
+        return _of_column(read_table(table, one_column=True)[0], facts, Files.beside(table, scratch))
     _refuse_one(items)
     if not facts.tokens and isinstance(items, np.ndarray) and is_one_image(items):
         raise DataError(f"predict takes a list of items, got a single image of shape {items.shape}. Pass it in a list.")
@@ -86,24 +87,20 @@ def prepared(items: Sequence[Any], preparation: Preparation) -> Inputs:
     return (decoded if len(items) > _IN_MEMORY else apply_all)(preparation, items)
 
 
-def table_inputs(frame: pandas.DataFrame, facts: DataFacts, root: Path) -> Inputs:
+def table_inputs(frame: pandas.DataFrame, facts: DataFacts, files: Files) -> Inputs:
     """The rows of a frame that has the columns of training; others are not used.
 
     Args:
-        root: where the files lie that the frame names.
+        files: of the table that the frame was read from.
 
     Raises:
-        DataError: a column is missing or of another type, or a cell is empty; it is named.
+        DataError: a column is missing or of another type, a cell is empty, or names a file that it may not; it is
+            named.
     """
     preparation = _preparation(facts)
     if preparation is None or isinstance(preparation, TablePreparation):
         return _table_inputs(frame, facts)
-    return prepared(_of_column(frame, facts, root), preparation)
-
-
-def folder_of(table: Any) -> Path:
-    """The folder that a table's file lies in; of other tables the working folder."""
-    return Path(table).absolute().parent if isinstance(table, str | os.PathLike) else Path.cwd()
+    return prepared(_of_column(frame, facts, files), preparation)
 
 
 def image_column(frame: pandas.DataFrame) -> str:
@@ -143,13 +140,14 @@ def _refuse_one(items: Any) -> None:
         raise DataError("predict takes a list of items, got a single image. Pass it in a list.")
 
 
-def _of_column(frame: pandas.DataFrame, facts: DataFacts, root: Path) -> list[Any]:
+def _of_column(frame: pandas.DataFrame, facts: DataFacts, files: Files) -> list[Any]:
     """The images or texts of the column that training had."""
     columns = facts.columns["inputs"] if facts.columns else [image_column(frame)]
     _check_columns(frame, columns)
     if facts.tokens:
-        return frame[columns[0]].tolist()
-    return Images(columns, _preparation(facts), root).items(frame)
+        return as_texts(frame[columns[0]]).tolist()
+    files.check(frame[columns[0]])
+    return files.items(frame[columns[0]].tolist())
 
 
 def _table_inputs(frame: pandas.DataFrame, facts: DataFacts) -> Inputs:

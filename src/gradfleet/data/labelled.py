@@ -17,9 +17,10 @@ from gradfleet.data.column_targets import ColumnTargets, bad_targets
 from gradfleet.data.columns import Columns
 from gradfleet.data.encoders import LabelEncoder
 from gradfleet.data.examples import ArrayExamples, Inputs
+from gradfleet.data.files_of_tables import Files
 from gradfleet.data.folder_scan import Ignored, scan_classes
 from gradfleet.data.found_tables import as_tables, found_table
-from gradfleet.data.items import folder_of, image_column, inputs_of, prepared, table_inputs
+from gradfleet.data.items import image_column, inputs_of, prepared, table_inputs
 from gradfleet.data.language import TextPreparation
 from gradfleet.data.places import located
 from gradfleet.data.preparation import preparation_from_json
@@ -65,7 +66,7 @@ def labelled(data: Any, facts: DataFacts) -> Labelled:
     there = located(data, scratch)
     if facts.columns or as_tables(there) is not None:
         table = found_table(there, scratch)
-        return _of_table(read_table(table)[0], facts, folder_of(table))
+        return _of_table(read_table(table)[0], facts, Files.beside(table, scratch))
     return _of_folder(Path(there), facts, str(data), named_below=bool(scratch.known) and there != Path(data))
 
 
@@ -85,14 +86,14 @@ def _of_folder(folder: Path, facts: DataFacts, called: str, *, named_below: bool
     return Labelled(_joined(inputs, targets, facts), names)
 
 
-def _of_table(frame: pandas.DataFrame, facts: DataFacts, root: Path) -> Labelled:
+def _of_table(frame: pandas.DataFrame, facts: DataFacts, files: Files) -> Labelled:
     """A table with the columns that training had; one of images where training had a folder of them."""
     facts = facts if facts.columns else replace(facts, columns=_columns_of_images(frame, facts))
     targets = ColumnTargets.of(facts)
     absent = [name for name in targets.columns if name not in frame.columns]
     if absent:
         raise DataError(f"To evaluate, the column {absent[0]!r} is needed; the columns are {listed(frame.columns)}.")
-    inputs = table_inputs(frame, facts, root)
+    inputs = table_inputs(frame, facts, files)
     bad = bad_targets(frame, targets.columns)
     if bad.any() and targets.form != "labels":
         raise DataError(f"There is no target in row {int(bad.argmax())} (the first row is 0).")

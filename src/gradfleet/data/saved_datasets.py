@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,17 @@ import pandas
 from gradfleet.errors import DataError
 
 _ONE, _SEVERAL = ("state.json", "dataset_info.json"), "dataset_dict.json"
+
+
+@dataclass(frozen=True, slots=True)
+class SavedTable:
+    """A part of what `save_to_disk` wrote into a folder, memory-mapped and read when it is asked for."""
+
+    folder: Path
+    dataset: Any
+
+    def read(self) -> pandas.DataFrame:
+        return _frame(self.dataset)
 
 
 def is_saved(folder: Path) -> bool:
@@ -23,8 +35,8 @@ def is_dataset(given: Any) -> bool:
     return type(given).__module__.split(".")[0] == "datasets"
 
 
-def opened(folder: Path) -> Any:
-    """The saved Dataset or DatasetDict, memory-mapped.
+def saved_tables(folder: Path) -> dict[str, SavedTable]:
+    """The table of each part; a single one is called "train".
 
     Raises:
         DataError: the folder is damaged.
@@ -32,9 +44,10 @@ def opened(folder: Path) -> Any:
     import datasets
 
     try:
-        return datasets.load_from_disk(str(folder))
+        saved = datasets.load_from_disk(str(folder))
     except Exception as problem:  # pyarrow's errors, and the package's own
         raise DataError(f"{folder} cannot be read as a saved dataset: {problem}") from problem
+    return {part: SavedTable(folder, dataset) for part, dataset in _parts(saved).items()}
 
 
 def frames(given: Any) -> dict[str, pandas.DataFrame]:
@@ -42,8 +55,11 @@ def frames(given: Any) -> dict[str, pandas.DataFrame]:
 
     Classes get their names, and images stay encoded.
     """
-    parts = given if isinstance(given, Mapping) else {"train": given}
-    return {str(part): _frame(dataset) for part, dataset in parts.items()}
+    return {part: _frame(dataset) for part, dataset in _parts(given).items()}
+
+
+def _parts(given: Any) -> dict[str, Any]:
+    return {str(part): one for part, one in given.items()} if isinstance(given, Mapping) else {"train": given}
 
 
 def _frame(dataset: Any) -> pandas.DataFrame:

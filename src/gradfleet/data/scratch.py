@@ -17,9 +17,15 @@ class Scratch:
 
     def __init__(self) -> None:
         self.known: dict[str, Path] = {}
+        self._folders: list[Path] = []
 
     def folder(self) -> Path:
         """A new empty folder; it is removed when this object is, or when the process ends."""
-        path = tempfile.mkdtemp(prefix="gradfleet-data-")
+        path = Path(tempfile.mkdtemp(prefix="gradfleet-data-")).absolute()
         weakref.finalize(self, shutil.rmtree, path, ignore_errors=True)
-        return Path(path)
+        self._folders.append(path)
+        return path
+
+    def around(self, path: Path) -> Path | None:
+        """The folder that `path` lies in or is; None where it is in none of these."""
+        return next((folder for folder in self._folders if path.is_relative_to(folder)), None)

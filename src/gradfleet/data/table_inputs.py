@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import os
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, ClassVar
@@ -15,6 +14,7 @@ import pandas
 
 from gradfleet.data.columns import are_images
 from gradfleet.data.decoding import decode_to
+from gradfleet.data.files_of_tables import Files
 from gradfleet.data.language import TextPreparation
 from gradfleet.data.preparation import Preparation, preparation_from_json
 from gradfleet.data.prepared import INPUTS, DataFacts
@@ -22,14 +22,13 @@ from gradfleet.data.problems import listed
 from gradfleet.data.rows import slim, statistics
 from gradfleet.data.source import Form
 from gradfleet.data.stored_texts import write_texts
-from gradfleet.data.tables import is_text, missing
+from gradfleet.data.tables import are_numbers, as_texts, is_text, missing
 from gradfleet.data.tabular import TablePreparation
 from gradfleet.data.vision import ImagePreparation, said_of_images
 from gradfleet.errors import DataError
 
 Problems = dict[int, str]
 _SHOWN = 60  # characters of a cell in a message
-_TRIED = 100  # names by which the folder of the files is found
 
 
 class TableInputs(ABC):
@@ -46,9 +45,17 @@ class TableInputs(ABC):
     def __init__(self, columns: Sequence[str]) -> None:
         self.columns = list(columns)
 
-    def bad_rows(self, frame: pandas.DataFrame) -> dict[str, npt.NDArray[np.bool_]]:
-        """Rows that cannot be used, by the reason."""
+    def bad_rows(self, frame: pandas.DataFrame, files: Files) -> dict[str, npt.NDArray[np.bool_]]:
+        """Rows that cannot be used, by the reason.
+
+        Args:
+            files: of the table that the frame was read from.
+        """
         return {f"nothing in {name!r}": missing(frame[name]) for name in self.columns}
+
+    def meant(self, frame: pandas.DataFrame, files: Files) -> pandas.DataFrame:
+        """The frame with what its cells stand for, such as the whole path of a file; `fit` and `write` take such."""
+        return frame
 
     @abstractmethod
     def fit(self, frame: pandas.DataFrame, written: Sequence[str] = ()) -> None:
@@ -70,13 +77,16 @@ class TableInputs(ABC):
 
 
 class Texts(TableInputs):
-    """One column of strings."""
+    """One column of strings; numbers are the texts that they are written as."""
 
     form = "texts"
 
     def __init__(self, columns: Sequence[str], preparation: TextPreparation | None) -> None:
         super().__init__(columns)
         self.preparation: TextPreparation = preparation or TextPreparation()
+
+    def meant(self, frame: pandas.DataFrame, files: Files) -> pandas.DataFrame:
+        return frame.assign(**{self.columns[0]: as_texts(frame[self.columns[0]])})
 
     def fit(self, frame: pandas.DataFrame, written: Sequence[str] = ()) -> None:
         self.preparation = self.preparation.fit([*frame[self.columns[0]], *written])
@@ -102,10 +112,10 @@ class Texts(TableInputs):
 class Numbers(TableInputs):
     """Columns of numbers, taken as an array of them would be."""
 
-    def bad_rows(self, frame: pandas.DataFrame) -> dict[str, npt.NDArray[np.bool_]]:
+    def bad_rows(self, frame: pandas.DataFrame, files: Files) -> dict[str, npt.NDArray[np.bool_]]:
         floats = [name for name in self.columns if frame[name].dtype.kind == "f"]
         infinite = {f"infinity in {name!r}": np.isinf(frame[name].to_numpy()) for name in floats}
-        return super().bad_rows(frame) | infinite
+        return super().bad_rows(frame, files) | infinite
 
     def fit(self, frame: pandas.DataFrame, written: Sequence[str] = ()) -> None:
         return
@@ -122,7 +132,7 @@ class Encoded(TableInputs):
         super().__init__(columns)
         self.preparation: TablePreparation = preparation or TablePreparation()
 
-    def bad_rows(self, frame: pandas.DataFrame) -> dict[str, npt.NDArray[np.bool_]]:
+    def bad_rows(self, frame: pandas.DataFrame, files: Files) -> dict[str, npt.NDArray[np.bool_]]:
         floats = [name for name in self.columns if frame[name].dtype.kind == "f"]
         return {f"infinity in {name!r}": np.isinf(frame[name].to_numpy()) for name in floats}
 
@@ -139,62 +149,33 @@ class Images(TableInputs):
 
     form = "images"
 
-    def __init__(self, columns: Sequence[str], preparation: Preparation | None, root: Path) -> None:
+    def __init__(self, columns: Sequence[str], preparation: Preparation | None) -> None:
         super().__init__(columns)
         self.preparation: Preparation = preparation or ImagePreparation()
-        self._root = root
+
+    def bad_rows(self, frame: pandas.DataFrame, files: Files) -> dict[str, npt.NDArray[np.bool_]]:
+        return super().bad_rows(frame, files) | files.bad_rows(frame[self.columns[0]])
+
+    def meant(self, frame: pandas.DataFrame, files: Files) -> pandas.DataFrame:
+        items = files.items(frame[self.columns[0]].tolist())
+        return frame.assign(**{self.columns[0]: pandas.Series(items, frame.index, dtype=object)})
 
     def fit(self, frame: pandas.DataFrame, written: Sequence[str] = ()) -> None:
         self.preparation = self.preparation.fit(self.items(frame))
-
-    def bad_rows(self, frame: pandas.DataFrame) -> dict[str, npt.NDArray[np.bool_]]:
-        items = self.items(frame)
-        absent = np.array([isinstance(item, Path) and not os.path.exists(item) for item in items], bool)
-        first = frame[self.columns[0]].iloc[int(absent.argmax())] if absent.any() else ""
-        return super().bad_rows(frame) | {f"no file for {self.columns[0]!r}, such as {first!r},": absent}
 
     def facts(self, folder: Path, facts: DataFacts, targets: npt.NDArray[Any]) -> DataFacts:
         facts = super().facts(folder, facts, targets)
         return replace(facts, notes=(*facts.notes, said_of_images(self.preparation, facts.input_shape)))
 
     def items(self, frame: pandas.DataFrame) -> list[Any]:
-        """Files as paths below the folder of their table, or below the one folder beside it that has them."""
-        cells = frame[self.columns[0]].tolist()
-        root = _folder_of([cell for cell in cells if isinstance(cell, str)], self._root)
-        return [_item(cell, root) for cell in cells]
+        """What the preparation takes, of each row."""
+        return frame[self.columns[0]].tolist()
 
     def write(self, folder: Path, frame: pandas.DataFrame) -> Problems:
         return decode_to(folder / INPUTS, self.preparation, self.items(frame))
 
 
-def _item(cell: Any, root: Path) -> Any:
-    if isinstance(cell, Mapping):
-        return cell["bytes"] or root / cell["path"]
-    return root / cell if isinstance(cell, str) and cell else cell
-
-
-def _folder_of(names: Sequence[str], root: Path) -> Path:
-    """`root`, unless it has none of the first files and exactly one folder in it has some."""
-
-    def has(folder: Path) -> bool:
-        return any(os.path.exists(folder / name) for name in names[:_TRIED])
-
-    if not names or not root.is_dir() or has(root):
-        return root
-    found = [folder for folder in root.iterdir() if folder.is_dir() and has(folder)]
-    return found[0] if len(found) == 1 else root
-
-
-def with_paths(frame: pandas.DataFrame, columns: Sequence[str], table: Any) -> pandas.DataFrame:
-    """A table's frame with its image files as whole paths; one that is no file, or names none, as it is."""
-    name = columns[0]
-    if not isinstance(table, Path) or name not in frame or not is_text(frame[name]) or not are_images(frame[name]):
-        return frame
-    files = Images([name], None, table.absolute().parent).items(frame)
-    return frame.assign(**{name: [str(file) if isinstance(file, Path) else file for file in files]})
-
-
-def choose(frame: pandas.DataFrame, columns: Sequence[str], preparation: Preparation | None, root: Path) -> TableInputs:
+def choose(frame: pandas.DataFrame, columns: Sequence[str], preparation: Preparation | None) -> TableInputs:
     """The form that fits the columns of the training rows and the preparation that was given.
 
     Raises:
@@ -204,7 +185,7 @@ def choose(frame: pandas.DataFrame, columns: Sequence[str], preparation: Prepara
     if isinstance(preparation, TablePreparation):
         return Encoded(columns, preparation)
     if isinstance(preparation, TextPreparation) or (preparation is None and alone is not None and _is_language(alone)):
-        if alone is None or not is_text(alone):
+        if alone is None or not (is_text(alone) or are_numbers(alone)):
             raise DataError(f"Texts need to be one column of strings, got {listed(columns)}.")
         return Texts(columns, preparation)
     if preparation is not None or (alone is not None and are_images(alone)):
@@ -215,13 +196,13 @@ def choose(frame: pandas.DataFrame, columns: Sequence[str], preparation: Prepara
                 f"Images need to be one column of files, such as 'rose/1.jpg'; {columns[0]!r} has "
                 f'{alone.dropna().iloc[0][:_SHOWN]!r}. Say which column: inputs="...".'
             )
-        return Images(columns, preparation, root)
+        return Images(columns, preparation)
     if all(frame[name].dtype.kind in "biuf" for name in columns) or (alone is not None and _are_arrays(alone)):
         return Numbers(columns)
     return Encoded(columns, None)
 
 
-def of_facts(facts: DataFacts, root: Path) -> TableInputs:
+def of_facts(facts: DataFacts) -> TableInputs:
     """The form that made `facts`, fitted."""
     columns = facts.columns["inputs"]
     if facts.preparation is None:
@@ -231,7 +212,7 @@ def of_facts(facts: DataFacts, root: Path) -> TableInputs:
         return Texts(columns, preparation)
     if isinstance(preparation, TablePreparation):
         return Encoded(columns, preparation)
-    return Images(columns, preparation, root)
+    return Images(columns, preparation)
 
 
 def numbers_of(frame: pandas.DataFrame, columns: Sequence[str]) -> npt.NDArray[Any]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -15,6 +14,7 @@ import pandas
 from gradfleet.data import fingerprint, table_inputs
 from gradfleet.data.column_targets import ColumnTargets, almost_alike, bad_targets, seeming_several
 from gradfleet.data.columns import Columns
+from gradfleet.data.files_of_tables import Files
 from gradfleet.data.found_tables import found_table, one_table
 from gradfleet.data.language import TextPreparation
 from gradfleet.data.left_out import LeftOut
@@ -34,10 +34,10 @@ class TableSource(Source):
 
     def __init__(self, given: Any, parts: Mapping[str, Any], settings: Settings) -> None:
         self.settings, self.notes = settings, []
-        self._root = Path(given).absolute().parent if isinstance(given, str | os.PathLike) else Path.cwd()
-        self._hidden = parts.get("test")
+        self._hidden: Any = parts.get("test")
+        self._files = dict[str, Files]()
         frames, self._columns = self._read(given, {name: part for name, part in parts.items() if name != "test"})
-        self._inputs = table_inputs.choose(frames["train"], self._columns.inputs, settings.preparation, self._root)
+        self._inputs = table_inputs.choose(frames["train"], self._columns.inputs, settings.preparation)
         self.form = self._inputs.form
         frames = self._usable(frames)
         self._targets = self._fit_targets(frames["train"])
@@ -60,8 +60,9 @@ class TableSource(Source):
         for part in [*parts, *(["test"] if self._hidden is not None else [])]:
             if part in frames:
                 raise DataError(f"The column {columns.split!r} names {part} rows already, so leave out {part}=.")
+        self._files = dict.fromkeys(frames, Files.beside(given, self.settings.scratch))
         self._hidden = frames.pop("test", self._hidden)
-        frames |= {part: self._other(one, columns) for part, one in parts.items()}
+        frames |= {part: self._other(one, part) for part, one in parts.items()}
         _check_columns(frames, [*columns.inputs, *columns.target])
         return frames, columns
 
@@ -70,16 +71,17 @@ class TableSource(Source):
         self.notes += said
         return frame
 
-    def _other(self, given: Any, columns: Columns) -> pandas.DataFrame:
-        """The table of another part, whose image files lie where it lies itself."""
+    def _other(self, given: Any, part: str) -> pandas.DataFrame:
+        """The table of another part, whose files lie where it lies itself."""
         table = found_table(given, self.settings.scratch)
-        return table_inputs.with_paths(self._frame(table), columns.inputs, table)
+        self._files[part] = Files.beside(table, self.settings.scratch)
+        return self._frame(table)
 
     def _usable(self, frames: Frames) -> Frames:
         """The rows that have what is needed; else every problem of every part at once."""
         problems, usable = list[str](), {}
         for part, frame in frames.items():
-            bad = {reason: rows for reason, rows in self._bad_rows(frame).items() if rows.any()}
+            bad = {reason: rows for reason, rows in self._bad_rows(frame, self._files[part]).items() if rows.any()}
             problems += [_told(part, reason, frame.index[rows].tolist()) for reason, rows in bad.items()]
             usable[part] = frame[~np.any([np.zeros(len(frame), bool), *bad.values()], axis=0)]
         if problems and not self.settings.skips and all(map(len, usable.values())):
@@ -88,10 +90,10 @@ class TableSource(Source):
             advice = "Name other columns with inputs= and target=, or look at the file."
             raise DataError([*problems, f"No row of the {' and '.join(empty)} data is left. {advice}"])
         self.notes += [f"Left out: {one}" for one in problems]
-        return usable
+        return {part: self._inputs.meant(frame, self._files[part]) for part, frame in usable.items()}
 
-    def _bad_rows(self, frame: pandas.DataFrame) -> dict[str, npt.NDArray[np.bool_]]:
-        found = self._inputs.bad_rows(frame)
+    def _bad_rows(self, frame: pandas.DataFrame, files: Files) -> dict[str, npt.NDArray[np.bool_]]:
+        found = self._inputs.bad_rows(frame, files)
         if self.settings.kind != "multilabel":
             targets = ", ".join(map(repr, self._columns.target))
             found[f"no target in {targets}"] = bad_targets(frame, self._columns.target)
@@ -189,14 +191,15 @@ class TableSource(Source):
         return self._hidden is not None
 
     def fill_test(self, folder: Path, facts: DataFacts) -> DataFacts:
-        hidden = self._hidden
-        frame = hidden if isinstance(hidden, pandas.DataFrame) else self._other(hidden, self._columns)
+        if "test" not in self._files:  # not read yet
+            self._hidden = self._other(self._hidden, "test")
+        frame = self._hidden
         _check_columns({"test": frame}, [*self._columns.inputs, *self._columns.target])
         frame = self._usable({"test": frame})["test"]
         learned = {one for part in self._frames.values() for one in self._identities(part)}
         said = said_of_test(sum(one in learned for one in self._identities(frame)), len(frame), "row")
         targets = self._targets.read(frame, "test")
-        inputs = table_inputs.of_facts(facts, self._root)
+        inputs = table_inputs.of_facts(facts)
         left_out = LeftOut(inputs.write(folder, frame), {"test": len(frame)}, "row")
         said += left_out.allow(skips=self.settings.skips)
         left_out.drop(folder)

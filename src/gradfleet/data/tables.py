@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
+from numbers import Real
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,7 @@ import pandas
 from gradfleet.data.class_texts import ClassTexts
 from gradfleet.data.delimited import read_delimited
 from gradfleet.data.encodings import encoding_of
+from gradfleet.data.saved_datasets import SavedTable
 from gradfleet.data.unpacked_size import PACKED, check_packed
 from gradfleet.errors import DataError
 
@@ -26,8 +28,8 @@ def is_table_file(path: Path) -> bool:
 
 
 def is_table(given: Any) -> bool:
-    """A frame, a dict of columns, a list of dicts, or class folders of texts."""
-    return isinstance(given, pandas.DataFrame | Mapping | ClassTexts) or (
+    """A frame, a dict of columns, a list of dicts, a part of a saved dataset, or class folders of texts."""
+    return isinstance(given, pandas.DataFrame | Mapping | ClassTexts | SavedTable) or (
         isinstance(given, list) and bool(given) and all(isinstance(row, Mapping) for row in given)
     )
 
@@ -46,6 +48,8 @@ def read_table(given: Any, *, skip: bool = False, one_column: bool = False) -> t
         frame, said = given.reset_index(drop=True), list[str]()
     elif isinstance(given, Mapping | list):
         frame, said = _of_objects(given), []
+    elif isinstance(given, SavedTable):
+        frame, said = given.read(), []
     elif isinstance(given, ClassTexts):
         frame, said = given.read(skip=skip)
     else:
@@ -158,6 +162,20 @@ def is_text(column: pandas.Series) -> bool:
     if isinstance(column.dtype, pandas.StringDtype):
         return True
     return column.dtype == object and all(isinstance(one, str) for one in column.dropna())
+
+
+def are_numbers(column: pandas.Series) -> bool:
+    """Whether the column holds numbers, some of them perhaps as strings, and nothing else but missing cells."""
+    if column.dtype != object:
+        return column.dtype.kind in "iuf"
+    return all(isinstance(one, str | Real) and not isinstance(one, bool) for one in column.dropna())
+
+
+def as_texts(column: pandas.Series) -> pandas.Series:
+    """Numbers as the strings that they are written as; strings stay."""
+    if is_text(column):
+        return column
+    return column.astype(object).map(str, na_action="ignore")
 
 
 def _suffix(path: Path) -> str:
