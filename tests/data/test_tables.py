@@ -10,6 +10,8 @@ import pandas
 import pytest
 
 from gradfleet.data.dataset import AutoDataset
+from gradfleet.data.items import inputs_of
+from gradfleet.data.language import TextPreparation
 from gradfleet.data.tables import read_table
 from gradfleet.errors import DataError
 
@@ -265,6 +267,31 @@ def test_texts_and_labels_may_be_a_pair() -> None:
     assert list(data.open().validation.inputs.texts) == TEXTS[:4]
     with pytest.raises(DataError, match="a target for each text"):
         AutoDataset((TEXTS, LABELS[:3]))
+
+
+@pytest.mark.parametrize("made", [np.array, pandas.Series, lambda texts: pandas.Series(texts, index=range(90, 110))])
+def test_texts_of_a_pair_may_be_an_array_or_a_series(made: Any) -> None:
+    expected = AutoDataset((TEXTS, LABELS))
+    data = AutoDataset((made(TEXTS), made(LABELS)), preparation=TextPreparation())
+    assert (data.form, data.fingerprint) == ("texts", expected.fingerprint)
+    holed = AutoDataset((made([*TEXTS[:19], None]), LABELS), on_bad_rows="skip")
+    assert sum(holed.open().facts.num_rows.values()) == 19
+
+
+def test_numbers_are_texts_where_that_is_said() -> None:
+    codes = {"code": range(100, 120), "label": LABELS}
+    with pytest.raises(DataError, match=r"To read the numbers of 'code' as texts, say so: inputs='code'\."):
+        AutoDataset(codes, preparation=TextPreparation())
+    data = AutoDataset(codes, preparation=TextPreparation(), inputs="code", validation=codes, test=codes)
+    assert "The numbers in 'code' are read as texts." in data.notes
+    opened = data.open()
+    assert list(opened.train.inputs.texts) == list(opened.test.inputs.texts) == [str(code) for code in range(100, 120)]
+    assert list(inputs_of(codes, opened.facts).texts)[:2] == ["100", "101"]
+
+
+def test_two_columns_of_one_name_are_refused() -> None:
+    with pytest.raises(DataError, match="Each column of a table needs a name of its own, got 'text' several times"):
+        AutoDataset(FRAME.set_axis(["text", "text"], axis=1))
 
 
 @pytest.mark.row("DA10")

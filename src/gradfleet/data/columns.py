@@ -12,7 +12,7 @@ from PIL.Image import Image
 from gradfleet.data.image_files import IMAGE_SUFFIXES
 from gradfleet.data.prepared import ReadAs
 from gradfleet.data.problems import listed
-from gradfleet.data.tables import is_text
+from gradfleet.data.tables import are_numbers, is_text
 from gradfleet.errors import DataError, unknown_name
 
 _TEXTS = (
@@ -153,7 +153,9 @@ def _inputs(frame: pandas.DataFrame, taken: set[str | None], *, wants_text: bool
     if not wants_text and not (len(free) == 1 and texts):
         return tuple(free)
     if not texts:
-        raise DataError(f'No column holds texts; the columns are {listed(frame.columns)}. Say which: inputs="...".')
+        numbers = [name for name in [*_called(frame[free], _TEXTS), *free] if are_numbers(frame[name])]
+        advice = f"To read the numbers of {numbers[0]!r} as texts, say so: inputs={numbers[0]!r}." if numbers else ""
+        raise DataError(f"No column holds texts; the columns are {listed(frame.columns)}. {advice}".rstrip())
     return (max(texts, key=lambda name: _mean_length(frame[name])),)
 
 

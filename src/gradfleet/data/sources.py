@@ -14,6 +14,7 @@ from gradfleet.data.found_tables import as_tables
 from gradfleet.data.places import located
 from gradfleet.data.source import Settings, Source
 from gradfleet.data.table_source import TableSource
+from gradfleet.data.tables import are_texts
 from gradfleet.data.torch_objects import ObjectSource
 from gradfleet.errors import DataError
 
@@ -35,7 +36,7 @@ def open_source(given: Any, parts: Mapping[str, Any], settings: Settings) -> Sou
     if isinstance(train, Path):
         return FolderSource(train, {part: located(one, settings.scratch) for part, one in parts.items()}, settings)
     arrays = ArraySource.pair(train)
-    if arrays is not None and _are_texts(arrays[0]):
+    if arrays is not None and are_texts(arrays[0]):
         return TableSource(
             _table(arrays), {part: _table(ArraySource.pair(one)) for part, one in parts.items()}, settings
         )
@@ -45,12 +46,8 @@ def open_source(given: Any, parts: Mapping[str, Any], settings: Settings) -> Sou
     return ArraySource(arrays, parts, settings)
 
 
-def _are_texts(inputs: Any) -> bool:
-    return isinstance(inputs, list | tuple) and bool(inputs) and all(isinstance(one, str) for one in inputs)
-
-
 def _table(pair: Any) -> Any:
     """Texts and their targets as columns."""
     if pair is None or len(pair[0]) != len(pair[1]):
         raise DataError("Texts need a pair (texts, targets) with a target for each text, in every part.")
-    return {"text": list(pair[0]), "label": pair[1]}
+    return {"text": [one if isinstance(one, str) else None for one in pair[0]], "label": pair[1]}

@@ -53,6 +53,10 @@ class TableInputs(ABC):
         """
         return {f"nothing in {name!r}": missing(frame[name]) for name in self.columns}
 
+    def said(self, frame: pandas.DataFrame) -> list[str]:
+        """What is worth knowing of how the training rows are read."""
+        return []
+
     def meant(self, frame: pandas.DataFrame, files: Files) -> pandas.DataFrame:
         """The frame with what its cells stand for, such as the whole path of a file; `fit` and `write` take such."""
         return frame
@@ -84,6 +88,10 @@ class Texts(TableInputs):
     def __init__(self, columns: Sequence[str], preparation: TextPreparation | None) -> None:
         super().__init__(columns)
         self.preparation: TextPreparation = preparation or TextPreparation()
+
+    def said(self, frame: pandas.DataFrame) -> list[str]:
+        name = self.columns[0]
+        return [] if is_text(frame[name]) else [f"The numbers in {name!r} are read as texts."]
 
     def meant(self, frame: pandas.DataFrame, files: Files) -> pandas.DataFrame:
         return frame.assign(**{self.columns[0]: as_texts(frame[self.columns[0]])})

@@ -39,6 +39,7 @@ class TableSource(Source):
         frames, self._columns = self._read(given, {name: part for name, part in parts.items() if name != "test"})
         self._inputs = table_inputs.choose(frames["train"], self._columns.inputs, settings.preparation)
         self.form = self._inputs.form
+        self.notes += self._inputs.said(frames["train"])
         frames = self._usable(frames)
         self._targets = self._fit_targets(frames["train"])
         self.kind = self._targets.kind

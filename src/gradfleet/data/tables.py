@@ -34,6 +34,14 @@ def is_table(given: Any) -> bool:
     )
 
 
+def are_texts(given: Any) -> bool:
+    """Whether these are texts in a row: a list, a tuple, an array or a Series of strings, some of them perhaps None."""
+    if not isinstance(given, list | tuple | np.ndarray | pandas.Series) or getattr(given, "ndim", 1) != 1:
+        return False
+    column = pandas.Series(list(given), dtype=object)
+    return bool(column.notna().any()) and is_text(column)
+
+
 def read_table(given: Any, *, skip: bool = False, one_column: bool = False) -> tuple[pandas.DataFrame, list[str]]:
     """A frame with rows numbered from 0, and what is to be said of how it was read.
 
@@ -58,6 +66,8 @@ def read_table(given: Any, *, skip: bool = False, one_column: bool = False) -> t
         name = given if isinstance(given, str | Path) else "The table"
         raise DataError(f"{name} has no rows. It needs a row an example, and a column for the target.")
     frame.columns = pandas.Index([str(name) for name in frame.columns])
+    if twice := frame.columns[frame.columns.duplicated()].tolist():
+        raise DataError(f"Each column of a table needs a name of its own, got {twice[0]!r} several times. Rename one.")
     return frame, said
 
 
@@ -122,7 +132,9 @@ def _of_objects(given: Mapping[Any, Any] | Sequence[Any]) -> pandas.DataFrame:
 
 
 def _column(values: Any) -> Any:
-    """Arrays of several axes, and tensors, as one object a row."""
+    """Arrays of several axes, and tensors, as one object a row; a Series in its order, however it numbers its rows."""
+    if isinstance(values, pandas.Series):
+        return values.reset_index(drop=True)
     values = values.detach().cpu().numpy() if hasattr(values, "detach") else values
     if isinstance(values, np.ndarray) and values.ndim > 1:
         return list(values)
