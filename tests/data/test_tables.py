@@ -295,6 +295,23 @@ def test_two_columns_of_one_name_are_refused() -> None:
 
 
 @pytest.mark.row("DA10")
+@pytest.mark.parametrize("kind", ["json lines", "dict", "list", "pair", "frame"])
+def test_half_a_character_is_replaced_and_counted(tmp_path: Path, kind: str) -> None:
+    texts = ["tweet \ud83d", "whole \ud83d\ude00", *TEXTS[2:]]
+    rows = [{"text": text, "label": label, "stars": 1} for text, label in zip(texts, LABELS, strict=True)]
+    content = "\n".join(map(json.dumps, rows))
+    frame = FRAME.assign(text=pandas.Series(texts, dtype=object))
+    sources = {"list": rows, "dict": {"text": texts, "label": LABELS}, "pair": (texts, LABELS), "frame": frame}
+    data = AutoDataset(write(tmp_path / "a.jsonl", content) if kind == "json lines" else sources[kind])
+    counted = 1 if kind == "json lines" else 2  # JSON puts halves together
+    assert data.notes[0].startswith(f"In {counted} row")
+    assert data.notes[0].endswith("'text' has half a character, which is read as \ufffd.")
+    read = [*data.open().train.inputs.texts, *data.open().validation.inputs.texts]
+    assert {"tweet \ufffd", "whole \U0001f600"} < set(read)
+    assert list(inputs_of(["a \ud83d b"], data.open().facts).texts) == ["a \ufffd b"]
+
+
+@pytest.mark.row("DA10")
 def test_a_table_without_names_is_refused_and_one_that_only_looks_so_can_be_said(tmp_path: Path) -> None:
     rows = [f"film {number},{'good' if number % 2 else 'bad'}" for number in range(20)]
     (tmp_path / "nameless.csv").write_text("\n".join(rows))

@@ -11,6 +11,7 @@ import torch
 
 from gradfleet.data import tokenizing
 from gradfleet.data.fingerprint import of_json
+from gradfleet.data.half_characters import whole
 from gradfleet.data.ragged import Ragged, Strings
 from gradfleet.data.rows_by_name import RowsByName
 from gradfleet.data.tokenizing import PretrainedTokenizer, Tokenizer, TrainedTokenizer
@@ -70,7 +71,7 @@ class TextPreparation:
 
     def fit(self, examples: Sequence[Any]) -> TextPreparation:
         """Train the tokenizers that are to be trained, on the training texts alone, and read those that are not."""
-        texts = [text[:MOST_CHARACTERS] for text in examples]
+        texts = [whole(text[:MOST_CHARACTERS]) for text in examples]
         return replace(self, tokenizers={name: one.fit(texts) for name, one in self.tokenizers.items()})
 
     def apply(self, example: Any) -> torch.Tensor:
@@ -245,13 +246,13 @@ class TextTargets:
 
 
 def checked(text: Any, number: int | None = None) -> str:
-    """`text` when it is one.
+    """`text` when it is one, without half characters.
 
     Raises:
         DataError: it is of another type.
     """
     if isinstance(text, str):
-        return text
+        return whole(text)
     which = "A text" if number is None else f"Text {number}"
     raise DataError(f"{which} needs to be a string, got {type(text).__name__}.")
 

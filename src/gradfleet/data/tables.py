@@ -15,6 +15,7 @@ import pandas
 from gradfleet.data.class_texts import ClassTexts
 from gradfleet.data.delimited import read_delimited
 from gradfleet.data.encodings import encoding_of
+from gradfleet.data.half_characters import whole_texts
 from gradfleet.data.saved_datasets import SavedTable
 from gradfleet.data.unpacked_size import PACKED, check_packed
 from gradfleet.errors import DataError
@@ -68,7 +69,8 @@ def read_table(given: Any, *, skip: bool = False, one_column: bool = False) -> t
     frame.columns = pandas.Index([str(name) for name in frame.columns])
     if twice := frame.columns[frame.columns.duplicated()].tolist():
         raise DataError(f"Each column of a table needs a name of its own, got {twice[0]!r} several times. Rename one.")
-    return frame, said
+    frame, mended = whole_texts(frame)
+    return frame, [*said, *mended]
 
 
 def _of_file(path: Path, *, skip: bool, one_column: bool) -> tuple[pandas.DataFrame, list[str]]:
@@ -123,12 +125,19 @@ def _object(line: str, where: str) -> dict[str, Any]:
 
 def _of_objects(given: Mapping[Any, Any] | Sequence[Any]) -> pandas.DataFrame:
     if not isinstance(given, Mapping):
-        return pandas.DataFrame(list(given))
+        return _frame(list(given))
     columns = {str(name): _column(values) for name, values in given.items()}
     lengths = {name: len(column) for name, column in columns.items()}
     if len(set(lengths.values())) > 1:
         raise DataError(f"The columns of a dict need as many rows as each other, got {lengths}.")
-    return pandas.DataFrame(columns)
+    return _frame(columns)
+
+
+def _frame(content: Any) -> pandas.DataFrame:
+    try:
+        return pandas.DataFrame(content)
+    except UnicodeEncodeError:  # half a character, which pandas' strings cannot hold; `whole_texts` mends it
+        return pandas.DataFrame(content, dtype=object)
 
 
 def _column(values: Any) -> Any:
