@@ -86,6 +86,21 @@ def test_a_split_column_is_honoured() -> None:
         AutoDataset(FRAME.assign(split=["dev", "test"] * 10))
 
 
+@pytest.mark.row("DA10")
+def test_rows_of_no_part_are_refused_by_name_or_left_out() -> None:
+    parts = ["train"] * 10 + ["Val "] * 4 + ["test"] * 3 + ["unlabeled", None, ""]
+    with pytest.raises(
+        DataError, match=r"'split' needs to say .*, got 'unlabeled' and nothing in 3 rows .*: 17, 18, 19"
+    ):
+        AutoDataset(FRAME.assign(split=parts))
+    data = AutoDataset(FRAME.assign(split=parts), on_bad_rows="skip")
+    opened = data.open()
+    assert (opened.facts.num_rows, len(opened.test)) == ({"train": 10, "validation": 4}, 3)
+    assert data.notes[1].startswith("Left out: The column 'split' needs to say")
+    learned = AutoDataset(FRAME.assign(split=["train", "bus"] * 10), target="split")
+    assert learned.labels == ("bus", "train"), "a column that is named for something else is no split"
+
+
 def test_a_split_column_with_other_words_is_no_split() -> None:
     assert "not used: 'split'" in AutoDataset(FRAME.assign(split=["yes", "no"] * 10)).notes[0]
 

@@ -23,7 +23,12 @@ _IMAGES = ("image", "image_path", "file", "filename", "file_name", "path", "img"
 _TARGETS = ("label", "labels", "target", "targets", "class", "category", "sentiment", "intent", "emotion", "y")
 _SUMMARIES = ("summary", "highlights", "tldr", "headline", "target", "labels", "label")
 _SPLIT = "split"
-_SPLIT_NAMES = frozenset(["train", "training", "val", "valid", "validation", "dev", "test", "testing"])
+PART_NAMES = {
+    "train": "train", "training": "train", "val": "validation", "valid": "validation", "validation": "validation",
+    "dev": "validation", "test": "test", "testing": "test",
+}  # fmt: skip
+"""What people call the parts."""
+
 _PERHAPS = frozenset(["question", "content", "body", "message", "source", "input"])
 _SENTENCE = 20  # characters; shorter cells in a column that is perhaps of texts are categories
 _ASIDE = frozenset(["id", "idx", "index", "unnamed: 0", ""])
@@ -70,7 +75,7 @@ class Columns:
         self._check(frame)
         if not (self.inputs and self.target):
             _check_names(frame)
-        settled = replace(self, split=self.split or _split_column(frame))
+        settled = replace(self, split=self.split or _split_column(frame, {*self.inputs, *self.target, self.group}))
         taken = {*settled.inputs, settled.split, settled.group, settled.weight}
         target = settled.target or _target(frame, kind, settled.inputs, taken)
         inputs = settled.inputs or _inputs(frame, {*taken, *target}, wants_text=wants_text)
@@ -113,12 +118,12 @@ def _check_names(frame: pandas.DataFrame) -> None:
             )
 
 
-def _split_column(frame: pandas.DataFrame) -> str | None:
-    """A column called "split" that holds nothing but names of parts."""
+def _split_column(frame: pandas.DataFrame, taken: set[str | None]) -> str | None:
+    """A column called "split" that holds the name of a part; rows of it that name none are refused later."""
     for name in frame.columns:
-        if name.lower() == _SPLIT:
-            values = {str(value).lower() for value in frame[name].dropna().unique()}
-            return name if values and values <= _SPLIT_NAMES else None
+        if name.lower() == _SPLIT and name not in taken:
+            values = {str(value).strip().lower() for value in frame[name].dropna().unique()}
+            return name if values & PART_NAMES.keys() else None
     return None
 
 

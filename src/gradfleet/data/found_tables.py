@@ -10,6 +10,7 @@ import pandas
 
 from gradfleet.data import saved_datasets
 from gradfleet.data.class_texts import ClassTexts
+from gradfleet.data.columns import PART_NAMES
 from gradfleet.data.folder_scan import holds_texts, split_folders
 from gradfleet.data.places import located
 from gradfleet.data.prepared import PARTS
@@ -17,11 +18,6 @@ from gradfleet.data.problems import listed
 from gradfleet.data.scratch import Scratch
 from gradfleet.data.tables import is_table, is_table_file, read_table
 from gradfleet.errors import DataError
-
-_PARTS = {
-    "train": "train", "training": "train", "val": "validation", "valid": "validation", "validation": "validation",
-    "dev": "validation", "test": "test", "testing": "test",
-}  # fmt: skip
 
 
 def as_tables(given: Any) -> dict[str, Any] | None:
@@ -89,8 +85,8 @@ def _tables_in(folder: Path) -> dict[str, Path]:
         return {}  # a table beside class folders is a description of them
     if len(files) == 1:
         return {"train": files[0]}
-    named = {_PARTS.get(path.name.split(".")[0].lower(), path.name): path for path in files}
-    if files and (len(named) < len(files) or not set(named) <= set(_PARTS.values()) or "train" not in named):
+    named = {PART_NAMES.get(path.name.split(".")[0].lower(), path.name): path for path in files}
+    if files and (len(named) < len(files) or not set(named) <= set(PARTS) or "train" not in named):
         raise DataError(
             f"{folder} has the tables {listed(path.name for path in files)}. Call them train, validation and test, or "
             "pass one of them."

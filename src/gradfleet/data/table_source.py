@@ -13,7 +13,7 @@ import pandas
 
 from gradfleet.data import fingerprint, table_inputs
 from gradfleet.data.column_targets import ColumnTargets, almost_alike, bad_targets, seeming_several
-from gradfleet.data.columns import Columns
+from gradfleet.data.columns import PART_NAMES, Columns
 from gradfleet.data.files_of_tables import Files
 from gradfleet.data.found_tables import found_table, one_table
 from gradfleet.data.language import TextPreparation
@@ -22,11 +22,11 @@ from gradfleet.data.prepared import LEARNED, PARTS, TARGETS, WEIGHTS, DataFacts
 from gradfleet.data.problems import counted, listed, numbered
 from gradfleet.data.source import Settings, Source, said_of_test, said_of_validation, split
 from gradfleet.data.stored_texts import write_texts
+from gradfleet.data.tables import missing
 from gradfleet.data.weights import row_weights
 from gradfleet.errors import DataError, Line
 
 Frames = dict[str, pandas.DataFrame]
-_PARTS = {"training": "train", "val": "validation", "valid": "validation", "dev": "validation", "testing": "test"}
 
 
 class TableSource(Source):
@@ -57,7 +57,7 @@ class TableSource(Source):
         wants_text = isinstance(self.settings.preparation, TextPreparation)
         columns, said = self.settings.columns.settle(train, self.settings.kind, wants_text=wants_text)
         self.notes.append(said)
-        frames = _own_parts(train, columns.split) if columns.split is not None else {"train": train}
+        frames = {"train": train} if columns.split is None else self._own_parts(train, columns.split)
         for part in [*parts, *(["test"] if self._hidden is not None else [])]:
             if part in frames:
                 raise DataError(f"The column {columns.split!r} names {part} rows already, so leave out {part}=.")
@@ -66,6 +66,33 @@ class TableSource(Source):
         frames |= {part: self._other(one, part) for part, one in parts.items()}
         _check_columns(frames, [*columns.inputs, *columns.target])
         return frames, columns
+
+    def _own_parts(self, frame: pandas.DataFrame, column: str) -> Frames:
+        """The rows of each part that the split column names."""
+        named = frame[column].astype(str).str.strip().str.lower().map(PART_NAMES)
+        foreign = named.isna().to_numpy()
+        if foreign.any():
+            self._refuse_parts(frame[column][foreign])
+        frames = {part: frame[(named == part).to_numpy()] for part in PARTS if (named == part).any()}
+        if "train" not in frames:
+            raise DataError(
+                f"The column {column!r} needs rows that train, got only {listed(frames)}. Pass the training rows as "
+                "the source, and these as its other parts: AutoDataset(..., validation=..., test=...)."
+            )
+        return frames
+
+    def _refuse_parts(self, cells: pandas.Series) -> None:
+        """Note, or refuse, the rows of no part."""
+        names = listed(sorted(set(cells[~missing(cells)].astype(str))))
+        got = " and ".join([*([names] if names else []), *(["nothing"] if missing(cells).any() else [])])
+        problem = (
+            f"The column {cells.name!r} needs to say train, validation (or val, dev) or test in each row, got {got} in "
+            f"{counted(len(cells), 'row')} (the first row is 0): {numbered(cells.index.tolist())}."
+        )
+        if not self.settings.skips:
+            advice = 'Pass on_bad_rows="skip" to leave these rows out, or call the column otherwise if it is no split.'
+            raise DataError([problem, Line(advice)])
+        self.notes.append(f"Left out: {problem}")
 
     def _frame(self, given: Any) -> pandas.DataFrame:
         frame, said = one_table(given, self.settings.scratch, skip=self.settings.skips)
@@ -240,23 +267,6 @@ class TableSource(Source):
         weights = row_weights(given, targets, self.kind, balance=self.settings.balance)
         if weights is not None:
             np.save(folder / WEIGHTS, weights)
-
-
-def _own_parts(frame: pandas.DataFrame, column: str) -> Frames:
-    """The rows of each part that the split column names."""
-    named = frame[column].astype(str).str.lower().map(lambda name: _PARTS.get(name, name))
-    if unknown := sorted(set(named) - set(PARTS)):
-        raise DataError(
-            f"The column {column!r} needs to say train, validation (or val, dev) or test in each row, got "
-            f"{listed(unknown)}."
-        )
-    frames = {part: frame[(named == part).to_numpy()] for part in PARTS if (named == part).any()}
-    if "train" not in frames:
-        raise DataError(
-            f"The column {column!r} needs rows that train, got only {listed(frames)}. Pass the training rows as the "
-            "source and these as validation= or test=."
-        )
-    return frames
 
 
 def _check_columns(frames: Frames, needed: Sequence[str]) -> None:
