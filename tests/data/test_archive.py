@@ -66,6 +66,32 @@ def test_a_folder_or_archive_of_a_bucket_is_the_same_data(class_folders: Any, tm
         AutoDataset(f"{bucket}/nothing")
 
 
+@pytest.mark.row("DA10")
+def test_what_is_wrong_in_an_archive_is_said_by_the_path_that_was_given(class_folders: Any, tmp_path: Path) -> None:
+    folder = class_folders({**COUNTS, "lily": 0})
+    (folder / "lily" / "a.md").write_text("no image")
+    path = zipped(folder, tmp_path / "flowers.zip")
+    with pytest.raises(DataError, match=rf"^The class folder {path}/lily has no image\."):
+        AutoDataset(path)
+    (folder / "lily" / "a.md").unlink()
+    (folder / "rose" / "bad.png").write_text("no image")
+    path = zipped(folder, tmp_path / "flowers.zip")
+    with pytest.raises(DataError, match=rf"^{path}/rose/bad.png cannot be read as an image: .* Repair or remove"):
+        AutoDataset(path).open()
+    data = AutoDataset(path, on_bad_rows="skip")
+    facts = data.open().facts
+    assert any(note.startswith(f"Left out 1 image: {path}/rose/bad.png cannot") for note in data.notes)
+    with pytest.raises(DataError, match=rf"^{path}/rose/bad.png cannot be read as an image"):
+        labelled(path, facts)
+    (tmp_path / "outer").mkdir()
+    path.rename(tmp_path / "outer" / "flowers.zip")
+    with pytest.raises(DataError, match=r"^outer\.zip holds nothing but archives: 'flowers\.zip'\. Unpack it"):
+        AutoDataset(zipped(tmp_path / "outer", tmp_path / "outer.zip"))
+    zipfile.ZipFile(tmp_path / "empty.zip", "w").close()
+    with pytest.raises(DataError, match=r"^empty\.zip holds no files\."):
+        AutoDataset(tmp_path / "empty.zip")
+
+
 def member(name: str, **settings: Any) -> tarfile.TarInfo:
     info = tarfile.TarInfo(name)
     for setting, value in settings.items():

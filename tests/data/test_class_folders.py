@@ -174,6 +174,11 @@ def test_labelled_folders_use_the_labels_and_preparation_of_training(class_folde
         labelled(held_out, facts)
     with pytest.raises(DataError, match="There is no folder"):
         labelled(tmp_path / "nowhere", facts)
+    parts = class_folders({"train/rose": 1, "test/rose": 1}, "parts")
+    with pytest.raises(
+        DataError, match=r"has parts, 'test', 'train', and one of them is needed\. Pass its folder, .*test\."
+    ):
+        labelled(parts, facts)
     arrays = AutoDataset((np.ones((4, 2)), [0, 1, 0, 1])).open().facts
     with pytest.raises(DataError, match="was not trained on class folders"):
         labelled(held_out, arrays)

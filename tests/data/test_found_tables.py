@@ -6,6 +6,7 @@ import pandas
 import pytest
 
 from gradfleet.data.dataset import AutoDataset
+from gradfleet.data.labelled import labelled
 from gradfleet.errors import DataError
 
 FRAME = pandas.DataFrame({"text": [f"film {n}, so good" for n in range(12)], "label": ["neg", "pos"] * 6})
@@ -31,6 +32,8 @@ def test_a_folder_of_tables_has_its_parts_in_the_names(tmp_path: Path) -> None:
     for name in ("train.csv", "dev.csv", "test.csv"):
         FRAME.to_csv(tmp_path / name, index=False)
     opened = AutoDataset(tmp_path).open()
+    with pytest.raises(DataError, match="has parts, 'validation', 'test', 'train', and one of them is needed"):
+        labelled(tmp_path, opened.facts)
     assert opened.facts.num_rows == {"train": 12, "validation": 12}
     assert len(opened.test) == 12
     (tmp_path / "train.csv").rename(tmp_path / "mine.csv")

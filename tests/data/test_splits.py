@@ -38,6 +38,8 @@ def test_a_seed_gives_one_split_and_another_seed_another() -> None:
 def test_a_class_with_one_row_is_named() -> None:
     with pytest.raises(DataError, match=r"needs at least two rows, one to train and one to validate; .* one: 'tulip'"):
         stratified(np.array(["rose", "rose", "tulip"]), 0.2, seed=0)
+    with pytest.raises(DataError, match=r"or give rows to validate by: AutoDataset\(\.\.\., validation=\.\.\.\)\."):
+        stratified(np.array([0, 1, 1]), 0.2, seed=0)
 
 
 def test_a_random_split_leaves_rows_on_both_sides() -> None:

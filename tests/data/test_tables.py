@@ -304,6 +304,14 @@ def test_numbers_are_texts_where_that_is_said() -> None:
     assert list(inputs_of(codes, opened.facts).texts)[:2] == ["100", "101"]
 
 
+@pytest.mark.parametrize("summaries", [range(20), [["a", "b"]] * 20])
+@pytest.mark.parametrize("target", [None, "summary"])
+def test_what_is_no_text_cannot_be_written(summaries: Any, target: str | None) -> None:
+    rows = {"text": TEXTS, "summary": list(summaries), "number": range(20)}
+    with pytest.raises(DataError, match=r"the column 'summary' holds other things, such as .* \((int|list)\)"):
+        AutoDataset(rows, kind="text", target=target)
+
+
 def test_two_columns_of_one_name_are_refused() -> None:
     with pytest.raises(DataError, match="Each column of a table needs a name of its own, got 'text' several times"):
         AutoDataset(FRAME.set_axis(["text", "text"], axis=1))

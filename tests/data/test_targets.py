@@ -41,6 +41,21 @@ def test_the_type_of_the_targets_decides_the_kind(targets: Any, kind: str, num_o
     assert stored.shape[1:] == (() if kind == "multiclass" else (num_outputs,))
 
 
+@pytest.mark.parametrize(
+    ("targets", "word"), [(["no", "yes"] * 6, "strings"), ([0, 1] * 6, "integers"), ([True, False] * 6, "booleans")]
+)
+def test_the_note_calls_classes_by_words(targets: Any, word: str) -> None:
+    assert (
+        AutoDataset((X, targets)).notes[0]
+        == f"The targets name classes ({word}), so this is multiclass with 2 classes."
+    )
+
+
+def test_advice_names_what_takes_it() -> None:
+    with pytest.raises(DataError, match=r"learn amounts: AutoDataset\(\.\.\., kind=\"regression\"\)\."):
+        AutoDataset((X, [0.5, 2.0] * 6), kind="multiclass")
+
+
 def test_whole_floats_are_regression_and_the_note_says_how_to_have_classes() -> None:
     assert "if these are classes, give integers instead" in AutoDataset((X, [0.0, 1.0, 2.0] * 4)).notes[0]
     assert "if these are classes, give class numbers" in AutoDataset((X, np.eye(3, dtype=int)[[0, 1, 2] * 4])).notes[0]

@@ -15,6 +15,7 @@ from pathlib import Path, PurePosixPath
 from typing import IO, Any, Self, cast
 
 from gradfleet.data.image_files import IMAGE_SUFFIXES
+from gradfleet.data.problems import listed
 from gradfleet.data.unpacked_size import RATIO, most_bytes
 from gradfleet.errors import DataError
 
@@ -85,7 +86,7 @@ def unpack(archive: Path, folder: Path) -> Path:
     with _readable(archive):
         for member in _members(archive):
             written = _copy(member, _target(archive, folder, member.name), written, limit, archive)
-    return _content(folder)
+    return _check_content(archive, _content(folder))
 
 
 @contextmanager
@@ -218,6 +219,16 @@ def _allow(archive: Path, size: int, limit: int) -> None:
 
 def _refused(archive: Path, name: str, reason: str) -> str:
     return f"{archive.name} cannot be trusted: its member {name!r} {reason}. Nothing of it is used."
+
+
+def _check_content(archive: Path, folder: Path) -> Path:
+    entries = sorted(entry for entry in folder.iterdir() if not entry.name.startswith((".", "__MACOSX")))
+    if not entries:
+        raise DataError(f"{archive.name} holds no files.")
+    if all(entry.is_file() and is_archive(entry) for entry in entries):
+        names = listed(entry.name for entry in entries)
+        raise DataError(f"{archive.name} holds nothing but archives: {names}. Unpack it, and pass one of them.")
+    return folder
 
 
 def _content(folder: Path) -> Path:

@@ -12,6 +12,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas
 
+from gradfleet.data.columns import no_texts
 from gradfleet.data.label_lists import as_columns, labels_of
 from gradfleet.data.prepared import DataFacts, Kind, ReadAs
 from gradfleet.data.problems import listed
@@ -46,6 +47,8 @@ class ColumnTargets:
             DataError: it can be nothing that is learned.
         """
         if kind == "text":
+            if not is_text(frame[columns[0]]):
+                raise DataError(no_texts(frame[columns[0]]))
             return cls(columns, "text")
         first = frame[columns[0]]
         if len(columns) == 1 and (kind == "multilabel" or _holds_lists(first)):
@@ -169,5 +172,5 @@ def _check_labels(name: str, values: Array) -> None:
         raise DataError(
             f"Each of the {len(values):,} training rows has a label of its own in {name!r}, such as "
             f"{listed(labels.tolist()[:3])}, so nothing can be learned from it. Name another column, "
-            'target="...", or learn amounts, kind="regression".'
+            'target="...", or learn amounts: AutoDataset(..., kind="regression").'
         )

@@ -31,6 +31,7 @@ PART_NAMES = {
 
 _PERHAPS = frozenset(["question", "content", "body", "message", "source", "input"])
 _SENTENCE = 20  # characters; shorter cells in a column that is perhaps of texts are categories
+_SHOWN = 60  # characters of a cell in a message
 _ASIDE = frozenset(["id", "idx", "index", "unnamed: 0", ""])
 
 
@@ -138,9 +139,21 @@ def _target(
     # What is left beside the inputs, and the last of two columns, is the only target there can be.
     if len(free) == (1 if inputs else 2) and free[-1] in fitting:
         return (fitting[-1],)
+    if (called := _called(frame[free], names)) and kind == "text":
+        raise DataError(no_texts(frame[called[0]]))
     raise DataError(
         f"No column is called as a target ({', '.join(names[:4])}, ...); the columns are {listed(frame.columns)}. "
         'Say which one is to be learned: target="...".'
+    )
+
+
+def no_texts(column: pandas.Series) -> str:
+    """The sentence that a column cannot be learned to be written."""
+    first = column.dropna().head(1).tolist()
+    such = f", such as {str(first[0])[:_SHOWN]!r} ({type(first[0]).__name__})" if first else ""
+    return (
+        f"Texts are learned to be written, and the column {column.name!r} holds other things{such}. Make them strings, "
+        'or name another column: target="...".'
     )
 
 

@@ -102,7 +102,7 @@ class AutoDataset:
             validation_rows=validation_rows,
         )
         self._given = source, parts, settings
-        self._source: Source = open_source(source, parts, settings)
+        self._source: Source = self._opened_source(*self._given)
         self._facts: DataFacts | None = None
         self._opened: PreparedData | None = None
         self._scores: tuple[float, ...] = ()
@@ -186,8 +186,15 @@ class AutoDataset:
         source, parts, settings = self._given
         fold = copy.copy(self)
         fold._given = source, parts, replace(settings, fold=(number, of))
-        fold._source, fold._facts, fold._opened = open_source(*fold._given), None, None
+        fold._source, fold._facts, fold._opened = self._opened_source(*fold._given), None, None
         return fold
+
+    @staticmethod
+    def _opened_source(source: Any, parts: Mapping[str, Any], settings: Settings) -> Source:
+        with settings.scratch.naming():
+            opened = open_source(source, parts, settings)
+        opened.notes = [settings.scratch.told(note) for note in opened.notes]
+        return opened
 
     def prepare(self, folder: str | os.PathLike[str]) -> DataRef:
         """Prepare the data once, in a subfolder of `folder` named after content and settings; later calls find it.
@@ -234,12 +241,18 @@ class AutoDataset:
         return read_test(prepare_once(Path(folder), "test", partial(self._fill_test, self._facts)))
 
     def _fill_test(self, facts: DataFacts, draft: Path) -> dict[str, Any]:
-        filled = self._source.fill_test(draft, facts)
-        self._notes_of_test = filled.notes
+        scratch = self._given[2].scratch
+        with scratch.naming():
+            filled = self._source.fill_test(draft, facts)
+        self._notes_of_test = tuple(map(scratch.told, filled.notes))
         return {"facts": filled.to_json()}
 
     def _fill(self, draft: Path) -> dict[str, Any]:
-        return {"fingerprint": self.fingerprint, "facts": self._with_scores(self._source.fill(draft)).to_json()}
+        scratch = self._given[2].scratch
+        with scratch.naming():
+            facts = self._source.fill(draft)
+        facts = replace(self._with_scores(facts), notes=tuple(map(scratch.told, facts.notes)))
+        return {"fingerprint": self.fingerprint, "facts": facts.to_json()}
 
 
 def _column_or_values(given: Any) -> tuple[str | None, Any]:

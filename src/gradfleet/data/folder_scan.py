@@ -169,6 +169,19 @@ def split_folders(root: Path) -> dict[str, Path]:
     return parts
 
 
+def refuse_parts(folder: Path, labels: Iterable[str]) -> None:
+    """
+    Raises:
+        DataError: the folders in it are no classes but parts, such as train and test.
+    """
+    _check_folder(folder)
+    names = [one.name for one in _entries(folder, Ignored())[0]]
+    if names and not set(names) <= set(labels) and all(name.lower() in _SPLITS for name in names):
+        raise DataError(
+            f"{folder} has parts, {listed(names)}, and one of them is needed. Pass its folder, {folder / names[0]}."
+        )
+
+
 def _check_folder(folder: Path) -> None:
     if not folder.exists():
         raise DataError(f"There is no folder {folder}. Pass the path of a folder of class folders of images.")

@@ -43,10 +43,11 @@ def one_table(given: Any, scratch: Scratch, *, skip: bool = False) -> tuple[pand
 def found_table(given: Any, scratch: Scratch) -> Any:
     """The same, unread: its file on this machine, or what it is in memory."""
     tables = as_tables(located(given, scratch))
-    if tables is None or set(tables) != {"train"}:
-        raise DataError(
-            f"One table is needed, such as a CSV file or a frame, got {given if tables is None else list(tables)!r}."
-        )
+    if tables is None:
+        raise DataError(f"One table is needed, such as a CSV file or a frame, got {given!r}.")
+    if set(tables) != {"train"}:
+        name = given if isinstance(given, str | Path) else "What was given"
+        raise DataError(f"{name} has parts, {listed(tables)}, and one of them is needed. Pass that one.")
     return tables["train"]
 
 

@@ -51,7 +51,8 @@ def inputs_of(items: Any, facts: DataFacts) -> Inputs:
     if preparation is not None and not isinstance(preparation, TablePreparation):
         if isinstance(items, torch.Tensor) and tuple(items.shape[1:]) == tuple(facts.input_shape):
             return _numbers(items, facts)  # prepared already
-        return prepared(raw_items(items, facts, scratch), preparation)
+        with scratch.naming():
+            return prepared(raw_items(items, facts, scratch), preparation)
     table = _table(items, scratch)
     if table is not None:
         return _table_inputs(read_table(table, one_column=True)[0], facts)

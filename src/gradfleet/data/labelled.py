@@ -18,7 +18,7 @@ from gradfleet.data.columns import Columns
 from gradfleet.data.encoders import LabelEncoder
 from gradfleet.data.examples import ArrayExamples, Inputs
 from gradfleet.data.files_of_tables import Files
-from gradfleet.data.folder_scan import Ignored, scan_classes
+from gradfleet.data.folder_scan import Ignored, refuse_parts, scan_classes
 from gradfleet.data.found_tables import as_tables, found_table
 from gradfleet.data.items import image_column, inputs_of, prepared, table_inputs
 from gradfleet.data.language import TextPreparation
@@ -63,6 +63,11 @@ def labelled(data: Any, facts: DataFacts) -> Labelled:
     if not isinstance(data, str | os.PathLike) and not is_table(data):
         return Labelled(data)
     scratch = Scratch()  # holds what is unpacked until it is read
+    with scratch.naming():
+        return _of_place(data, facts, scratch)
+
+
+def _of_place(data: Any, facts: DataFacts, scratch: Scratch) -> Labelled:
     there = located(data, scratch)
     if facts.columns or as_tables(there) is not None:
         table = found_table(there, scratch)
@@ -79,6 +84,7 @@ def _of_folder(folder: Path, facts: DataFacts, called: str, *, named_below: bool
     """
     if facts.labels is None or facts.preparation is None:
         raise DataError("The model was not trained on class folders, so it cannot be evaluated on one. Pass (x, y).")
+    refuse_parts(folder, facts.labels)
     files = scan_classes(folder, Ignored())
     targets = LabelEncoder(facts.labels).encode([file.label for file in files], called)
     inputs = prepared([file.path for file in files], preparation_from_json(facts.preparation))

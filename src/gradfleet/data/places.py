@@ -44,7 +44,7 @@ def located(given: Any, scratch: Scratch) -> Any:
         return _from_hub(name.removeprefix(HUB))
     if name not in scratch.known:
         path = _fetched(download, scratch) if "://" in name else Path(name)
-        scratch.known[name] = unpack(path, scratch.folder()) if is_archive(path) else path
+        scratch.known[name] = unpack(path, scratch.folder(name)) if is_archive(path) else path
     return scratch.known[name]
 
 
@@ -55,7 +55,7 @@ def _fetched(download: Download, scratch: Scratch) -> Path:
         filesystem, path = fsspec.core.url_to_fs(url, **download.options)
         if isinstance(filesystem, fsspec.implementations.local.LocalFileSystem):
             return Path(path)
-        target = scratch.folder() / (Path(path).name or "data")
+        target = scratch.folder(url.rstrip("/").rpartition("/")[0]) / (Path(path).name or "data")
         if not filesystem.exists(path):
             raise DataError(f"There is nothing at {url}.")
         if filesystem.isdir(path):

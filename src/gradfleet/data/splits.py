@@ -28,7 +28,8 @@ def stratified(classes: npt.NDArray[Any], fraction: float, seed: int) -> tuple[R
     if (counts < 2).any():
         raise DataError(
             "A class needs at least two rows, one to train and one to validate; these have one: "
-            f"{listed(numbers[counts < 2].tolist())}. Add rows of them, take them out, or pass validation= as well."
+            f"{listed(numbers[counts < 2].tolist())}. Add rows of them, take them out, or give rows to validate by: "
+            "AutoDataset(..., validation=...)."
         )
     shares = _shares(counts, fraction)
     random = np.random.default_rng(seed)

@@ -100,7 +100,7 @@ class TargetReader:
     @classmethod
     def _fit_columns(cls, values: Array) -> TargetReader:
         if values.dtype.kind not in "biuf":
-            raise DataError(f"Targets with several columns need numbers, got {values.dtype}. Give a label a row.")
+            raise DataError(f"Targets with several columns need numbers, got {_called(values)}. Give a label a row.")
         if values.ndim == 2 and np.isin(values, (0, 1)).all():
             return cls("multilabel", values.shape[1])
         if values.dtype.kind == "f":
@@ -182,7 +182,7 @@ class TargetReader:
         """How the training targets were understood, in one sentence."""
         flat = _flat(targets)
         if self.kind == "multiclass":
-            return f"The targets name classes ({flat.dtype}), so this is multiclass with {self.num_outputs} classes."
+            return f"The targets name classes ({_called(flat)}), so this is multiclass with {self.num_outputs} classes."
         if self.kind == "binary":
             return "The targets are the floats 0.0 and 1.0, so this is binary with one output."
         if self.kind == "multilabel":
@@ -209,7 +209,7 @@ def told(targets: Array, kind: ReadAs | None) -> Array:
             odd = next(value for value in targets.ravel().tolist() if value != round(value))
             raise DataError(
                 f"Classes need to be whole numbers or names, got the float {odd!r}. Give the targets as classes, or "
-                'learn amounts: kind="regression".'
+                'learn amounts: AutoDataset(..., kind="regression").'
             )
         return targets.astype(np.int64)
     if kind in ("regression", "binary"):
@@ -218,6 +218,12 @@ def told(targets: Array, kind: ReadAs | None) -> Array:
             raise DataError(f'The targets of kind="{kind}" need to be numbers, got {first!r}.')
         return targets.astype(np.float64)
     return targets
+
+
+def _called(values: Array) -> str:
+    """What the values are, in a word."""
+    words = {"U": "strings", "b": "booleans", "i": "integers", "u": "integers", "f": "floats"}
+    return words.get(values.dtype.kind, str(values.dtype))
 
 
 def _are_whole(numbers: Array) -> bool:

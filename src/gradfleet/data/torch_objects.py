@@ -61,7 +61,8 @@ class ObjectSource(Source):
         train = self._parts["train"]
         if isinstance(train, DataLoader | IterableDataset):
             raise DataError(
-                f"A {type(train).__name__} cannot be split, so pass validation= as well: a DataLoader or a Dataset."
+                f"A {type(train).__name__} cannot be split, so pass validation= as well, a DataLoader or a Dataset: "
+                "AutoDataset(..., validation=...)."
             )
         rows, held, said = split(targets, self.kind, self.settings, self.settings.groups)
         self._parts["train"], self._parts["validation"] = Subset(train, rows.tolist()), Subset(train, held.tolist())
