@@ -122,3 +122,17 @@ def test_what_is_wrong_with_the_test_data_is_said_when_it_is_read() -> None:
     texts = AutoDataset({**TEXTS, "label": ["no", "yes"] * 10}, test={"text": ["a"], "label": ["maybe"]}).open()
     with pytest.raises(DataError, match="label of the test data .* never saw 'maybe'"):
         texts.test  # noqa: B018
+
+
+@pytest.mark.row("DA10")
+@pytest.mark.parametrize("test", ["given", "own"])
+def test_rows_of_the_test_part_that_are_left_out_are_told_once_it_is_read(test: str) -> None:
+    holed = {"text": [*TEXTS["text"][:19], None], "label": TEXTS["label"]}
+    both = {"text": TEXTS["text"] + holed["text"], "label": TEXTS["label"] * 2, "split": ["train"] * 20 + ["test"] * 20}
+    given = {"test": holed} if test == "given" else {}
+    data = AutoDataset(TEXTS if given else both, on_bad_rows="skip", **given)
+    data.open()
+    told = "Left out: The test data has nothing in 'text' in 1 row (the first row is 0): "
+    assert not any(told in note for note in data.notes)
+    assert len(data.open().test) == 19
+    assert any(told in note for note in data.notes)

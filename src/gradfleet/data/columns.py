@@ -150,7 +150,7 @@ def _target(
 def no_texts(column: pandas.Series) -> str:
     """The sentence that a column cannot be learned to be written."""
     first = column.dropna().head(1).tolist()
-    such = f", such as {str(first[0])[:_SHOWN]!r} ({type(first[0]).__name__})" if first else ""
+    such = f", such as {str(first[0])[:_SHOWN]} ({type(first[0]).__name__})" if first else ""
     return (
         f"Texts are learned to be written, and the column {column.name!r} holds other things{such}. Make them strings, "
         'or name another column: target="...".'

@@ -33,14 +33,15 @@ class TableSource(Source):
     """Rows of a table, checked at birth. A test part is read when it is asked for, and not before."""
 
     def __init__(self, given: Any, parts: Mapping[str, Any], settings: Settings) -> None:
-        self.settings, self.notes = settings, []
+        self.settings = settings
         self._hidden: Any = parts.get("test")
         self._files = dict[str, Files]()
         frames, self._columns = self._read(given, {name: part for name, part in parts.items() if name != "test"})
         self._inputs = table_inputs.choose(frames["train"], self._columns.inputs, settings.preparation)
         self.form = self._inputs.form
         self.notes += self._inputs.said(frames["train"])
-        frames = self._usable(frames)
+        frames, left_out = self._usable(frames)
+        self.notes += left_out
         self._targets = self._fit_targets(frames["train"])
         self.kind = self._targets.kind
         self.labels = self._targets.reader.labels if self._targets.reader else None
@@ -53,7 +54,7 @@ class TableSource(Source):
 
     def _read(self, given: Any, parts: Mapping[str, Any]) -> tuple[Frames, Columns]:
         """The frame of each part that is not hidden, and the columns settled on the training rows."""
-        train = self._frame(given)
+        train, self.notes = one_table(given, self.settings.scratch, skip=self.settings.skips)
         wants_text = isinstance(self.settings.preparation, TextPreparation)
         columns, said = self.settings.columns.settle(train, self.settings.kind, wants_text=wants_text)
         self.notes.append(said)
@@ -62,8 +63,11 @@ class TableSource(Source):
             if part in frames:
                 raise DataError(f"The column {columns.split!r} names {part} rows already, so leave out {part}=.")
         self._files = dict.fromkeys(frames, Files.beside(given, self.settings.scratch))
-        self._hidden = frames.pop("test", self._hidden)
-        frames |= {part: self._other(one, part) for part, one in parts.items()}
+        if "test" in frames:
+            self._hidden = frames.pop("test"), []
+        for part, one in parts.items():
+            frames[part], said_of_part = self._other(one, part)
+            self.notes += said_of_part
         _check_columns(frames, [*columns.inputs, *columns.target])
         return frames, columns
 
@@ -94,19 +98,14 @@ class TableSource(Source):
             raise DataError([problem, Line(advice)])
         self.notes.append(f"Left out: {problem}")
 
-    def _frame(self, given: Any) -> pandas.DataFrame:
-        frame, said = one_table(given, self.settings.scratch, skip=self.settings.skips)
-        self.notes += said
-        return frame
-
-    def _other(self, given: Any, part: str) -> pandas.DataFrame:
-        """The table of another part, whose files lie where it lies itself."""
+    def _other(self, given: Any, part: str) -> tuple[pandas.DataFrame, list[str]]:
+        """The table of another part, whose files lie where it lies itself, and what is to be said of it."""
         table = found_table(given, self.settings.scratch)
         self._files[part] = Files.beside(table, self.settings.scratch)
-        return self._frame(table)
+        return one_table(table, self.settings.scratch, skip=self.settings.skips)
 
-    def _usable(self, frames: Frames) -> Frames:
-        """The rows that have what is needed; else every problem of every part at once."""
+    def _usable(self, frames: Frames) -> tuple[Frames, list[str]]:
+        """The rows that have what is needed, and what is left out; else every problem of every part at once."""
         problems, usable = list[str](), {}
         for part, frame in frames.items():
             bad = {reason: rows for reason, rows in self._bad_rows(frame, self._files[part]).items() if rows.any()}
@@ -117,8 +116,8 @@ class TableSource(Source):
         if empty := [part for part, frame in usable.items() if not len(frame)]:
             advice = "Name other columns with inputs= and target=, or look at the file."
             raise DataError([*problems, f"No row of the {' and '.join(empty)} data is left. {advice}"])
-        self.notes += [f"Left out: {one}" for one in problems]
-        return {part: self._inputs.meant(frame, self._files[part]) for part, frame in usable.items()}
+        meant = {part: self._inputs.meant(frame, self._files[part]) for part, frame in usable.items()}
+        return meant, [f"Left out: {one}" for one in problems]
 
     def _bad_rows(self, frame: pandas.DataFrame, files: Files) -> dict[str, npt.NDArray[np.bool_]]:
         found = self._inputs.bad_rows(frame, files)
@@ -221,11 +220,13 @@ class TableSource(Source):
     def fill_test(self, folder: Path, facts: DataFacts) -> DataFacts:
         if "test" not in self._files:  # not read yet
             self._hidden = self._other(self._hidden, "test")
-        frame = self._hidden
+        frame, said = self._hidden
         _check_columns({"test": frame}, [*self._columns.inputs, *self._columns.target])
-        frame = self._usable({"test": frame})["test"]
+        frames, unusable = self._usable({"test": frame})
+        frame = frames["test"]
         learned = {one for part in self._frames.values() for one in self._identities(part)}
-        said = said_of_test(sum(one in learned for one in self._identities(frame)), len(frame), "row")
+        both = sum(one in learned for one in self._identities(frame))
+        said = [*said, *unusable, *said_of_test(both, len(frame), "row")]
         targets = self._targets.read(frame, "test")
         inputs = table_inputs.of_facts(facts)
         left_out = LeftOut(inputs.write(folder, frame), {"test": len(frame)}, "row")
