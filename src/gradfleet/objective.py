@@ -11,6 +11,9 @@ from gradfleet.errors import SettingError
 
 Mode = Literal["min", "max"]
 
+CALIBRATED_LOSS = "val_calibrated_loss"
+"""The metric that tells trials apart whose objective is equal, where a recipe calibrates its probabilities."""
+
 
 @dataclass(frozen=True, slots=True)
 class Objective:
@@ -76,13 +79,14 @@ class Objective:
         return value > than if self.mode == "max" else value < than
 
     def rank(self, metrics: Mapping[str, float]) -> tuple[float, ...]:
-        """A sort key, smaller is better: the objective first; equal values are told apart by `val_loss` when recorded.
+        """A sort key, smaller is better: the objective first; equal values are told apart by a loss that is recorded.
 
-        A record whose objective is missing or NaN sorts last.
+        That is `val_calibrated_loss`, else `val_loss`: on few validation rows models are often right alike, and the
+        plain loss is less the surer they are. A record whose objective is missing or NaN sorts last.
         """
         value = metrics.get(self.metric, math.nan)
         first = math.inf if math.isnan(value) else (-value if self.mode == "max" else value)
-        loss = metrics.get("val_loss", math.inf)
+        loss = metrics.get(CALIBRATED_LOSS, metrics.get("val_loss", math.inf))
         return first, math.inf if math.isnan(loss) else loss
 
     def reached(self, value: float, target: float | None) -> bool:

@@ -97,6 +97,7 @@ def test_few_images_are_left_to_a_pretrained_network_that_is_there(tmp_path: Pat
     narrowing: Any = few.narrowing
     assert narrowing["architecture"] == {"choices": ["net-frozen", "net"], "default": "net-frozen"}
     assert narrowing["architecture.net-frozen.side"] == {"choices": [224], "default": 224}
+    assert narrowing["optimizer"] == "adamw"
     assert narrowing["architecture.net.side"] == {"choices": [192, 224], "default": 224}
     assert "so few images are left to pretrained networks; fine-tuning net on 224 pixels a side" in few.said
     assert [config["architecture"] for config in few.portfolio] == ["net-frozen", "net"]

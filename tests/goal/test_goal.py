@@ -77,6 +77,17 @@ def test_what_keeps_the_constraints_goes_before_what_is_better_and_breaks_them()
     assert [goal.final(record) for record in records] == [False, False, True, True]
 
 
+def test_equal_values_are_told_apart_by_the_calibrated_loss_where_there_is_one() -> None:
+    records = [
+        {"val_accuracy": 0.9, "val_loss": 0.1, "val_calibrated_loss": 0.3},
+        {"val_accuracy": 0.9, "val_loss": 0.2, "val_calibrated_loss": 0.2},
+        {"val_accuracy": 0.9, "val_loss": 0.25},
+        {"val_accuracy": 0.9},
+        {"val_accuracy": 0.8, "val_loss": 0.0, "val_calibrated_loss": 0.0},
+    ]
+    assert [records.index(one) for one in sorted(records, key=ACCURACY.rank)] == [1, 2, 0, 3, 4]
+
+
 def test_a_mean_over_more_runs_goes_first_and_only_that_of_all_may_end_a_search() -> None:
     goal = aim(ACCURACY, num_runs=3)
     early, whole = {"val_accuracy": 0.9, "num_runs": 1.0}, {"val_accuracy": 0.8, "num_runs": 3.0}

@@ -48,8 +48,8 @@ class Ranking:
     """The trials of a study at one moment, and their order.
 
     Those may be best that are COMPLETE or PRUNED and have a number for the objective. With several objectives the first
-    decides, and those that break a constraint come last. Equal values are told apart by `val_loss`, then by the lower
-    trial number.
+    decides, and those that break a constraint come last. Equal values are told apart by a loss (see `Objective.rank`),
+    then by the lower trial number.
 
     Attributes:
         trials: all, by number, in its order.

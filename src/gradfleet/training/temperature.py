@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Any
 
 import torch
@@ -11,22 +12,39 @@ from gradfleet.data.prepared import Kind
 from gradfleet.training.callbacks.callback import Callback
 from gradfleet.training.context import Context
 
+CALIBRATED: tuple[Kind, ...] = ("multiclass", "binary", "multilabel")
+"""The kinds of problem that have probabilities."""
+
 _COLDEST, _HOTTEST = 0.05, 20.0
 _STEPS = 60
 
 
-def fit_temperature(outputs: torch.Tensor, targets: torch.Tensor, kind: Kind | None) -> float:
-    """What raw outputs are divided by so that held-out targets are most likely (Guo et al., 2017, arXiv:1706.04599).
+@dataclass(frozen=True, slots=True)
+class Calibration:
+    """What makes probabilities of raw outputs as often right as they say, and how good they are then.
+
+    Attributes:
+        temperature: what raw outputs are divided by; 1.0 for what is no classification.
+        loss: of the divided outputs, the cross-entropy of held-out targets that keep a doubt; None for what is no
+            classification. It tells models apart that are right as often, and does not praise one for being sure.
+    """
+
+    temperature: float = 1.0
+    loss: float | None = None
+
+
+def fit_temperature(outputs: torch.Tensor, targets: torch.Tensor, kind: Kind | None) -> Calibration:
+    """The temperature by which held-out targets are most likely (Guo et al., 2017, arXiv:1706.04599).
 
     The negative log-likelihood has one minimum in the temperature's logarithm, which golden sections close in on. No
-    prediction changes. 1.0 for what is no classification.
+    prediction changes.
 
     Of n rows that are all right nobody knows that the next one is: by the rule of succession it is wrong once in n + 2,
     so that each target is taken to be that likely another (Platt, 1999, Probabilistic outputs for support vector
     machines, does the same). Without it the temperature of classes that are told apart would run to 0.
     """
-    if kind not in ("multiclass", "binary", "multilabel") or not torch.isfinite(outputs).all():
-        return 1.0
+    if kind not in CALIBRATED or not torch.isfinite(outputs).all():
+        return Calibration()
     outputs = outputs.double().cpu()
     targets = targets.cpu()
 
@@ -56,27 +74,31 @@ def fit_temperature(outputs: torch.Tensor, targets: torch.Tensor, kind: Kind | N
             low, left, at_left = left, right, at_right
             right = low + golden * (high - low)
             at_right = loss(right)
-    return float(torch.tensor((low + high) / 2).exp())
+    middle = (low + high) / 2
+    return Calibration(float(torch.tensor(middle).exp()), loss(middle))
 
 
 class TemperatureScaling(Callback):
-    """Keeps the outputs of each validation pass, from which `value` is fitted."""
+    """Keeps the outputs of each validation pass, which `calibration` is fitted to."""
 
     def __init__(self) -> None:
         self._outputs: list[torch.Tensor] = []
         self._targets: list[torch.Tensor] = []
         self._kind: Any = None
+        self._found: Calibration | None = None
 
     def on_validation_start(self, context: Context) -> None:
         self._outputs, self._targets, self._kind = [], [], context.model.kind
+        self._found = None
 
     def on_validation_batch_end(self, context: Context) -> None:
         if isinstance(context.outputs, torch.Tensor):
             self._outputs.append(context.outputs.detach())
             self._targets.append(context.batch[-1])
 
-    def value(self) -> float:
-        """The temperature of the last validation pass; 1.0 before the first."""
-        if not self._outputs:
-            return 1.0
-        return fit_temperature(torch.cat(self._outputs), torch.cat(self._targets), self._kind)
+    @property
+    def calibration(self) -> Calibration:
+        """Of the last validation pass; the default before the first."""
+        if self._found is None and self._outputs:
+            self._found = fit_temperature(torch.cat(self._outputs), torch.cat(self._targets), self._kind)
+        return self._found or Calibration()

@@ -17,6 +17,7 @@ from gradfleet.data.examples import ArrayExamples
 from gradfleet.data.feature_cache import FeatureCache
 from gradfleet.data.prepared import DataFacts
 from gradfleet.errors import DataError, Problems
+from gradfleet.objective import CALIBRATED_LOSS
 from gradfleet.search.optimizers import OptimizerChoice
 from gradfleet.search.tuner import SETTINGS, Tuner
 from gradfleet.training.callbacks.callback import Callback
@@ -31,7 +32,7 @@ from gradfleet.training.settings import TrainingSettings
 from gradfleet.training.state import saving
 from gradfleet.training.state.checkpoint import read_extra
 from gradfleet.training.state.seeding import seed_everything
-from gradfleet.training.temperature import TemperatureScaling, fit_temperature
+from gradfleet.training.temperature import CALIBRATED, Calibration, TemperatureScaling, fit_temperature
 from gradfleet.trials import checkpoints
 from gradfleet.trials.bare_predictor import BarePredictor
 from gradfleet.trials.compiling import compile_as_chosen
@@ -128,6 +129,7 @@ class ModelRecipe:
                 measured = measured or costs(model, data[1])
                 part = min((limit.part for limit in limits if limit.part is not None), default=1.0)
                 metrics = {**measured, **own.said, **({EPOCH_PART: part} if part < 1 else {}), **record.metrics}
+                metrics |= {} if scaling is None else _calibrated(scaling.calibration)
                 epoch = own.place(record.epoch)
                 report(replace(record, epoch=epoch, metrics=metrics), keeper.keep(model, epoch, metrics))
 
@@ -142,12 +144,14 @@ class ModelRecipe:
     ) -> None:
         """The one record of a network that has learned all it can: as after its last epoch, so that it is complete."""
         measured = model.evaluate(validation, batch_size=self._batch_size(plan.config))
+        metrics = {f"val_{name}": value for name, value in measured.items()}
+        metrics |= {"train_seconds": seconds, **costs(model, validation)}
         if self.calibrate:
             assert isinstance(validation.targets, torch.Tensor), "texts have no probabilities"
             outputs = model.predict(validation, batch_size=self._batch_size(plan.config))
-            extra["temperature"] = fit_temperature(outputs, validation.targets, model.kind)
-        metrics = {f"val_{name}": value for name, value in measured.items()}
-        metrics |= {"train_seconds": seconds, **costs(model, validation)}
+            calibration = fit_temperature(outputs, validation.targets, model.kind)
+            extra["temperature"] = calibration.temperature
+            metrics |= _calibrated(calibration)
         report(EpochRecord(plan.epochs, metrics), _Keeper(plan, extra=extra).keep(model, plan.epochs, metrics))
 
     def load(self, checkpoint: Path) -> ModelPredictor | BarePredictor:
@@ -217,8 +221,15 @@ class ModelRecipe:
             return None
         if not isinstance(built, nn.Module):
             return None
-        metrics = ("loss", *Problem.settle(self.settings, self.settings.kind or facts.kind).metric_names)
-        return (*(f"{part}_{name}" for part in ("train", "val") for name in metrics), "train_seconds", *COSTS)
+        kind = self.settings.kind or facts.kind
+        metrics = ("loss", *Problem.settle(self.settings, kind).metric_names)
+        calibrated = (CALIBRATED_LOSS,) if self.calibrate and kind in CALIBRATED else ()
+        return (
+            *(f"{part}_{name}" for part in ("train", "val") for name in metrics),
+            *calibrated,
+            "train_seconds",
+            *COSTS,
+        )
 
     def _chosen(self, config: Config) -> dict[str, Any]:
         """What the config says of compile, and what this recipe says of it beside the defaults."""
@@ -263,6 +274,10 @@ def _optimizers(choices: Sequence[OptimizerChoice]) -> dict[str, Any]:
     return {name: values.get(None, values) for name, values in settings.items() if values}
 
 
+def _calibrated(calibration: Calibration) -> dict[str, float]:
+    return {} if calibration.loss is None else {CALIBRATED_LOSS: calibration.loss}
+
+
 class _Keeper:
     """Decides which epochs of a trial get a checkpoint: each best one, and one every few seconds."""
 
@@ -304,7 +319,7 @@ class _Keeper:
         return address
 
     def _save(self, model: Model, folder: Path, *, is_best: bool) -> None:
-        temperature = {} if self._scaling is None else {"temperature": self._scaling.value()}
+        temperature = {} if self._scaling is None else {"temperature": self._scaling.calibration.temperature}
         model.save(folder, extra={**self._extra, **temperature})
         found = self._held_out.found if is_best and self._held_out is not None else None
         if found is not None:
