@@ -127,4 +127,6 @@ class AutoImageClassifier(AutoTask):
 
     def tailor(self, *, epochs: int | None) -> Tailor:
         known = self.portfolio(self._backbones)
-        return ImageSizes(names_of(self._backbones), known=known, epochs=epochs, choices=self._architectures)
+        is_free = "architecture" not in self.model.narrowing
+        backbones, choices = names_of(self._backbones), self._architectures
+        return ImageSizes(backbones, known=known, epochs=epochs, choices=choices, is_free=is_free)

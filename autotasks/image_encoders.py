@@ -15,7 +15,7 @@ from torch.nn import functional
 
 from autotasks.backbones import computing, made_from, read_pretrained, usual_device
 from autotasks.encoders import PretrainedEncoder
-from gradfleet.errors import SettingError
+from gradfleet.errors import ExportError, SettingError
 from gradfleet.tasks import ArrayExamples, DataFacts, FeatureCache, ImagePreparation, NamedInputs
 
 _AT_ONCE = 32  # images whose vectors are computed together
@@ -143,9 +143,14 @@ class ImageEncoder(PretrainedEncoder):
     def _resized_as(self, facts: DataFacts) -> dict[str, Any]:
         """What brings an image to the network's size, by the plainest of transformers' processors that can."""
         height, width = facts.input_shape[1:]
-        crops = (facts.preparation or {}).get("resize", "crop") == "crop" and self._takes_middle(height, width)
+        resize, takes_middle = (facts.preparation or {}).get("resize", "crop"), self._takes_middle(height, width)
+        if resize == "pad" or (resize == "stretch" and takes_middle and height != width):
+            raise ExportError(
+                f'The model sees images after resize="{resize}", which no processor of transformers does. Train it on '
+                'ImagePreparation(resize="crop", square=True), or use format="bundle".'
+            )
         whole = {"height": self._side, "width": self._side}
-        if not crops:
+        if resize == "stretch" or not takes_middle:
             return {"image_processor_type": "ViTImageProcessor", "size": whole}
         settings = {"size": {"shortest_edge": self._side}, "do_center_crop": True, "crop_size": whole}
         return {"image_processor_type": "CLIPImageProcessor", **settings}

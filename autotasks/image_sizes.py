@@ -83,6 +83,7 @@ class ImageSizes:
         known: the portfolio, of which those remain whose architecture does.
         epochs: of a trial, where the user said it.
         choices: the architectures that may be searched.
+        is_free: whether the user has left their choice open.
     """
 
     def __init__(
@@ -92,7 +93,9 @@ class ImageSizes:
         known: Sequence[Config],
         epochs: int | None,
         choices: Sequence[str],
+        is_free: bool = True,
     ) -> None:
+        self._is_free = is_free
         self._backbones = dict(backbones)
         self._known = known
         self._epochs = epochs
@@ -109,7 +112,8 @@ class ImageSizes:
         tuned = [one.epoch for one in looking.values() if one.tuned]
         if tuned and self._epochs is None:  # what is fine-tuned counts most, and an epoch of it
             wanted = max(_FINE_TUNED, min(wanted, int(2 * WHOLE * seconds / max(tuned))))
-        kinds = [] if _are_few(facts, looking) else list(_LADDER) if seconds >= _BRIEF else ["cnn"]
+        are_few = self._is_free and _are_few(facts, looking)
+        kinds = [] if are_few else list(_LADDER) if seconds >= _BRIEF else ["cnn"]
         found = {name: fitting for name in kinds if (fitting := self._fitting(name, measure, WHOLE * seconds / wanted))}
         epochs = wanted
         if found and not tuned and self._epochs is None:
@@ -160,7 +164,7 @@ class ImageSizes:
             narrowing |= {f"architecture.{name}-frozen.side": _largest(one.probed[-1:])} if one.probed else {}
         if tuned and not found:
             narrowing |= {"optimizer": "adamw", "layer_decay": {"high": _GENTLE}}
-        narrowing |= _weighing(facts)
+        narrowing |= _weighing(facts) if found or tuned else {}
         known = tuple(config for config in self._known if config["architecture"] in choices)
         return Tailoring(narrowing, epochs, known, _said(facts, found, looking, epochs, seconds))
 

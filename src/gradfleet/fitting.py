@@ -54,9 +54,11 @@ class Search:
         return narrowed(self.whole_space, self.narrowing)
 
     def tailored(self, found: Tailoring) -> Search:
-        """The same, narrowed further where nobody has said anything."""
-        free = [name for name in self.space.names if name not in self.narrowing]
-        more = {name: found.narrowing[name] for name in free if name in found.narrowing}
+        """The same, narrowed further where nobody has said anything, and of what is still drawn then."""
+        more = {name: one for name, one in found.narrowing.items() if name not in self.narrowing}
+        chosen = {name: one for name, one in more.items() if name == "architecture"}
+        space = narrowed(self.whole_space, {**self.narrowing, **chosen})
+        more = {name: one for name, one in more.items() if name in space.names}
         return replace(self, narrowing={**self.narrowing, **more})
 
 

@@ -81,13 +81,14 @@ class Objective:
     def rank(self, metrics: Mapping[str, float]) -> tuple[float, ...]:
         """A sort key, smaller is better: the objective first; equal values are told apart by a loss that is recorded.
 
-        That is `val_calibrated_loss`, else `val_loss`: on few validation rows models are often right alike, and the
-        plain loss is less the surer they are. A record whose objective is missing or NaN sorts last.
+        That is `val_calibrated_loss`, then `val_loss`: on few validation rows models are often right alike, and the
+        plain loss is less the surer they are. Records that have the former go first. A record whose objective is
+        missing or NaN sorts last.
         """
         value = metrics.get(self.metric, math.nan)
         first = math.inf if math.isnan(value) else (-value if self.mode == "max" else value)
-        loss = metrics.get(CALIBRATED_LOSS, metrics.get("val_loss", math.inf))
-        return first, math.inf if math.isnan(loss) else loss
+        losses = (metrics.get(name, math.inf) for name in (CALIBRATED_LOSS, "val_loss"))
+        return first, *(math.inf if math.isnan(loss) else loss for loss in losses)
 
     def reached(self, value: float, target: float | None) -> bool:
         """Whether `value` is at least as good as `target`; False without a target."""

@@ -13,8 +13,9 @@ from PIL import Image
 from autotasks import AutoImageClassifier
 from autotasks.backbones import read_pretrained
 from autotasks.image_encoders import sides_of
-from gradfleet import Bundle
+from gradfleet import AutoDataset, Bundle
 from gradfleet.errors import ExportError
+from gradfleet.tasks import ImagePreparation
 
 
 @pytest.fixture(scope="module", params=["resnet", "vit"])
@@ -119,6 +120,16 @@ def test_a_pretrained_network_goes_back_to_a_folder_of_its_library(backbone: Pat
     bright = torch.full((1, 3, 32, 32), (200 / 255 - 0.5) / 0.5)
     with torch.no_grad():
         assert model(bright).logits.argmax() == 0
+
+
+def test_what_no_processor_of_transformers_does_is_no_folder_of_it(backbone: Path, tmp_path: Path) -> None:
+    preparation = ImagePreparation(size=(24, 40), resize="pad")
+    data = AutoDataset(write_tones(tmp_path / "tones", each=4), preparation=preparation)
+    classifier = AutoImageClassifier(data, backbones=[backbone])
+    classifier.model.narrow({"architecture": f"{backbone.name}-frozen"})
+    classifier.fit(trials=1, epochs=1, cluster="inline", store=tmp_path / "g.db", progress=False)
+    with pytest.raises(ExportError, match='sees images after resize="pad", which no processor of transformers does'):
+        classifier.export(tmp_path / "out", format="transformers")
 
 
 def test_a_network_from_scratch_is_no_folder_of_transformers(tmp_path: Path) -> None:

@@ -13,6 +13,7 @@ import pytest
 from autotasks import AutoImageClassifier
 from autotasks.image_sizes import ImageSizes, Looking
 from gradfleet import AutoDataset, Resources
+from gradfleet.fitting import Search
 from gradfleet.tasks import Situation, Tailoring
 
 ARCHITECTURES = ("cnn", "resnet", "vit", "mlp")
@@ -106,6 +107,33 @@ def test_few_images_are_left_to_a_pretrained_network_that_is_there(tmp_path: Pat
     assert small is not None
     small_narrowing: Any = small.narrowing
     assert set(small_narrowing["architecture"]["choices"]) == set(choices), "pictures may be too small for it"
+
+
+def tailor_of(backbone: str, **changed: Any) -> ImageSizes:
+    choices = ("cnn", "resnet", "vit", "mlp", "net-frozen", "net")
+    return ImageSizes({"net": backbone}, known=[], epochs=None, choices=choices, **changed)
+
+
+def test_what_nobody_draws_without_fine_tuning_is_not_narrowed(tmp_path: Path) -> None:
+    facts = AutoDataset((np.zeros((40, 1, 40, 40), "uint8"), np.arange(40) % 2)).open().facts
+    probed = Looking(tuned=(), epoch=math.inf, probed=(224,))
+    found = tailor_of(str(tmp_path / "net"))._tailoring(facts, {}, {"net": probed}, 12, 60.0)
+    model = AutoImageClassifier.automodel([str(tmp_path / "net")])
+    weighing = {"callbacks.class_weights.strength": {"choices": [0.0]}}
+    found = Tailoring({**found.narrowing, **weighing}, found.epochs, found.portfolio, found.said)
+    search = Search(model.recipe, model.space, {}, None).tailored(found)
+    assert search.space.names == ("architecture", "architecture.net-frozen.side", "architecture.net-frozen.strength")
+
+
+def test_a_network_that_the_user_chose_is_fitted_to_few_images_too(tmp_path: Path) -> None:
+    from transformers import ResNetConfig, ResNetModel
+
+    config = ResNetConfig(embedding_size=64, hidden_sizes=[64, 64], depths=[1, 1], layer_type="basic")
+    ResNetModel(config).save_pretrained(tmp_path / "net")
+    found = tailor_of(str(tmp_path / "net"), is_free=False)(situation(tmp_path / "few", seconds=3.0, side=40))
+    assert found is not None
+    assert "architecture.cnn.channels" in found.narrowing
+    assert "so few images" not in found.said
 
 
 def test_nothing_is_measured_here_for_trials_elsewhere_or_without_a_time(tmp_path: Path) -> None:

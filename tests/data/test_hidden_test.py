@@ -136,3 +136,12 @@ def test_rows_of_the_test_part_that_are_left_out_are_told_once_it_is_read(test: 
     assert not any(told in note for note in data.notes)
     assert len(data.open().test) == 19
     assert any(told in note for note in data.notes)
+
+
+def test_a_test_file_that_was_mended_is_read_again(tmp_path: Path) -> None:
+    (tmp_path / "test.csv").write_text('text,label\n"open,a\n')
+    data = AutoDataset(TEXTS, test=tmp_path / "test.csv").open()
+    with pytest.raises(DataError, match="never closed"):
+        _ = data.test
+    (tmp_path / "test.csv").write_text(f"text,label\nnew,{TEXTS['label'][0]}\n")
+    assert len(data.test) == 1

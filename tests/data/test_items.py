@@ -14,6 +14,7 @@ import torch
 from PIL import Image
 
 from gradfleet.data.dataset import AutoDataset
+from gradfleet.data.examples import ArrayExamples
 from gradfleet.data.items import inputs_of, raw_items
 from gradfleet.data.labelled import labelled
 from gradfleet.data.prepared import DataFacts
@@ -171,3 +172,33 @@ def test_the_file_of_a_table_stands_for_its_rows(class_folders: Any, tmp_path: P
         (f"{tmp_path}/rows.csv:1", {"a": 2, "b": 4}),
     ]
     assert inputs_of([row for _, row in found], numbers).tolist() == [[1.0, 3.0], [2.0, 4.0]]
+
+
+def test_a_table_without_rows_has_nothing_to_predict() -> None:
+    with pytest.raises(DataError, match="has no rows"):
+        inputs_of(pandas.DataFrame(REVIEWS).head(0), reviews())
+
+
+@pytest.mark.parametrize("kind", [np.float32, bool])
+def test_black_and_white_up_to_1_is_no_byte(kind: Any) -> None:
+    pixels = np.random.default_rng(0).integers(0, 256, (12, 1, 4, 4), np.uint8)
+    facts = AutoDataset((pixels, [0, 1] * 6)).open().facts
+    with pytest.raises(DataError, match=r"whole numbers from 0 to 255 as in training, got torch\..* to 1\."):
+        inputs_of((pixels > 128).astype(kind), facts)
+
+
+def test_a_pair_may_hold_what_predict_takes_and_is_called_by_it(tmp_path: Path) -> None:
+    frame, data = pandas.DataFrame(REVIEWS), AutoDataset(REVIEWS)
+    facts, validation = data.open().facts, data.open().validation
+    assert labelled((frame[["text"]], frame["label"]), facts).names == REVIEWS["text"]
+    frame.to_csv(tmp_path / "held.csv", index=False)
+    assert labelled((tmp_path / "held.csv", REVIEWS["label"]), facts).names == REVIEWS["text"]
+    assert isinstance(validation, ArrayExamples)
+    again = labelled((validation.inputs, validation.targets), facts)
+    assert torch.equal(again.examples.targets, validation.targets)
+    assert again.names == list(validation.inputs.texts)
+
+
+def test_a_folder_at_a_local_url_is_called_by_its_path(class_folders: Any) -> None:
+    folder, facts = flowers(class_folders)
+    assert (labelled(f"file://{folder}", facts).names or [])[0] == str(folder / "rose" / "000.png")

@@ -370,3 +370,20 @@ def test_a_packed_table_that_swells_without_end_is_refused_before_it_is_read(
         DataError, match=rf"{name} has [\d,]+ bytes and unpacks to more than [\d,]+, which no table does"
     ):
         AutoDataset(tmp_path / name)
+
+
+def test_a_feature_that_is_called_split_is_no_split() -> None:
+    kinds = ["exam", "test", "quiz", "oral"] * 6
+    data = AutoDataset({"split": kinds, "size": [1.0, 2.0] * 12, "label": ["a", "b"] * 12})
+    assert data.open().facts.columns["inputs"] == ["split", "size"]
+
+
+def test_categories_stay_categories_where_texts_are_looked_through() -> None:
+    codes = pandas.Series([10_000, 10_001, 10_002] * 8).astype("category")
+    words = pandas.Series(["x \ud83d", "y"] * 12, dtype=object)
+    frame = pandas.DataFrame({"zip": codes, "self": words, "label": ["a", "b"] * 12})
+    data = AutoDataset(frame, inputs=["zip", "self"])
+    assert data.open().facts.input_shape[0] > 3, "a code is no number"
+    assert [note for note in data.notes if "half a character" in note] == [
+        "In 12 rows 'self' has half a character, which is read as \ufffd."
+    ]

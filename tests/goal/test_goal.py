@@ -85,7 +85,7 @@ def test_equal_values_are_told_apart_by_the_calibrated_loss_where_there_is_one()
         {"val_accuracy": 0.9},
         {"val_accuracy": 0.8, "val_loss": 0.0, "val_calibrated_loss": 0.0},
     ]
-    assert [records.index(one) for one in sorted(records, key=ACCURACY.rank)] == [1, 2, 0, 3, 4]
+    assert [records.index(one) for one in sorted(records, key=ACCURACY.rank)] == [1, 0, 2, 3, 4]
 
 
 def test_a_mean_over_more_runs_goes_first_and_only_that_of_all_may_end_a_search() -> None:

@@ -48,3 +48,11 @@ def test_the_loss_of_what_was_made_too_sure_is_that_of_what_was_not() -> None:
     targets = torch.distributions.Categorical(logits=outputs).sample()
     losses = [fit_temperature(factor * outputs, targets, "multiclass").loss for factor in (1, 3)]
     assert losses[0] == pytest.approx(losses[1], abs=1e-6)
+
+
+def test_of_probabilities_the_loss_alone_is_measured() -> None:
+    likely, targets = torch.tensor([0.9, 0.2, 0.6] * 400), torch.tensor([1.0, 0.0, 0.0] * 400)
+    found = fit_temperature(likely, targets, "binary", are_probabilities=True)
+    expected = torch.nn.functional.binary_cross_entropy(likely, targets).item()
+    assert found.temperature == 1.0
+    assert found.loss == pytest.approx(expected, abs=1e-3)

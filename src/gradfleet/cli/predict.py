@@ -54,7 +54,7 @@ def predict(
 ) -> None:
     """Predict files, or texts where the study learned from texts, with the best model of a study.
 
-    There an item is a text, a .txt file, or a table's file, which has a text a row.
+    The file of a table stands for its rows. Where the study learned from texts, an item is a text, or a .txt file.
 
     A line each: the item, a tab, its label; of a sentiment another tab and its score from -1 to 1.
     """

@@ -17,6 +17,7 @@ from filelock import FileLock
 
 MANIFEST = "manifest.json"
 FORMAT = 3
+_READABLE = (2, FORMAT)  # what was prepared before is read, but not found for data that is prepared now
 
 
 def prepare_once(folder: Path, key: str, fill: Callable[[Path], Mapping[str, Any]]) -> Path:
@@ -42,7 +43,7 @@ def read_manifest(place: Path) -> dict[str, Any] | None:
         sizes = {name: (place / name).stat().st_size for name in manifest["files"]}
     except (OSError, ValueError, KeyError, TypeError):
         return None
-    return manifest if manifest["format"] == FORMAT and manifest["files"] == sizes else None
+    return manifest if manifest["format"] in _READABLE and manifest["files"] == sizes else None
 
 
 def _fill(place: Path, fill: Callable[[Path], Mapping[str, Any]]) -> None:

@@ -76,7 +76,9 @@ class Columns:
         self._check(frame)
         if not (self.inputs and self.target):
             _check_names(frame)
-        settled = replace(self, split=self.split or _split_column(frame, {*self.inputs, *self.target, self.group}))
+        settled = replace(
+            self, split=self.split or _split_column(frame, {*self.inputs, *self.target, self.group, self.weight})
+        )
         taken = {*settled.inputs, settled.split, settled.group, settled.weight}
         target = settled.target or _target(frame, kind, settled.inputs, taken)
         inputs = settled.inputs or _inputs(frame, {*taken, *target}, wants_text=wants_text)
@@ -120,11 +122,11 @@ def _check_names(frame: pandas.DataFrame) -> None:
 
 
 def _split_column(frame: pandas.DataFrame, taken: set[str | None]) -> str | None:
-    """A column called "split" that holds the name of a part; rows of it that name none are refused later."""
+    """A column called "split" that names the training part, or a part in most rows; others are refused later."""
     for name in frame.columns:
         if name.lower() == _SPLIT and name not in taken:
-            values = {str(value).strip().lower() for value in frame[name].dropna().unique()}
-            return name if values & PART_NAMES.keys() else None
+            parts = frame[name].dropna().astype(str).str.strip().str.lower().map(PART_NAMES)
+            return name if (parts == "train").any() or parts.notna().mean() > 0.5 else None
     return None
 
 

@@ -23,13 +23,18 @@ def whole(text: str) -> str:
 
 def whole_texts(frame: pandas.DataFrame) -> tuple[pandas.DataFrame, list[str]]:
     """The frame with no half character in its cells, and what is to be said where there were some."""
-    mended, said = dict[str, pandas.Series](), list[str]()
+    mended, said = frame.copy(deep=False), list[str]()
     for name in frame.columns:
-        column = frame[name]
-        if column.dtype.kind in "biufcmM" or getattr(column.dtype, "storage", "") == "pyarrow":
-            continue  # no strings, or such as hold whole characters only
-        cells = [whole(cell) if isinstance(cell, str) else cell for cell in column]
-        if rows := sum(one is not other for one, other in zip(cells, column, strict=True)):
-            mended[name] = pandas.Series(cells, column.index)
+        cells = frame[name].tolist() if _may_hold(frame[name]) else []
+        new = [whole(cell) if isinstance(cell, str) else cell for cell in cells]
+        if rows := sum(isinstance(cell, str) and one != cell for one, cell in zip(new, cells, strict=True)):
+            mended[name] = pandas.Series(new, frame.index, dtype=frame[name].dtype)
             said.append(f"In {counted(rows, 'row')} {name!r} has half a character, which is read as \ufffd.")
-    return (frame.assign(**mended).infer_objects() if mended else frame), said
+    return (mended if said else frame), said
+
+
+def _may_hold(column: pandas.Series) -> bool:
+    """Whether it holds strings, and such as may have half characters."""
+    return column.dtype == object or (
+        isinstance(column.dtype, pandas.StringDtype) and column.dtype.storage != "pyarrow"
+    )

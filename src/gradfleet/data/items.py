@@ -29,6 +29,7 @@ from gradfleet.data.scratch import Scratch
 from gradfleet.data.table_inputs import numbers_of
 from gradfleet.data.tables import as_texts, is_table, is_table_file, is_text, missing, read_table
 from gradfleet.data.tabular import TablePreparation
+from gradfleet.data.vision import ImagePreparation
 from gradfleet.errors import DataError
 
 _IN_MEMORY = 256  # images
@@ -73,7 +74,8 @@ def raw_items(items: Any, facts: DataFacts, scratch: Scratch) -> list[Any]:
     if table is not None:
         return _of_column(read_table(table, one_column=True)[0], facts, Files.beside(table, scratch))
     _refuse_one(items)
-    if not facts.tokens and isinstance(items, np.ndarray) and is_one_image(items):
+    reads_images = isinstance(_preparation(facts), ImagePreparation)
+    if reads_images and isinstance(items, np.ndarray) and is_one_image(items):
         raise DataError(f"predict takes a list of items, got a single image of shape {items.shape}. Pass it in a list.")
     found = list(items)
     if not found:
@@ -130,7 +132,7 @@ def _table(items: Any, scratch: Scratch) -> Any:
         name = os.fspath(items)
         path = Path(name)
         return found_table(items, scratch) if "://" in name or is_table_file(path) or is_archive(path) else None
-    return items if is_table(items) and len(items) else None
+    return items if is_table(items) else None
 
 
 def _refuse_one(items: Any) -> None:
@@ -223,10 +225,11 @@ def _as_pixels(inputs: torch.Tensor) -> torch.Tensor:
     """Whole numbers from 0 to 255 as bytes.
 
     Raises:
-        DataError: they are others, so that it is not clear what is white.
+        DataError: they are others, or floats up to 1, so that it is not clear what is white.
     """
     bytes_ = inputs.to(torch.uint8)
-    if not torch.equal(bytes_.to(inputs.dtype), inputs):
+    is_unclear = (inputs.is_floating_point() or inputs.dtype == torch.bool) and bool(inputs.max() == 1)
+    if is_unclear or not torch.equal(bytes_.to(inputs.dtype), inputs):
         raise DataError(
             f"Inputs are whole numbers from 0 to 255 as in training, got {inputs.dtype} from {float(inputs.min()):g} "
             f"to {float(inputs.max()):g}. Bring them to that range, such as (255 * x).round()."

@@ -20,8 +20,8 @@ from gradfleet.data.examples import ArrayExamples, Inputs
 from gradfleet.data.files_of_tables import Files
 from gradfleet.data.folder_scan import Ignored, refuse_parts, scan_classes
 from gradfleet.data.found_tables import as_tables, found_table
-from gradfleet.data.items import image_column, inputs_of, prepared, table_inputs
-from gradfleet.data.language import TextPreparation
+from gradfleet.data.items import image_column, inputs_of, prepared, raw_items, table_inputs
+from gradfleet.data.language import TextInputs, TextPreparation
 from gradfleet.data.places import located
 from gradfleet.data.preparation import preparation_from_json
 from gradfleet.data.prepared import DataFacts
@@ -72,7 +72,7 @@ def _of_place(data: Any, facts: DataFacts, scratch: Scratch) -> Labelled:
     if facts.columns or as_tables(there) is not None:
         table = found_table(there, scratch)
         return _of_table(read_table(table)[0], facts, Files.beside(table, scratch))
-    return _of_folder(Path(there), facts, str(data), named_below=bool(scratch.known) and there != Path(data))
+    return _of_folder(Path(there), facts, str(data), named_below=scratch.around(Path(there)) is not None)
 
 
 def _of_folder(folder: Path, facts: DataFacts, called: str, *, named_below: bool) -> Labelled:
@@ -118,14 +118,26 @@ def _of_pair(inputs: Any, targets: Any, facts: DataFacts) -> Labelled:
     """Inputs as `predict` takes them, with labels or class numbers."""
     if facts.preparation is None or isinstance(preparation_from_json(facts.preparation), TablePreparation):
         return Labelled(_of_arrays(inputs, targets, facts))
-    known = inputs_of(inputs, facts)
-    names = list(inputs) if facts.tokens or all(isinstance(one, str | os.PathLike) for one in inputs) else None
+    known, names = _named(inputs, facts)
     if facts.kind == "text":
         return Labelled(_joined(known, np.asarray(list(targets), object), facts), names)
     reader = TargetReader.of(facts)
-    read = reader.read(reader.as_given(targets, _PART), _PART, numbered=not facts.tokens)
+    read = reader.read(reader.as_given(targets, _PART), _PART, numbered=True)
     _check_rows(len(known), len(read))
     return Labelled(_joined(known, read, facts), names)
+
+
+def _named(inputs: Any, facts: DataFacts) -> tuple[Inputs, list[Any] | None]:
+    """Inputs as the model takes them, and what each is called."""
+    if isinstance(inputs, torch.Tensor | TextInputs):
+        return inputs_of(inputs, facts), list(inputs.texts) if isinstance(inputs, TextInputs) else None
+    scratch = Scratch()
+    with scratch.naming():
+        items = raw_items(inputs, facts, scratch)
+        known = prepared(items, preparation_from_json(facts.preparation or {}))
+    if all(isinstance(one, str | os.PathLike) for one in items):
+        return known, [scratch.told(str(one)) for one in items]
+    return known, None
 
 
 def _of_arrays(inputs: Any, targets: Any, facts: DataFacts) -> ArrayExamples:

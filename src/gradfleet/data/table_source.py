@@ -101,8 +101,9 @@ class TableSource(Source):
     def _other(self, given: Any, part: str) -> tuple[pandas.DataFrame, list[str]]:
         """The table of another part, whose files lie where it lies itself, and what is to be said of it."""
         table = found_table(given, self.settings.scratch)
+        read = one_table(table, self.settings.scratch, skip=self.settings.skips)
         self._files[part] = Files.beside(table, self.settings.scratch)
-        return one_table(table, self.settings.scratch, skip=self.settings.skips)
+        return read
 
     def _usable(self, frames: Frames) -> tuple[Frames, list[str]]:
         """The rows that have what is needed, and what is left out; else every problem of every part at once."""

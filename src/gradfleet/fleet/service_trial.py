@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import base64
 import json
 import math
 import os
@@ -13,7 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from gradfleet.errors import DataError
+from gradfleet.fleet.sent_items import sent_for
 from gradfleet.fleet.service_pictures import sweep_path
 from gradfleet.training.history import EpochRecord, History
 
@@ -56,12 +55,15 @@ class ServiceTrial:
     def predictions(self, items: Sequence[str], *, proba: bool = False) -> list[dict[str, Any]]:
         """What its model says there of files or texts; as `TrialView.predictions`.
 
+        The file of a table stands for its rows; one of texts may have no other column.
+
         Raises:
             DataError: an item cannot be read.
             NotFoundError: its checkpoint was not kept.
         """
         kind = self.sweep.facts()["items"]
-        sent = [_as_base64(item) for item in items] if kind == "images" else list(items)
+        pairs = [pair for item in items for pair in sent_for(item, kind)]
+        items, sent = [name for name, _ in pairs], [item for _, item in pairs]
         found = self.sweep.predictions(sent, trial=self.number, proba=proba)
         if proba:
             return [
@@ -143,10 +145,3 @@ def epoch_record(said: Mapping[str, Any]) -> EpochRecord:
 def trial_path(sweep: str, number: int) -> str:
     """Where the service answers for a trial."""
     return f"{sweep_path(sweep)}/trials/{number}"
-
-
-def _as_base64(file: str) -> str:
-    try:
-        return base64.b64encode(Path(file).read_bytes()).decode()
-    except OSError as error:
-        raise DataError(f"{file} cannot be read as an image: {error.strerror}.") from error

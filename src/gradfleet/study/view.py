@@ -80,9 +80,10 @@ class TrialView:
 
         model: Any = self.model()
         scratch = Scratch()
-        pairs = named_items(items, model.facts, scratch)
-        items, located = [name for name, _ in pairs], [item for _, item in pairs]
-        said = answers_of(model, located)
+        with scratch.naming():
+            pairs = named_items(items, model.facts, scratch)
+            items, located = [scratch.told(name) for name, _ in pairs], [item for _, item in pairs]
+            said = answers_of(model, located)
         if not proba:
             found = [{"item": item, "label": label} for item, label in zip(items, said.labels, strict=True)]
             scores = said.scores.tolist() if model.facts.label_scores else []

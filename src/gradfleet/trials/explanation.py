@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -114,11 +114,17 @@ def explain(
         raise DataError("Images and texts are explained, and this model learned from rows of numbers.")
     scratch = Scratch()  # holds what is unpacked until it is read
     explained = _explained_text if facts.tokens else partial(_explained_image, method)
-    return [explained(predictor, item, number) for item in raw_items(items, facts, scratch)]
+    with scratch.naming():
+        found = [explained(predictor, item, number) for item in raw_items(items, facts, scratch)]
+    return [replace(one, item=scratch.told(str(one.item))) if _is_in(scratch, one.item) else one for one in found]
+
+
+def _is_in(scratch: Scratch, item: Any) -> bool:
+    return isinstance(item, Path) and scratch.around(item) is not None
 
 
 def _number_of(label: Any, facts: DataFacts) -> int:
-    names = [str(facts.label(number)) for number in range(max(2, facts.num_outputs))]
+    names = [str(facts.label(number)) for number in range(2 if facts.kind == "binary" else facts.num_outputs)]
     if str(label) not in names:
         raise SettingError(unknown_name("label", label, names))
     return names.index(str(label))

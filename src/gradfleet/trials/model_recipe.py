@@ -149,7 +149,8 @@ class ModelRecipe:
         if self.calibrate:
             assert isinstance(validation.targets, torch.Tensor), "texts have no probabilities"
             outputs = model.predict(validation, batch_size=self._batch_size(plan.config))
-            calibration = fit_temperature(outputs, validation.targets, model.kind)
+            done = model.problem.outputs_are_probabilities
+            calibration = fit_temperature(outputs, validation.targets, model.kind, are_probabilities=done)
             extra["temperature"] = calibration.temperature
             metrics |= _calibrated(calibration)
         report(EpochRecord(plan.epochs, metrics), _Keeper(plan, extra=extra).keep(model, plan.epochs, metrics))
