@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 from collections.abc import Mapping
 from pathlib import Path
@@ -29,6 +30,16 @@ def situation(folder: Path, *, seconds: float | None, side: int = 12, is_here: b
 def sizes(**changed: Any) -> ImageSizes:
     settings: Mapping[str, Any] = {"known": AutoImageClassifier.portfolio(), "epochs": None, "choices": ARCHITECTURES}
     return ImageSizes({}, **{**settings, **changed})
+
+
+def pretrained(folder: Path) -> str:
+    """A network that looks at images of 128 pixels a side, or fewer."""
+    from transformers import ResNetConfig, ResNetModel
+
+    config = ResNetConfig(embedding_size=64, hidden_sizes=[64, 64], depths=[1, 1], layer_type="basic")
+    ResNetModel(config).save_pretrained(folder)
+    (folder / "preprocessor_config.json").write_text(json.dumps({"size": {"height": 128, "width": 128}}))
+    return str(folder)
 
 
 def tailored(found: Tailoring | None) -> tuple[list[str], int, int]:
@@ -84,11 +95,7 @@ def test_a_pretrained_network_looks_at_images_as_large_as_there_is_time_for(
 
 
 def test_few_images_are_left_to_a_pretrained_network_that_is_there(tmp_path: Path) -> None:
-    from transformers import ResNetConfig, ResNetModel
-
-    config = ResNetConfig(embedding_size=64, hidden_sizes=[64, 64], depths=[1, 1], layer_type="basic")
-    ResNetModel(config).save_pretrained(tmp_path / "net")
-    backbones = [str(tmp_path / "net")]
+    backbones = [pretrained(tmp_path / "net")]
     choices = ("cnn", "resnet", "vit", "mlp", "net-frozen", "net")
     tailor = ImageSizes(
         {"net": backbones[0]}, known=AutoImageClassifier.portfolio(backbones), epochs=None, choices=choices
@@ -97,10 +104,10 @@ def test_few_images_are_left_to_a_pretrained_network_that_is_there(tmp_path: Pat
     assert few is not None
     narrowing: Any = few.narrowing
     assert narrowing["architecture"] == {"choices": ["net-frozen", "net"], "default": "net-frozen"}
-    assert narrowing["architecture.net-frozen.side"] == {"choices": [224], "default": 224}
+    assert narrowing["architecture.net-frozen.side"] == {"choices": [128], "default": 128}
     assert narrowing["optimizer"] == "adamw"
-    assert narrowing["architecture.net.side"] == {"choices": [192, 224], "default": 224}
-    assert "so few images are left to pretrained networks; fine-tuning net on 224 pixels a side" in few.said
+    assert narrowing["architecture.net.side"] == {"choices": [96, 128], "default": 128}
+    assert "so few images are left to pretrained networks; fine-tuning net on 128 pixels a side" in few.said
     assert [config["architecture"] for config in few.portfolio] == ["net-frozen", "net"]
     AutoImageClassifier.automodel(backbones).narrow(narrowing)
     small = tailor(situation(tmp_path / "small", seconds=86_400, side=12))
@@ -126,11 +133,7 @@ def test_what_nobody_draws_without_fine_tuning_is_not_narrowed(tmp_path: Path) -
 
 
 def test_a_network_that_the_user_chose_is_fitted_to_few_images_too(tmp_path: Path) -> None:
-    from transformers import ResNetConfig, ResNetModel
-
-    config = ResNetConfig(embedding_size=64, hidden_sizes=[64, 64], depths=[1, 1], layer_type="basic")
-    ResNetModel(config).save_pretrained(tmp_path / "net")
-    found = tailor_of(str(tmp_path / "net"), is_free=False)(situation(tmp_path / "few", seconds=3.0, side=40))
+    found = tailor_of(pretrained(tmp_path / "net"), is_free=False)(situation(tmp_path / "few", seconds=3.0, side=40))
     assert found is not None
     assert "architecture.cnn.channels" in found.narrowing
     assert "so few images" not in found.said
