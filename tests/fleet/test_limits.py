@@ -40,7 +40,7 @@ def seconds(sweep: Sweep) -> float:
     """A budget that is enough here, most of which goes for the start of the workers."""
     began = time.monotonic()
     sweep(FunctionRecipe(quick), name="quick", budget=Budget(trials=1))
-    return min(max(15.0, 2 * (time.monotonic() - began)), 150.0)
+    return min(max(25.0, 3 * (time.monotonic() - began)), 150.0)
 
 
 @pytest.mark.row_part("SE9")
