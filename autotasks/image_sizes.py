@@ -27,7 +27,7 @@ _BESIDE = 1.3  # of a step's time: augmentation, the optimizer, and validation o
 _BRIEF = 60  # seconds of a search below which one kind of network is enough
 _UNEVEN = 3  # times as many images of one class as of another
 _SMALL = 32 * 32  # pixels up to which a perceptron on them is worth a trial
-_GENTLE = 0.1  # of the head's rate, that of a pretrained network where few images could mend what more would break
+_GENTLE = 0.01, 0.05  # of the head's rate, and at most: few images could not mend what a pretrained network loses
 _FEW = 1_000  # images, larger than small ones, from which nothing learns as much as a pretrained network knows
 _LADDER: Mapping[str, tuple[Callable[..., nn.Module], str, tuple[int, ...]]] = {
     "cnn": (cnn, "channels", (8, 12, 16, 24, 32, 48, 64)),
@@ -163,7 +163,7 @@ class ImageSizes:
             narrowing |= {f"architecture.{name}.side": _largest(one.tuned[-2:])} if one.tuned else {}
             narrowing |= {f"architecture.{name}-frozen.side": _largest(one.probed[-1:])} if one.probed else {}
         if tuned and not found:
-            narrowing |= {"optimizer": "adamw", "layer_decay": {"high": _GENTLE}}
+            narrowing |= {"optimizer": "adamw", "layer_decay": {"high": _GENTLE[1], "default": _GENTLE[0]}}
         narrowing |= _weighing(facts) if found or tuned else {}
         known = tuple(config for config in self._known if config["architecture"] in choices)
         return Tailoring(narrowing, epochs, known, _said(facts, found, looking, epochs, seconds))

@@ -106,6 +106,7 @@ def test_few_images_are_left_to_a_pretrained_network_that_is_there(tmp_path: Pat
     assert narrowing["architecture"] == {"choices": ["net-frozen", "net"], "default": "net-frozen"}
     assert narrowing["architecture.net-frozen.side"] == {"choices": [128], "default": 128}
     assert narrowing["optimizer"] == "adamw"
+    assert narrowing["layer_decay"] == {"high": 0.05, "default": 0.01}
     assert narrowing["architecture.net.side"] == {"choices": [96, 128], "default": 128}
     assert "so few images are left to pretrained networks; fine-tuning net on 128 pixels a side" in few.said
     assert [config["architecture"] for config in few.portfolio] == ["net-frozen", "net"]
