@@ -49,7 +49,7 @@ def fit_temperature(
     """
     if kind not in CALIBRATED or not torch.isfinite(outputs).all():
         return Calibration()
-    some = slice(None, None, -(-len(outputs) // _MOST_ROWS))
+    some = slice(None, None, max(1, -(-len(outputs) // _MOST_ROWS)))
     outputs, targets = outputs[some].double().cpu(), targets[some].cpu()
 
     another = 1 / (len(outputs) + 2)
