@@ -7,14 +7,12 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from gradfleet.data.encodings import text_of
 from gradfleet.data.items import raw_items
 from gradfleet.data.prepared import DataFacts
 from gradfleet.data.scratch import Scratch
-from gradfleet.data.tables import is_table_file, read_table
+from gradfleet.data.tables import is_table_file
+from gradfleet.data.typed_files import TEXT, names_file, numbered_rows, typed_text
 from gradfleet.errors import DataError
-
-_TEXT = ".txt"
 
 
 def named_items(items: Sequence[str], facts: DataFacts, scratch: Scratch) -> list[tuple[str, Any]]:
@@ -32,14 +30,14 @@ def named_items(items: Sequence[str], facts: DataFacts, scratch: Scratch) -> lis
 
 def _found(item: str, facts: DataFacts, scratch: Scratch) -> Iterator[tuple[str, Any]]:
     path = Path(item)
-    is_file, is_table = bool(path.suffix) and _is_file(path), is_table_file(path)
+    is_file, is_table = names_file(item), is_table_file(path)
     if is_table and is_file:
         yield from _of_table(path, facts, scratch)
     elif not facts.tokens:
         yield item, os.path.abspath(item)
     elif is_file:
-        yield item, _text(path)
-    elif (is_table or path.suffix.lower() == _TEXT) and not any(one.isspace() for one in item):
+        yield item, typed_text(item)
+    elif (is_table or path.suffix.lower() == TEXT) and not any(one.isspace() for one in item):
         raise DataError(f"There is no file {item!r}. A text that ends like one is predicted from Python.")
     else:
         yield item, item
@@ -48,22 +46,5 @@ def _found(item: str, facts: DataFacts, scratch: Scratch) -> Iterator[tuple[str,
 def _of_table(path: Path, facts: DataFacts, scratch: Scratch) -> Iterator[tuple[str, Any]]:
     if facts.tokens or len(facts.input_shape) == 3:
         yield from ((str(one), one) for one in raw_items(path, facts, scratch))
-        return
-    rows = read_table(path, one_column=True)[0].to_dict("records")
-    yield from ((f"{path}:{number}", row) for number, row in enumerate(rows))
-
-
-def _text(path: Path) -> str:
-    if path.suffix.lower() != _TEXT:
-        raise DataError(
-            f"{str(path)!r} is a file of no kind that texts are read from: .txt files and tables (.csv, .jsonl, ...). "
-            "A text that is called like a file is predicted from Python."
-        )
-    return text_of(path)
-
-
-def _is_file(path: Path) -> bool:
-    try:
-        return path.is_file()
-    except (OSError, ValueError):  # a text longer than any path, or with a zero byte
-        return False
+    else:
+        yield from numbered_rows(path)

@@ -3,17 +3,14 @@
 from __future__ import annotations
 
 import base64
-import os
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from gradfleet.data.encodings import text_of
 from gradfleet.data.problems import listed
 from gradfleet.data.tables import is_table_file, read_table
+from gradfleet.data.typed_files import names_file, numbered_rows, typed_text
 from gradfleet.errors import DataError
-
-_TEXT = ".txt"
 
 
 def sent_for(item: str, kind: str | None) -> Iterator[tuple[str, Any]]:
@@ -26,26 +23,24 @@ def sent_for(item: str, kind: str | None) -> Iterator[tuple[str, Any]]:
         DataError: a file cannot be read, or is of no kind that is.
     """
     path = Path(item)
-    is_file = bool(path.suffix) and _is_file(path)
+    is_file = names_file(item)
     if kind == "images":
         yield item, _as_base64(path)
     elif is_file and is_table_file(path):
         yield from _rows_of(path, kind)
     elif kind != "texts":
         raise DataError(f"The model learned from rows of a table, so an item is the file of one; got {item!r}.")
-    elif is_file and path.suffix.lower() == _TEXT:
-        yield item, text_of(path)
     elif is_file:
-        raise DataError(f"{item!r} is a file of no kind that texts are read from: .txt files and tables (.csv, ...).")
+        yield item, typed_text(item)
     else:
         yield item, item
 
 
 def _rows_of(table: Path, kind: str | None) -> Iterator[tuple[str, Any]]:
-    frame, _ = read_table(table, one_column=True)
     if kind != "texts":
-        yield from ((f"{table}:{number}", row) for number, row in enumerate(frame.to_dict("records")))
+        yield from numbered_rows(table)
         return
+    frame, _ = read_table(table, one_column=True)
     if len(frame.columns) > 1:
         raise DataError(
             f"A service is sent texts alone, and {table} has the columns {listed(frame.columns)}. Keep one."
@@ -58,10 +53,3 @@ def _as_base64(file: Path) -> str:
         return base64.b64encode(file.read_bytes()).decode()
     except OSError as error:
         raise DataError(f"{file} cannot be read as an image: {error.strerror}.") from error
-
-
-def _is_file(path: Path) -> bool:
-    try:
-        return os.path.isfile(path)
-    except ValueError:  # a text with a zero byte
-        return False
