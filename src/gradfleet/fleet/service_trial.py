@@ -12,7 +12,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from gradfleet.fleet.sent_items import sent_for
 from gradfleet.fleet.service_pictures import sweep_path
 from gradfleet.training.history import EpochRecord, History
 
@@ -61,6 +60,8 @@ class ServiceTrial:
             DataError: an item cannot be read.
             NotFoundError: its checkpoint was not kept.
         """
+        from gradfleet.fleet.sent_items import sent_for  # imports torch
+
         kind = self.sweep.facts()["items"]
         pairs = [pair for item in items for pair in sent_for(item, kind)]
         items, sent = [name for name, _ in pairs], [item for _, item in pairs]
