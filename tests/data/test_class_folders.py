@@ -47,9 +47,20 @@ def test_rows_are_the_files_of_their_class(class_folders: Any) -> None:
     assert by_pixels == {}
 
 
-@pytest.mark.parametrize("name", ["val", "valid", "validation", "Validation"])
-def test_given_splits_are_used(class_folders: Any, name: str) -> None:
-    folder = class_folders({"train/rose": 4, "train/tulip": 3, f"{name}/rose": 2, f"{name}/tulip": 1, "test/rose": 2})
+@pytest.mark.parametrize(
+    ("train", "name", "test"),
+    [
+        ("train", "val", "test"),
+        ("train", "valid", "test"),
+        ("train", "Validation", "test"),
+        ("training", "dev", "testing"),
+    ],
+)
+def test_given_splits_are_used_under_the_names_that_people_give_them(
+    class_folders: Any, train: str, name: str, test: str
+) -> None:
+    counts = {f"{train}/rose": 4, f"{train}/tulip": 3, f"{name}/rose": 2, f"{name}/tulip": 1, f"{test}/rose": 2}
+    folder = class_folders(counts)
     data = AutoDataset(folder)
     opened = data.open()
     assert opened.facts.num_rows == {"train": 7, "validation": 3, "test": 2}

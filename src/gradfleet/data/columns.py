@@ -10,6 +10,7 @@ import pandas
 from PIL.Image import Image
 
 from gradfleet.data.image_files import IMAGE_SUFFIXES
+from gradfleet.data.part_names import PART_NAMES
 from gradfleet.data.prepared import ReadAs
 from gradfleet.data.problems import listed
 from gradfleet.data.tables import are_numbers, is_text
@@ -23,12 +24,6 @@ _IMAGES = ("image", "image_path", "file", "filename", "file_name", "path", "img"
 _TARGETS = ("label", "labels", "target", "targets", "class", "category", "sentiment", "intent", "emotion", "y")
 _SUMMARIES = ("summary", "highlights", "tldr", "headline", "target", "labels", "label")
 _SPLIT = "split"
-PART_NAMES = {
-    "train": "train", "training": "train", "val": "validation", "valid": "validation", "validation": "validation",
-    "dev": "validation", "test": "test", "testing": "test",
-}  # fmt: skip
-"""What people call the parts."""
-
 _PERHAPS = frozenset(["question", "content", "body", "message", "source", "input"])
 _SENTENCE = 20  # characters; shorter cells in a column that is perhaps of texts are categories
 _SHOWN = 60  # characters of a cell in a message

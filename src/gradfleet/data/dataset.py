@@ -34,9 +34,10 @@ class AutoDataset:
 
     Args:
         source: the path of a folder with a folder of images a class, or of one with such folders as `train/`, `val/`
-            (or `valid/`, `validation/`) and `test/`; a table: the path of a CSV, TSV, JSON lines, JSON or Parquet file
-            (also compressed), a pandas frame, a dict of columns or a list of dicts; a pair (inputs, targets) of
-            arrays, tensors or lists, or of texts and their labels; a torch Dataset or DataLoader of such pairs.
+            (or `valid/`, `validation/`, `dev/`) and `test/`; a table: the path of a CSV, TSV, JSON lines, JSON or
+            Parquet file (also compressed), a pandas frame, a dict of columns or a list of dicts; a pair (inputs,
+            targets) of arrays, tensors or lists, or of texts and their labels; a torch Dataset or DataLoader of such
+            pairs.
         validation, test: the same kind of thing, where the source does not hold it. Without validation data a part of
             the training rows is held out: stratified by class, random for regression and multilabel.
         validation_fraction: of the rows, when validation data has to be held out.

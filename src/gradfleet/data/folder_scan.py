@@ -9,10 +9,10 @@ from pathlib import Path
 from typing import Any
 
 from gradfleet.data.image_files import IMAGE_SUFFIXES
+from gradfleet.data.part_names import PART_NAMES
 from gradfleet.data.problems import counted, listed, shortened
 from gradfleet.errors import DataError
 
-_SPLITS = {"train": "train", "val": "validation", "valid": "validation", "validation": "validation", "test": "test"}
 _READ = "a folder, a table (.csv, .tsv, .jsonl, .json, .parquet), or an archive (.zip, .tar, .tar.gz)"
 _LAYOUT = "Put the {0}s of each class into a folder of its own: {1}/<class>/<{0}>."
 
@@ -151,9 +151,9 @@ def split_folders(root: Path) -> dict[str, Path]:
     """The folder of each part, where the root's folders are called train, val, test; else the root as training data."""
     _check_folder(root)
     folders, _ = _entries(root, Ignored())
-    named = [folder for folder in folders if folder.name.lower() in _SPLITS]
+    named = [folder for folder in folders if folder.name.lower() in PART_NAMES]
     others = [folder.name for folder in folders if folder not in named]
-    parts = {_SPLITS[folder.name.lower()]: folder for folder in named}
+    parts = {PART_NAMES[folder.name.lower()]: folder for folder in named}
     if not parts or (others and len(parts) == 1):
         return {"train": root}  # a class may be called "train" among others
     if others:
@@ -176,7 +176,7 @@ def refuse_parts(folder: Path, labels: Iterable[str]) -> None:
     """
     _check_folder(folder)
     names = [one.name for one in _entries(folder, Ignored())[0]]
-    if names and not set(names) <= set(labels) and all(name.lower() in _SPLITS for name in names):
+    if names and not set(names) <= set(labels) and all(name.lower() in PART_NAMES for name in names):
         raise DataError(
             f"{folder} has parts, {listed(names)}, and one of them is needed. Pass its folder, {folder / names[0]}."
         )

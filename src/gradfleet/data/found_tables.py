@@ -10,8 +10,8 @@ import pandas
 
 from gradfleet.data import saved_datasets
 from gradfleet.data.class_texts import ClassTexts
-from gradfleet.data.columns import PART_NAMES
 from gradfleet.data.folder_scan import holds_texts, split_folders
+from gradfleet.data.part_names import PART_NAMES
 from gradfleet.data.places import located
 from gradfleet.data.prepared import PARTS
 from gradfleet.data.problems import listed

@@ -13,11 +13,12 @@ import pandas
 
 from gradfleet.data import fingerprint, table_inputs
 from gradfleet.data.column_targets import ColumnTargets, almost_alike, bad_targets, seeming_several
-from gradfleet.data.columns import PART_NAMES, Columns
+from gradfleet.data.columns import Columns
 from gradfleet.data.files_of_tables import Files
 from gradfleet.data.found_tables import found_table, one_table
 from gradfleet.data.language import TextPreparation
 from gradfleet.data.left_out import LeftOut
+from gradfleet.data.part_names import PART_NAMES
 from gradfleet.data.prepared import LEARNED, PARTS, TARGETS, WEIGHTS, DataFacts
 from gradfleet.data.problems import counted, listed, numbered
 from gradfleet.data.source import Settings, Source, said_of_test, said_of_validation, split
