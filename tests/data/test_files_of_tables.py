@@ -58,6 +58,23 @@ def test_files_that_are_not_there_are_refused_by_row_or_left_out(class_folders: 
     assert any("no file for 'image'" in note for note in kept.notes)
 
 
+@pytest.mark.parametrize("nothing", [{"bytes": None, "path": None}, {"bytes": b"", "path": None}])
+def test_images_without_bytes_and_path_are_refused_by_row_or_left_out(
+    class_folders: Any, tmp_path: Path, nothing: Any
+) -> None:
+    names = sorted((class_folders({"all": 12}) / "all").iterdir())
+    rows = [{"image": {"bytes": name.read_bytes(), "path": None}, "label": "ab"[n % 2]} for n, name in enumerate(names)]
+    rows[7]["image"] = nothing
+    pandas.DataFrame(rows).to_parquet(tmp_path / "flowers.parquet")
+    for source in (rows, tmp_path / "flowers.parquet"):
+        with pytest.raises(DataError, match=r"nothing in 'image' in 1 row .*: 7\."):
+            AutoDataset(source)
+        kept = AutoDataset(source, on_bad_rows="skip")
+        assert sum(kept.open().facts.num_rows.values()) == 11
+        with pytest.raises(DataError, match=r"'image' has nothing in row 7 "):
+            labelled(source, kept.open().facts)
+
+
 @pytest.mark.row("DA10")
 @pytest.mark.parametrize("place", ["../../secret/all", "{secret}/all"])
 def test_a_table_in_an_archive_names_no_file_outside_of_it(class_folders: Any, tmp_path: Path, place: str) -> None:

@@ -95,7 +95,7 @@ class Files:
 
 def _item(cell: Any, folder: Path) -> Any:
     if isinstance(cell, Mapping):  # as Hugging Face datasets hold images
-        return cell["bytes"] or folder / cell["path"]
+        return cell["bytes"] or _item(cell["path"], folder)
     return folder / cell if isinstance(cell, str) and cell else cell
 
 

@@ -171,11 +171,17 @@ def typed(column: pandas.Series) -> pandas.Series:
 
 
 def missing(column: pandas.Series) -> Any:
-    """Which cells hold nothing: None, NaN, or an empty string."""
+    """Which cells hold nothing: None, NaN, an empty string, or an object of no more than these."""
     empty = column.isna().to_numpy()
     if is_text(column) or column.dtype == object:
-        return empty | np.array([isinstance(cell, str) and not cell for cell in column], bool)
+        return empty | np.array([_is_empty(cell) for cell in column], bool)
     return empty
+
+
+def _is_empty(cell: Any) -> bool:
+    if isinstance(cell, Mapping):  # such as an image of Hugging Face datasets, without bytes and path
+        return all(part is None or _is_empty(part) for part in cell.values())
+    return isinstance(cell, str | bytes) and not cell
 
 
 def is_text(column: pandas.Series) -> bool:
