@@ -48,15 +48,16 @@ def eight_bits(image: Image.Image, integers: Range | None, floats: Range | None)
     """Greys from 0 to 255.
 
     Args:
-        integers, floats: see `ranges_of`; where nobody knows, integers are taken as 16 bits, and floats up to 1 as
-            fractions of white, others as they are.
+        integers, floats: see `ranges_of`; where nobody knows, integers are taken as 16 bits, which would make those of
+            an image that has none above 255 black, so they are taken as they are; floats up to 1 as fractions of
+            white, others as they are.
     """
     pixels = np.asarray(image)
     if image.mode == "F":
         known = np.nan_to_num(pixels.astype(np.float64), posinf=_BRIGHTEST, neginf=0.0)
         black, white = floats or ((0.0, 1.0) if known.max() <= _ABOUT_1 else (0.0, 255.0))
         return _image(np.round((known - black) * (255 / (white - black))))
-    black, white = map(int, integers or (0, 65535))
+    black, white = map(int, integers or (0, 65535 if pixels.max() > _WHITES[0] else _WHITES[0]))
     return _image((pixels.astype(np.int64) - black) * 256 // (white - black + 1))
 
 

@@ -55,7 +55,8 @@ class ImagePreparation:
         refuses_colour: whether an image with colours is an error where channels is 1; `fit` says so when it chooses
             1 itself, because what the model knows of greys says nothing of colours.
         integer_range: what is black and what is white in greys that are integers of more than 8 bits, such as
-            (0, 4095) for 12. Chosen: from training images that have such greys; without, they are taken for 16 bits.
+            (0, 4095) for 12. Chosen: from training images that have such greys; without, they are taken for 16 bits,
+            and those of an image that has none above 255 for 8.
         float_range: the same of greys that are floats; without, those up to 1 are fractions of white.
         resize: what becomes of images of other proportions: "crop" keeps their middle, "pad" adds white, "stretch"
             distorts them. Chosen: "crop" where that keeps at least half of the training images' pixels, else "stretch".
