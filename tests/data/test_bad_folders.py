@@ -186,6 +186,32 @@ def test_a_class_that_validation_loses_is_told(class_folders: Any) -> None:
     assert "The validation data has no image of 'rose' left." in data.notes
 
 
+@pytest.mark.row("DA10")
+@pytest.mark.parametrize("form", ["lists", "columns"])
+def test_a_label_of_several_without_a_row_that_can_be_read_is_named_where_it_trains_and_told_where_it_validates(
+    class_folders: Any, form: str
+) -> None:
+    folder = class_folders({"all": 8})
+    names = [f"all/{number:03}.png" for number in range(8)]
+    labels = [["red"], ["red", "rose"], ["red"], ["rose"]] * 2
+    frame = pandas.DataFrame({"image": [str(folder / name) for name in names]})
+    target: Any = "labels"
+    if form == "lists":
+        frame["labels"] = labels
+    else:
+        target = ["red", "rose"]
+        frame = frame.assign(**{name: [int(name in row) for row in labels] for name in target})
+    for number in (5, 7):
+        (folder / names[number]).write_text("text")
+    train, held = frame[:4], frame[4:]
+    data = AutoDataset(train, validation=held, target=target, on_bad_rows="skip")
+    assert data.open().facts.num_rows == {"train": 4, "validation": 2}
+    assert "The validation data has no row of 'rose' left." in data.notes
+    lost = AutoDataset(held, validation=train, target=target, on_bad_rows="skip")
+    with pytest.raises(DataError, match=r"No training row can be read that has one of the labels 'rose'\. Add some\."):
+        lost.open()
+
+
 def test_more_than_ten_are_counted(class_folders: Any) -> None:
     folder = class_folders({"rose": 15, "tulip": 5})
     for path in (folder / "rose").iterdir():

@@ -61,10 +61,11 @@ class LeftOut:
             keep_rows(folder / INPUTS, np.concatenate(list(self.kept.values())))
 
     def check(self, classes: Mapping[str, Array], names: Sequence[str]) -> list[str]:
-        """Make sure that every part still has rows, and every class one that trains; which ones validation has lost.
+        """Make sure that every part still has rows and every class or label one that trains; those validation has lost.
 
         Args:
-            classes: class numbers of all rows of each part; empty where rows have no class.
+            classes: of all rows of each part: class numbers (rows,), or 1 for each label that a row has and 0 for the
+                others (rows, labels); empty where rows have neither.
 
         Raises:
             DataError: they have not.
@@ -73,11 +74,17 @@ class LeftOut:
         problems = [f"The {part} data has no {self.noun} that can be read. Add some." for part in parts]
         gone = {part: self._gone(part, numbers, names) for part, numbers in classes.items() if part not in parts}
         if lost := gone.pop("train", []):
-            problems.append(f"No training {self.noun} can be read in the classes {listed(lost)}. Add some.")
+            where = "in the classes" if classes["train"].ndim == 1 else "that has one of the labels"
+            problems.append(f"No training {self.noun} can be read {where} {listed(lost)}. Add some.")
         if problems:
             raise DataError(problems)
         return [f"The {part} data has no {self.noun} of {listed(lost)} left." for part, lost in gone.items() if lost]
 
     def _gone(self, part: str, numbers: Array, names: Sequence[str]) -> list[str]:
-        left = set(numbers[self.kept[part]].tolist())
-        return [names[number] for number in sorted(set(numbers.tolist()) - left)]
+        lost = _present(numbers) - _present(numbers[self.kept[part]])
+        return [names[number] for number in sorted(lost)]
+
+
+def _present(numbers: Array) -> set[int]:
+    """The classes, or labels, that some row has."""
+    return set((numbers if numbers.ndim == 1 else np.flatnonzero(numbers.any(axis=0))).tolist())

@@ -239,10 +239,12 @@ class TableSource(Source):
         return replace(facts, num_rows={"test": len(targets)}, notes=tuple(said))
 
     def _classes(self, targets: Mapping[str, npt.NDArray[Any]]) -> tuple[dict[str, npt.NDArray[Any]], Sequence[str]]:
-        """The class numbers of each part and the classes' names, where rows belong to one class each."""
-        if self.kind not in ("multiclass", "binary"):
+        """What `LeftOut.check` takes: class numbers of each part, or which labels its rows have, and the names."""
+        if self.kind not in ("multiclass", "binary", "multilabel"):
             return {}, ()
         names = self.labels or tuple(map(str, range(max(2, self._targets.num_outputs))))
+        if self.kind == "multilabel":
+            return dict(targets), names
         return {part: numbers.reshape(-1).astype(np.int64) for part, numbers in targets.items()}, names
 
     def _facts(self, num_rows: Mapping[str, int], notes: Sequence[str]) -> DataFacts:
