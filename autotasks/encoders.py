@@ -14,9 +14,8 @@ from autotasks.linear import logistic, solve
 from gradfleet import Float
 from gradfleet.tasks import ArrayExamples, DataFacts, DataNetwork, FeatureCache
 
-DECAY = Float(0.6, 1.0, default=1.0)
+_DECAY = Float(0.6, 1.0, default=1.0)
 """What is searched of `PretrainedEncoder`'s decay; 1 is one rate for the whole encoder."""
-
 
 _MOST_BLOCKS = 12
 """Of the encoders that such decays are known from; the first of more blocks is no slower than the first of these."""
@@ -86,6 +85,22 @@ class PretrainedEncoder(DataNetwork):
         with torch.no_grad():
             self.head.weight.copy_(torch.from_numpy(weights))
             self.head.bias.copy_(torch.from_numpy(biases - weights @ mean))
+
+
+def decay_of(source: str) -> dict[str, Float]:
+    """The dimension `decay` of a pretrained network; none where all its layers are one block, as where they share it.
+
+    One that is not there, as where a model that began with it is loaded, may have several.
+    """
+    from transformers import AutoConfig
+
+    try:
+        config = AutoConfig.from_pretrained(source, local_files_only=True)
+    except (OSError, ValueError):
+        return {"decay": _DECAY}
+    groups = getattr(config, "num_hidden_groups", None)  # ALBERT's, each with the parameters of many layers
+    own = getattr(config, "num_hidden_layers", None) if groups is None else groups * config.inner_group_num
+    return {} if own == 1 else {"decay": _DECAY}
 
 
 def block_numbers(encoder: nn.Module) -> dict[str, int]:

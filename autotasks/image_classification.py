@@ -10,7 +10,7 @@ from typing import Any
 from autotasks.augmentation import Augmentation, mixing
 from autotasks.backbones import names_of
 from autotasks.class_weights import ClassWeights
-from autotasks.encoders import DECAY
+from autotasks.encoders import decay_of
 from autotasks.image_encoders import FrozenImageEncoder, ImageEncoder, image_settings, side_of, sides_of
 from autotasks.image_sizes import ImageSizes
 from autotasks.learnable import require_classes, require_images, with_classes
@@ -89,7 +89,7 @@ class AutoImageClassifier(AutoTask):
             probe = partial(FrozenImageEncoder, source)
             tuner.architecture(f"{name}-frozen", probe, side=side, strength=Float(1e-4, 10.0, log=True, default=0.01))
             whole = partial(ImageEncoder, source, strength=0.01)
-            tuner.architecture(name, whole, side=side, dropout=Float(0.0, 0.4, default=0.1), decay=DECAY)
+            tuner.architecture(name, whole, side=side, dropout=Float(0.0, 0.4, default=0.1), **decay_of(source))
         tuner.optimizer(
             "adamw",
             learning_rate=Float(3e-4, 1e-2, log=True, default=2e-3),

@@ -7,7 +7,7 @@ from functools import partial
 from typing import Any
 
 from autotasks.backbones import names_of
-from autotasks.encoders import DECAY
+from autotasks.encoders import decay_of
 from autotasks.learnable import require_classes, require_texts, with_classes
 from autotasks.task import AutoTask
 from autotasks.text_encoders import FrozenTextEncoder, TextEncoder
@@ -76,7 +76,7 @@ class AutoTextClassifier(AutoTask):
             )
             whole = partial(TextEncoder, source, name, strength=0.05)
             tuner.architecture(
-                name, whole, dropout=Float(0.0, 0.3, default=0.1), rounds=Int(2, 8, default=4), decay=DECAY
+                name, whole, dropout=Float(0.0, 0.3, default=0.1), rounds=Int(2, 8, default=4), **decay_of(source)
             )
         cls._add_training(tuner, list(names))
         return tuner

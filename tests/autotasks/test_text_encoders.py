@@ -12,7 +12,7 @@ import scipy.sparse
 import torch
 from safetensors.torch import load_file
 from torch import nn
-from transformers import ResNetConfig, ResNetModel
+from transformers import AlbertConfig, AlbertModel, ResNetConfig, ResNetModel
 
 from autotasks import AutoSummarizer, AutoTask, AutoTextClassifier
 from autotasks.encoders import block_numbers
@@ -158,6 +158,19 @@ def test_blocks_near_the_input_learn_more_slowly_where_the_search_says_so(encode
     assert rates["encoder.encoder.layer.0.output.dense.weight"] == pytest.approx(0.05)
     assert rates["encoder.embeddings.word_embeddings.weight"] == pytest.approx(0.025)
     assert rates["encoder.pooler.dense.weight"] == pytest.approx(0.1), "what follows the last block"
+
+
+def test_the_rates_of_blocks_are_searched_where_a_network_has_several(encoder: Path, tmp_path: Path) -> None:
+    for name, groups, inner in (("shared", 1, 1), ("groups", 2, 1), ("inner", 1, 2)):
+        AlbertConfig(num_hidden_layers=4, num_hidden_groups=groups, inner_group_num=inner).save_pretrained(
+            tmp_path / name
+        )
+    names = [str(tmp_path / name) for name in ("shared", "groups", "inner", "gone")]
+    dimensions = AutoTextClassifier.tuner([str(encoder), *names]).space().names
+    found = {name for name in dimensions if name.endswith(".decay")}
+    assert found == {f"architecture.{name}.decay" for name in ("tiny-bert", "groups", "inner", "gone")}
+    one = AlbertModel(AlbertConfig(hidden_size=8, num_attention_heads=2, intermediate_size=8, vocab_size=9))
+    assert set(block_numbers(one).values()) == {0}
 
 
 def test_blocks_of_a_convolutional_net_are_its_stages_and_many_of_them_count_as_twelve() -> None:
