@@ -30,6 +30,7 @@ from gradfleet.tasks import (
     inputs_of,
     labelled,
     read_checkpoint,
+    said_of_trained,
     seed_everything,
     write_checkpoint,
 )
@@ -113,9 +114,11 @@ class SummaryPredictor:
     Attributes:
         summarizer: the fitted one.
         facts: of the training data.
+        trained_on: the prepared folder of that data, where it is known; `evaluate` counts its rows.
     """
 
     labels = None
+    trained_on: Path | None = None
 
     def __init__(self, summarizer: AnySummarizer, facts: DataFacts) -> None:
         self.summarizer = summarizer
@@ -129,9 +132,15 @@ class SummaryPredictor:
         raise DataError("A summary has no probabilities; use predict().")
 
     def evaluate(self, data: Any) -> Evaluation:
-        """ROUGE over texts with their summaries; `.details["rows"]` has each row's, the worst first."""
-        texts, wanted = _texts(labelled(data, self.facts).examples)
-        return self.compare(self.summarizer.summarize(texts), wanted)
+        """ROUGE over texts with their summaries; `.details["rows"]` has each row's, the worst first.
+
+        `notes` says how many of the texts it was trained on.
+        """
+        examples = labelled(data, self.facts).examples
+        texts, wanted = _texts(examples)
+        measured = self.compare(self.summarizer.summarize(texts), wanted)
+        measured.notes = said_of_trained(examples, self.trained_on)
+        return measured
 
     def compare(self, found: Sequence[str], wanted: Sequence[str]) -> Evaluation:
         """ROUGE of summaries that were written already."""

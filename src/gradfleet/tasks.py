@@ -24,6 +24,7 @@ from gradfleet.data.language import TrainedTokenizer as TrainedTokenizer
 from gradfleet.data.prepared import DataFacts as DataFacts
 from gradfleet.data.rows_by_name import RowsByName as RowsByName
 from gradfleet.data.tables import is_table as is_table
+from gradfleet.data.trained_rows import said_of_trained as said_of_trained
 from gradfleet.data.vision import ImagePreparation as ImagePreparation
 from gradfleet.export.formats import Exported as Exported
 from gradfleet.fleet.addresses import is_service as is_service

@@ -9,7 +9,7 @@ import pytest
 from pandas import DataFrame
 
 from gradfleet.study.study import Study
-from tests.cli.conftest import Begin, Run, Terminal
+from tests.cli.conftest import Begin, Run, Terminal, write_images
 
 
 @pytest.fixture
@@ -97,6 +97,16 @@ def test_evaluate_takes_other_labelled_data_and_shows_tables(run: Run, study: St
     assert "\nconfusion\n" in result.stdout
 
 
+def test_evaluate_says_how_many_rows_the_model_was_trained_on(run: Run, study: Study, tmp_path: Path) -> None:
+    said = "16 of these 20 rows occur among those that the model was trained on, so it looks better than it is."
+    assert run("evaluate", "tiny", "images").stderr == f"{said}\n"
+    assert json.loads(run("evaluate", "tiny", "images", "--json").stdout)["notes"] == [said]
+    assert study.best.model().evaluate("images").notes == (said,)
+    unseen = run("evaluate", "tiny", write_images(tmp_path / "held", seed=1))
+    assert unseen.exit_code == 0, unseen.output
+    assert unseen.stderr == run("evaluate", "tiny").stderr == ""
+
+
 def test_evaluate_as_json_has_the_tables_when_asked(run: Run, study: Study) -> None:
     found = json.loads(run("evaluate", "tiny", "images", "--details", "--json").stdout)
     assert found["data"] == "images"
@@ -156,8 +166,9 @@ def test_the_worst_summaries_are_listed_by_rouge_and_no_pictures_drawn_of_them(r
     options = ("--trials", 1, "--cluster", "inline", "--name", "reports", "--quiet")
     assert run("fit", "summarization", "reports.csv", *options).exit_code == 0
     DataFrame({"text": texts[:3], "summary": [summaries[0], "Nothing", summaries[2]]}).to_csv("held.csv", index=False)
-    found = json.loads(run("evaluate", "reports", "held.csv", "--top-losses", 1, "--json").stdout)["details"]
-    assert found["top losses"]["1"] == {
+    found = json.loads(run("evaluate", "reports", "held.csv", "--top-losses", 1, "--json").stdout)
+    assert "of these 3 rows occur" in found["notes"][0]
+    assert found["details"]["top losses"]["1"] == {
         "rouge1": 0.0,
         "rouge2": 0.0,
         "rougeL": 0.0,

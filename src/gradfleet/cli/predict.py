@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from gradfleet.cli.options import AnyStoreOption, JsonOption, Name, StoreOption, TrialOption, TrustOption
-from gradfleet.cli.output import aligned, number, show, show_json
+from gradfleet.cli.output import aligned, note, number, show, show_json
 from gradfleet.cli.studies import study_at, study_here
 
 if TYPE_CHECKING:
@@ -110,8 +110,11 @@ def evaluate(
         if top_losses:
             measured.details[_TOP_LOSSES] = worst.table.head(top_losses)
     recorded = _recorded(chosen, measured) if data is None else {}
+    for one in measured.notes:
+        note(one)
     if json:
         found = {"study": study.name, "trial": chosen.number, "data": data, "metrics": measured, "recorded": recorded}
+        found["notes"] = measured.notes
         tables = {title: table.to_dict("index") for title, table in _shown(measured, details=details)}
         show_json({**found, "details": tables} if details or top_losses else found)
     else:

@@ -28,7 +28,7 @@ def of_json(value: Any) -> str:
     return of_bytes(json.dumps(value, sort_keys=True).encode())
 
 
-def of_bytes(value: bytes) -> str:
+def of_bytes(value: bytes | memoryview) -> str:
     """Digits of bytes."""
     return hashlib.blake2b(value, digest_size=_SIZE).hexdigest()
 

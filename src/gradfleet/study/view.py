@@ -13,6 +13,7 @@ from gradfleet.goal import OWN, aim_from_json
 from gradfleet.study.artifacts import Artifacts
 from gradfleet.study.storage.provenance import package_versions
 from gradfleet.study.storage.rows import TrialState
+from gradfleet.trials.recipe import CountsTrained
 
 if TYPE_CHECKING:
     from gradfleet.export.formats import Exported
@@ -58,7 +59,10 @@ class TrialView:
             NotFoundError: that record has no checkpoint.
             ExecutionError: the study's recipe runs its author's code, and nobody said that it is trusted.
         """
-        return self.recipe().load(self.files())
+        model = self.recipe().load(self.files())
+        if isinstance(model, CountsTrained) and self.spec["data"] is not None:
+            model.trained_on = Path(self.spec["data"])
+        return model
 
     def predictions(self, items: Sequence[str], *, proba: bool = False) -> list[dict[str, Any]]:
         """What its model says of files: `item` and `label` of each.

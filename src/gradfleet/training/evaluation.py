@@ -29,6 +29,9 @@ class Evaluation(dict[str, float]):
         predictions: what the metrics were computed from; without there are no pictures.
         labels: class names in class-number order; class numbers stand where there are none.
 
+    Attributes:
+        notes: what is to be known of the rows, a sentence each, such as how many of them the model was trained on.
+
     Example:
         >>> Evaluation({"accuracy": 0.97, "loss": 0.11})["accuracy"]
         0.97
@@ -46,6 +49,7 @@ class Evaluation(dict[str, float]):
         self._details = details
         self._predictions = predictions
         self._labels = labels
+        self.notes: tuple[str, ...] = ()
 
     @cached_property
     def details(self) -> dict[str, pandas.DataFrame]:

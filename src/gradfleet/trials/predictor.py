@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import numpy
@@ -13,6 +14,7 @@ from gradfleet.data.examples import ArrayExamples
 from gradfleet.data.items import inputs_of
 from gradfleet.data.labelled import Labelled, labelled
 from gradfleet.data.prepared import DataFacts
+from gradfleet.data.trained_rows import said_of_trained
 from gradfleet.training.data_network import DataNetwork
 from gradfleet.training.evaluation import Evaluation
 from gradfleet.training.inference import View
@@ -30,7 +32,10 @@ class ModelPredictor:
         facts: of the training data: labels, input shape, preparation.
         batch_size: rows that go through the network at once.
         temperature: what raw outputs are divided by before they become probabilities.
+        trained_on: the prepared folder of the training data, where it is known; `evaluate` counts its rows.
     """
+
+    trained_on: Path | None = None
 
     def __init__(self, model: Model, facts: DataFacts, *, batch_size: int = 32, temperature: float = 1.0) -> None:
         self.model = model
@@ -86,7 +91,7 @@ class ModelPredictor:
         """Loss and metrics over labelled data, computed over all predictions at once.
 
         `loss` is what training minimizes, of the network's raw outputs: no temperature is in it. Each row's loss by
-        calibrated probabilities is in `results`.
+        calibrated probabilities is in `results`. `notes` says how many of the rows the model was trained on.
 
         Args:
             data: a folder of class folders, a table or its file, an archive or URL of these, a pair (inputs, targets)
@@ -97,7 +102,10 @@ class ModelPredictor:
             DataError: a class that training never saw, or items that cannot be read; they are named.
         """
         self.model.labels = self.facts.labels
-        return self.model.evaluate(self.examples(data), batch_size=self.batch_size, views=views)
+        found = labelled(data, self.facts)
+        measured = self.model.evaluate(self._seen(found).examples, batch_size=self.batch_size, views=views)
+        measured.notes = said_of_trained(found.examples, self.trained_on)
+        return measured
 
     def results(self, data: Any) -> Results:
         """What the model says of each row, the worst first: `.table.head(9)` are the top losses, `.plot` shows them.
@@ -120,7 +128,10 @@ class ModelPredictor:
 
     def labelled(self, data: Any) -> Labelled:
         """The same, and what each row is called."""
-        found = labelled(data, self.facts)
+        return self._seen(labelled(data, self.facts))
+
+    def _seen(self, found: Labelled) -> Labelled:
+        """Examples as the network reads them."""
         network = self._data_network()
         if network is not None and isinstance(found.examples, ArrayExamples):
             found = replace(found, examples=network.seen(found.examples))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
 if TYPE_CHECKING:
     import numpy
@@ -48,6 +48,17 @@ class Predictor(Protocol):
     def evaluate(self, data: Any) -> Evaluation:
         """Metrics over labelled data, computed over all predictions at once."""
         ...
+
+
+@runtime_checkable
+class CountsTrained(Protocol):
+    """A predictor whose `evaluate` notes how many of the rows it was trained on.
+
+    Attributes:
+        trained_on: the prepared folder of the training data; None where it is not known.
+    """
+
+    trained_on: Path | None
 
 
 class Recipe(Protocol):
