@@ -14,7 +14,7 @@ from autotasks.summarizers import ExtractiveSummarizer, LeadSummarizer
 from autotasks.summary_recipe import SummaryRecipe
 from autotasks.task import AutoTask
 from autotasks.views import check_views
-from autotasks.written_summaries import from_scratch, pretrained
+from autotasks.written_summaries import from_scratch, pretrained, rewriting
 from gradfleet import AutoDataset, AutoModel, Choice, Float, Int, Objective, Tuner
 from gradfleet.errors import DataError
 from gradfleet.tasks import PretrainedTokenizer, TextPreparation, TrainedTokenizer
@@ -24,11 +24,11 @@ class AutoSummarizer(AutoTask):
     """Learns to shorten texts: by which of their sentences to take, or by writing anew.
 
     Trial 0 is a scorer of sentences on their places, lengths and words; trial 1 takes the first sentences, which is the
-    baseline. Beside them a small encoder-decoder learns to write from nothing. Of each pretrained encoder in
-    `backbones`, sentences are scored by its vectors too, and an encoder-decoder begins as two of it; a pretrained
-    encoder-decoder is fine-tuned. How many sentences a summary has is chosen on training rows, how a network writes
-    (beams, lengths) on validation rows after its training; everything else is searched. ROUGE-1 on validation rows
-    decides; ROUGE-2 and ROUGE-L stand beside it.
+    baseline. Beside them a small encoder-decoder that may copy learns to write the best sentences anew, and one that
+    may not learns to write from nothing. Of each pretrained encoder in `backbones`, sentences are scored by its vectors
+    too, and an encoder-decoder begins as two of it; a pretrained encoder-decoder is fine-tuned. How many sentences a
+    summary has is chosen on training rows, how a network writes (beams, lengths) on validation rows after its training;
+    everything else is searched. ROUGE-1 on validation rows decides; ROUGE-2 and ROUGE-L stand beside it.
 
     Example:
         >>> summarizer = AutoSummarizer("abstracts.csv", inputs="text", target="summary")  # doctest: +SKIP
@@ -63,6 +63,15 @@ class AutoSummarizer(AutoTask):
         strength, terms = Float(1e-3, 10.0, log=True), Int(200, 20_000, log=True)
         tuner.architecture("extractive", ExtractiveSummarizer, strength=strength, terms=terms)
         tuner.architecture("lead", LeadSummarizer)
+        tuner.architecture(
+            "rewriter",
+            rewriting,
+            sentences=Int(1, 4, default=3),
+            width=Choice(64, 128, 256, default=128),
+            depth=Int(1, 2, default=1),
+            dropout=Float(0.0, 0.3, default=0.2),
+            rate=Float(1e-4, 2e-3, log=True, default=5e-4),
+        )
         tuner.architecture(
             "writer",
             from_scratch,

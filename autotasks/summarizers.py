@@ -112,22 +112,29 @@ class ExtractiveSummarizer(Summarizer):
         self._weights = np.zeros(0)
 
     def learn(self, documents: Sequence[Sequence[str]], summaries: Sequence[str]) -> None:
-        from sklearn.linear_model import Ridge
+        self.solve(documents, np.concatenate(self.amounts(documents, summaries)))
 
+    def amounts(self, documents: Sequence[Sequence[str]], summaries: Sequence[str]) -> list[Array]:
+        """ROUGE-1 of each sentence of each document against its summary; computed once a sweep."""
         sentences = [sentence for document in documents for sentence in document]
         of = [summary for document, summary in zip(documents, summaries, strict=True) for _ in document]
-        targets = np.asarray(self.cached("sentence-rouge1", lambda: np.array(rouge1_of(sentences, of))))
-        self._features = SentenceFeatures(self._fitted(sentences))
+        found = self.cached("sentence-rouge1", lambda: np.array(rouge1_of(sentences, of)))
+        return _by_document(np.asarray(found), documents)
+
+    def solve(self, documents: Sequence[Sequence[str]], amounts: Array) -> None:
+        """Fit the weights to the amounts of all sentences, one document after the other."""
+        from sklearn.linear_model import Ridge
+
+        self._features = SentenceFeatures(self._fitted([sentence for document in documents for sentence in document]))
         rows = self.rows(documents)
-        self._weights = Ridge(alpha=1 / self._strength, solver="lsqr").fit(rows, targets).coef_
+        self._weights = Ridge(alpha=1 / self._strength, solver="lsqr").fit(rows, amounts).coef_
 
     def rows(self, documents: Sequence[Sequence[str]]) -> scipy.sparse.csr_matrix:
         """What the regression sees of each sentence of each document, in order."""
         return self._features.of(documents)
 
     def scores(self, documents: Sequence[Sequence[str]]) -> list[Array]:
-        flat = self.rows(documents) @ self._weights
-        return np.split(flat, np.cumsum([len(document) for document in documents])[:-1])
+        return _by_document(self.rows(documents) @ self._weights, documents)
 
     def description(self) -> dict[str, Any]:
         return {**super().description(), "terms": self._features.vectorizer.get_feature_names_out().tolist()}
@@ -154,3 +161,8 @@ class ExtractiveSummarizer(Summarizer):
         return TfidfVectorizer(
             ngram_range=(1, 2), sublinear_tf=True, max_features=self._num_terms, vocabulary=vocabulary
         )
+
+
+def _by_document(flat: Array, documents: Sequence[Sequence[str]]) -> list[Array]:
+    """What is known of all sentences, as an array for each document."""
+    return np.split(flat, np.cumsum([len(document) for document in documents])[:-1])

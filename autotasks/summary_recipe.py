@@ -72,8 +72,8 @@ class SummaryRecipe:
             train, held = data.train, data.validation
             assert isinstance(train, ArrayExamples), "texts are always prepared"
             assert isinstance(held, ArrayExamples)
-            summarizer.start(prepared_by(data.facts), train.targets)
-            WritingTrial(plan, summarizer, train, held, tell).run()
+            seen = summarizer.start(prepared_by(data.facts), train, FeatureCache.of(plan.data).array)
+            WritingTrial(plan, summarizer, seen, summarizer.seen(held), tell).run()
             return
         validation = _texts(data.validation)
         summarizer.fit(*_texts(data.train), FeatureCache.of(plan.data).array, prepared_by(data.facts))

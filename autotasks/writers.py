@@ -92,6 +92,11 @@ class Writer(nn.Module):
             )
         return tokens.cpu()
 
+    @property
+    def is_known(self) -> bool:
+        """Whether the network is of an architecture that transformers itself has."""
+        return type(self.network).__module__.startswith("transformers.")
+
     def save_pretrained(self, folder: Path, generation: Generation) -> None:
         """Write what `AutoModelForSeq2SeqLM.from_pretrained` loads, and what its `generate` is to do."""
         self.network.save_pretrained(folder)
@@ -143,13 +148,23 @@ def small_writer(vocabulary_size: int, marks: Marks, *, width: int, depth: int, 
     """BART's architecture, small and untrained; `width` is rounded to a multiple of 32, one head each."""
     from transformers import BartConfig, BartForConditionalGeneration
 
+    make: Any = BartForConditionalGeneration
+    return make(_small(BartConfig, vocabulary_size, marks, width, depth, dropout))
+
+
+def small_copier(vocabulary_size: int, marks: Marks, *, width: int, depth: int, dropout: float) -> Any:
+    """The same with a pointer to the text that it reads; untrained, it copies the first sentence."""
+    from autotasks.pointer_generator import PointerGenerator, PointerGeneratorConfig
+
+    return PointerGenerator(_small(PointerGeneratorConfig, vocabulary_size, marks, width, depth, dropout))
+
+
+def _small(make: Any, vocabulary_size: int, marks: Marks, width: int, depth: int, dropout: float) -> Any:
     width = max(32, width // 32 * 32)
     layers = {f"{half}_layers": depth for half in ("encoder", "decoder")}
     heads = {f"{half}_attention_heads": width // 32 for half in ("encoder", "decoder")}
     sizes = {f"{half}_ffn_dim": 4 * width for half in ("encoder", "decoder")}
-    make_config: Any = BartConfig
-    make: Any = BartForConditionalGeneration
-    config = make_config(
+    return make(
         vocab_size=vocabulary_size,
         d_model=width,
         max_position_embeddings=1024,
@@ -163,12 +178,13 @@ def small_writer(vocabulary_size: int, marks: Marks, *, width: int, depth: int, 
         **heads,
         **sizes,
     )
-    return make(config)
 
 
 def writer_of(config: Mapping[str, Any]) -> Any:
     """An untrained network of this configuration, as `config.to_dict()` gave it."""
     from transformers import AutoConfig, AutoModelForSeq2SeqLM
+
+    import autotasks.pointer_generator  # noqa: F401  # makes its architecture known
 
     settings = dict(config)
     kind = settings.pop("model_type", None)

@@ -33,6 +33,7 @@ class WritingTrial:
 
     Attributes:
         summarizer: started.
+        train, validation: as the summarizer reads them.
         tell: is called after each epoch.
     """
 
@@ -52,9 +53,9 @@ class WritingTrial:
             schedule="warmup_cosine",
             clip_norm=1.0,
         )
-        parts = self._seen(self.train), self._seen(self.validation)
         limits = [] if self.plan.deadline is None else [TimeLimit(self.plan.deadline)]
-        for record in model.epochs(*parts, epochs=number, batch_size=_BATCH, callbacks=limits, seed=self.plan.seed):
+        told: Any = {"epochs": number, "batch_size": _BATCH, "callbacks": limits, "seed": self.plan.seed}
+        for record in model.epochs(self.train, self.validation, **told):
             if record.epoch == number:
                 self.summarizer.tune(text_inputs(self.validation.inputs), self._wanted)
             losses = {name: record.metrics[name] for name in ("train_loss", "val_loss")}
@@ -86,7 +87,7 @@ class WritingTrial:
         return min(wanted, int(left / (training + measuring)))
 
     def _seconds_of_training(self) -> float:
-        inputs, targets = self._seen(self.train).inputs, self._seen(self.train).targets
+        inputs, targets = self.train.inputs, self.train.targets
         return self._timed(_BATCH, len(inputs), lambda rows: self._step(inputs.take(rows), targets.take(rows)))
 
     def _seconds_of_measuring(self) -> float:
@@ -108,11 +109,6 @@ class WritingTrial:
         started = time.perf_counter()
         do(rows)
         return (time.perf_counter() - started) * num_rows / len(rows)
-
-    def _seen(self, part: ArrayExamples) -> Any:
-        assert isinstance(part.targets, TextTargets)
-        view = self.summarizer.view
-        return ArrayExamples(text_inputs(part.inputs).seen_as(view), part.targets.seen_as(view))
 
     @property
     def _wanted(self) -> list[str]:

@@ -12,11 +12,16 @@ import torch
 from safetensors.torch import load, save
 
 from autotasks.backbones import read_writer, usual_device
+from autotasks.content_selection import BestSentences, ContentSelector, WholeTexts
 from autotasks.rouge import rouge1_of
-from autotasks.writers import Generation, Marks, Writer, small_writer, writer_of
-from gradfleet.tasks import TextInputs, TextPreparation
+from autotasks.summarizers import Cached, ExtractiveSummarizer
+from autotasks.tfidf import text_inputs
+from autotasks.writers import Generation, Marks, Writer, small_copier, small_writer, writer_of
+from gradfleet.errors import ExportError
+from gradfleet.tasks import ArrayExamples, TextInputs, TextPreparation, TextTargets
 
 _DESCRIBED, _WEIGHTS = "writer.json", "weights.safetensors"
+_SELECTOR = "selector-"  # before the names of its files
 _AT_ONCE = 32
 _TUNED_ON = 100  # validation rows
 
@@ -28,33 +33,51 @@ class WritingSummarizer:
         view: in whose tokens it reads and writes.
         rate: of learning, at most.
         rounds: epochs, where there is time for them.
+        selector: of what is read.
     """
 
-    def __init__(self, view: str, make: Callable[[int, Marks], Any], *, rate: float, rounds: int) -> None:
+    def __init__(
+        self,
+        view: str,
+        make: Callable[[int, Marks], Any],
+        *,
+        rate: float,
+        rounds: int,
+        selector: ContentSelector | None = None,
+    ) -> None:
         self.view = view
         self.rate = rate
         self.rounds = rounds
         self.generation = Generation()
         self._make = make
+        self._selector = selector or WholeTexts()
 
-    def start(self, preparation: TextPreparation, targets: Any) -> None:
-        """Make the network, for the tokens of the prepared data."""
+    def start(self, preparation: TextPreparation, train: ArrayExamples, cached: Cached) -> ArrayExamples:
+        """Make the network, for the tokens of the prepared data; what it is to learn from."""
+        assert isinstance(train.targets, TextTargets)
         self._know(preparation)
         network = self._make(preparation.facts()[self.view]["vocabulary_size"], self._marks)
         self.writer = Writer(network, self._marks).to(usual_device())
+        targets = train.targets.seen_as(self.view)
         lengths = targets.tokens[self.view].lengths.float()
         self.generation = Generation(max_tokens=int(torch.quantile(lengths, 0.98)) + 8)
+        return ArrayExamples(self._selector.fit(train, preparation, self.view, cached), targets)
+
+    def seen(self, part: ArrayExamples) -> ArrayExamples:
+        """Other rows, as the network reads them."""
+        assert isinstance(part.targets, TextTargets)
+        inputs = self._selector.select(text_inputs(part.inputs), self.view)
+        return ArrayExamples(inputs, part.targets.seen_as(self.view))
 
     def summarize(self, texts: Sequence[str]) -> list[str]:
         """A summary of each text."""
-        return self.write(self._preparation.inputs(list(texts)))
+        return self.write(self._selector.select(self._preparation.inputs(list(texts)), self.view))
 
     def write(self, inputs: TextInputs, generation: Generation | None = None) -> list[str]:
-        """A summary of each prepared text; texts of like length are written together."""
-        seen = inputs.seen_as(self.view)
-        found = [""] * len(seen)
-        for rows in torch.split(seen.lengths.argsort(stable=True), _AT_ONCE):
-            tokens = self.writer.write(seen.take(rows), generation or self.generation)
+        """A summary of each text, as the network reads it; texts of like length are written together."""
+        found = [""] * len(inputs)
+        for rows in torch.split(inputs.lengths.argsort(stable=True), _AT_ONCE):
+            tokens = self.writer.write(inputs.take(rows), generation or self.generation)
             for row, text in zip(rows.tolist(), tokens, strict=True):
                 found[row] = self._preparation.decode(text, self.view).strip()
         return found
@@ -74,7 +97,16 @@ class WritingSummarizer:
         return [*greedy, *beams]
 
     def save_pretrained(self, folder: Path) -> None:
-        """Write the network, its tokenizer, and how it is told to write."""
+        """Write the network, its tokenizer, and how it is told to write.
+
+        Raises:
+            ExportError: it is an architecture that transformers does not have.
+        """
+        if not self.writer.is_known:
+            raise ExportError(
+                "A rewriter chooses sentences and copies from them, which no network of transformers does; use "
+                'format="bundle".'
+            )
         self.writer.save_pretrained(folder, self.generation)
         self._preparation.save_pretrained(folder, self.view)
 
@@ -82,7 +114,8 @@ class WritingSummarizer:
         """Everything learned, as JSON and safetensors by file name."""
         described = {"network": self.writer.network.config.to_dict(), "generation": self.generation.to_json()}
         weights = {name: part.detach().cpu().clone() for name, part in self.writer.network.state_dict().items()}
-        return {_DESCRIBED: json.dumps(described).encode(), _WEIGHTS: save(weights)}
+        own = {_DESCRIBED: json.dumps(described).encode(), _WEIGHTS: save(weights)}
+        return own | {f"{_SELECTOR}{name}": content for name, content in self._selector.files().items()}
 
     def read(self, files: Mapping[str, bytes], preparation: TextPreparation) -> None:
         """Become what `files` wrote."""
@@ -91,6 +124,8 @@ class WritingSummarizer:
         self.generation = Generation(**described["generation"])
         self.writer = Writer(writer_of(described["network"]), self._marks)
         self.writer.network.load_state_dict(load(files[_WEIGHTS]))
+        selector = {name: content for name, content in files.items() if name.startswith(_SELECTOR)}
+        self._selector.read({name.removeprefix(_SELECTOR): content for name, content in selector.items()}, preparation)
 
     def _know(self, preparation: TextPreparation) -> None:
         tokens = preparation.facts()[self.view]
@@ -117,3 +152,21 @@ def from_scratch(
         return small_writer(size, marks, width=width, depth=depth, dropout=dropout)
 
     return WritingSummarizer("trained", make, rate=rate, rounds=rounds)
+
+
+def rewriting(
+    *,
+    sentences: int = 3,
+    width: int = 128,
+    depth: int = 1,
+    dropout: float = 0.2,
+    rate: float = 5e-4,
+    rounds: int = 8,
+) -> WritingSummarizer:
+    """By a small one that writes the best sentences of a text anew, in its own words and theirs."""
+
+    def make(size: int, marks: Marks) -> Any:
+        return small_copier(size, marks, width=width, depth=depth, dropout=dropout)
+
+    selector = BestSentences(ExtractiveSummarizer, sentences)
+    return WritingSummarizer("trained", make, rate=rate, rounds=rounds, selector=selector)

@@ -34,7 +34,7 @@ def extractive(name: str, budget: float, backbones: Sequence[str]) -> Scores:
 
 def abstractive(name: str, budget: float, backbones: Sequence[str]) -> Scores:
     """The preset's best model that writes anew."""
-    return _fitted(name, budget, backbones, "ours, abstractive", ["writer"])
+    return _fitted(name, budget, backbones, "ours, abstractive", ["rewriter", "writer"])
 
 
 MEASURED: dict[str, Measure] = {"lead": lead, "extractive": extractive, "abstractive": abstractive}

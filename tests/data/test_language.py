@@ -99,6 +99,16 @@ def test_a_long_text_is_cut_and_keeps_its_end() -> None:
     assert (tokens[0], tokens[-1]) == (1, 2)
 
 
+def test_a_text_of_parts_has_one_start_and_an_end_behind_each_part() -> None:
+    preparation = TextPreparation(max_length=20).fit(["so good", "so bad"])
+    one, two = (preparation.encode([text], "trained")[0] for text in ("so good", "so bad"))
+    read = preparation.inputs_of_parts([["so good", "so bad"], [""], ["so bad"] * 9], "trained")
+    assert list(read.texts) == ["so good so bad", "", " ".join(["so bad"] * 9)]
+    rows = [read.tokens["trained"].row(number).tolist() for number in range(3)]
+    assert rows[:2] == [[*one, *two[1:]], [1, 2]]
+    assert len(rows[2]) == 20
+
+
 def test_a_pretrained_tokenizer_is_read_from_its_folder_and_kept(tmp_path: Path) -> None:
     from transformers import PreTrainedTokenizerFast
 

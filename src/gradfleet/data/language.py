@@ -97,6 +97,12 @@ class TextPreparation:
         tokens = {view: Ragged.of(self.encode(known, view)) for view in self.tokenizers}
         return self.held(tokens, Strings.of(known))
 
+    def inputs_of_parts(self, texts: Sequence[Sequence[str]], view: str) -> TextInputs:
+        """Texts that are given as parts, such as sentences: each part has an end mark behind it, in this one view."""
+        parts = iter(self.encode([part for text in texts for part in text], view))
+        rows = [_joined([next(parts) for _ in text])[: self.max_length] for text in texts]
+        return self.held({view: Ragged.of(rows)}, Strings.of(" ".join(text) for text in texts)).seen_as(view)
+
     def targets(self, texts: Sequence[Any]) -> TextTargets:
         """Texts that are to be written; as `inputs`."""
         read = self.inputs(texts)
@@ -255,6 +261,11 @@ def checked(text: Any, number: int | None = None) -> str:
         return whole(text)
     which = "A text" if number is None else f"Text {number}"
     raise DataError(f"{which} needs to be a string, got {type(text).__name__}.")
+
+
+def _joined(parts: Sequence[list[int]]) -> list[int]:
+    """Token numbers of several texts as those of one, with the first one's start mark alone."""
+    return [*(parts[0][:1] if parts else ()), *(token for part in parts for token in part[1:])]
 
 
 def _check_view(view: str, tokens: Mapping[str, Ragged]) -> None:
