@@ -73,9 +73,11 @@ class BestSentences:
         assert isinstance(train.targets, TextTargets)
         texts, summaries = list(text_inputs(train.inputs).texts), list(train.targets.texts)
         self._preparation = preparation
-        self._scorer.fit(texts, summaries, cached, preparation)
+        self._scorer.cached = cached
         documents = split_all(texts)
-        return self._best(documents, self._unseen_scores(documents, summaries), view)
+        amounts = self._scorer.amounts(documents, summaries)
+        self._scorer.solve(documents, np.concatenate(amounts))
+        return self._best(documents, self._unseen_scores(documents, amounts), view)
 
     def select(self, inputs: TextInputs, view: str) -> TextInputs:
         documents = split_all(inputs.texts)
@@ -93,13 +95,12 @@ class BestSentences:
         chosen = [[document[place] for place in places] for document, places in zip(documents, best, strict=True)]
         return self._preparation.inputs_of_parts(chosen, view)
 
-    def _unseen_scores(self, documents: Sequence[Sequence[str]], summaries: Sequence[str]) -> list[Array]:
+    def _unseen_scores(self, documents: Sequence[Sequence[str]], amounts: Sequence[Array]) -> list[Array]:
         """Of the sentences of training texts, each by a scorer that was fitted without its text."""
         from sklearn.model_selection import KFold
 
         if len(documents) < _FOLDS:
             return self._scorer.scores(documents)
-        amounts = self._scorer.amounts(documents, summaries)
         found: list[Array] = [np.zeros(0)] * len(documents)
         for rest, part in KFold(_FOLDS, shuffle=True, random_state=0).split(documents):
             scorer = self._make()

@@ -32,6 +32,21 @@ def rouge1_of(found: Sequence[str], wanted: Sequence[str]) -> list[float]:
     return [_scorer(("rouge1",), _is_latin(target)).score(target, text)["rouge1"].fmeasure for text, target in pairs]
 
 
+class _StemmedWords:
+    """Splits as the library does; what a word is stemmed to is looked up where it came before, which is most of it."""
+
+    def __init__(self) -> None:
+        from nltk.stem.porter import PorterStemmer
+
+        self.stem = lru_cache(2**17)(PorterStemmer().stem)
+
+    def tokenize(self, text: str) -> list[str]:
+        from rouge_score.tokenize import tokenize
+
+        words: list[str] = tokenize(text, self)
+        return words
+
+
 class _AnyWords:
     """Splits texts of any script; what `RougeScorer` takes as a tokenizer."""
 
@@ -48,4 +63,4 @@ def _is_latin(text: str) -> bool:
 def _scorer(names: tuple[str, ...], is_latin: bool) -> Any:  # noqa: FBT001  # a key of the cache
     from rouge_score.rouge_scorer import RougeScorer
 
-    return RougeScorer(list(names), use_stemmer=True, tokenizer=None if is_latin else _AnyWords())
+    return RougeScorer(list(names), tokenizer=_StemmedWords() if is_latin else _AnyWords())

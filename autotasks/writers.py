@@ -93,6 +93,13 @@ class Writer(nn.Module):
         return tokens.cpu()
 
     @property
+    def at_once(self) -> int:
+        """Rows to write together: what 4 beams keep of them for decoding is about 1.5 GB for BART's base, 32 here."""
+        decoder = self.network.get_decoder().config
+        size: int = decoder.hidden_size * decoder.num_hidden_layers
+        return max(8, min(128, 32 * 768 * 6 // size))
+
+    @property
     def is_known(self) -> bool:
         """Whether the network is of an architecture that transformers itself has."""
         return type(self.network).__module__.startswith("transformers.")

@@ -92,7 +92,8 @@ class WritingTrial:
 
     def _seconds_of_measuring(self) -> float:
         inputs = text_inputs(self.validation.inputs)
-        return self._timed(_BATCH, len(inputs), lambda rows: self.summarizer.write(inputs.part(0, len(rows))))
+        at_once = self.summarizer.writer.at_once
+        return self._timed(at_once, len(inputs), lambda rows: self.summarizer.write(inputs.part(0, len(rows))))
 
     def _step(self, batch: Any, targets: Any) -> None:
         writer, device = self.summarizer.writer, usual_device()

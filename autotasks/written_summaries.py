@@ -22,7 +22,6 @@ from gradfleet.tasks import ArrayExamples, TextInputs, TextPreparation, TextTarg
 
 _DESCRIBED, _WEIGHTS = "writer.json", "weights.safetensors"
 _SELECTOR = "selector-"  # before the names of its files
-_AT_ONCE = 32
 _TUNED_ON = 100  # validation rows
 
 
@@ -76,7 +75,7 @@ class WritingSummarizer:
     def write(self, inputs: TextInputs, generation: Generation | None = None) -> list[str]:
         """A summary of each text, as the network reads it; texts of like length are written together."""
         found = [""] * len(inputs)
-        for rows in torch.split(inputs.lengths.argsort(stable=True), _AT_ONCE):
+        for rows in torch.split(inputs.lengths.argsort(stable=True), self.writer.at_once):
             tokens = self.writer.write(inputs.take(rows), generation or self.generation)
             for row, text in zip(rows.tolist(), tokens, strict=True):
                 found[row] = self._preparation.decode(text, self.view).strip()

@@ -109,6 +109,17 @@ def test_the_summary_of_a_long_text_without_marks_is_a_part_of_it(summarizer: Au
 
 
 def test_rouge_is_that_of_the_library() -> None:
+    from rouge_score.rouge_scorer import RougeScorer
+
+    pairs = [(row.text, row.summary) for row in reports(20).itertuples()]
+    pairs += [
+        ("Studies of studying: the studied, it's 3.5%!", "He studies foxes' DENS quickly; co-operating"),
+        ("", "a"),
+    ]
+    theirs = [
+        RougeScorer(["rougeL"], use_stemmer=True).score(wanted, text)["rougeL"].fmeasure for text, wanted in pairs
+    ]
+    assert rouge(*zip(*pairs, strict=True))["rougeL"].tolist() == theirs
     found = rouge(["the cat sat"], ["the cats sat down"])
     assert found["rouge1"][0] == pytest.approx(2 * 3 / (3 + 4)), "stemmed: cats counts as cat"
     assert found["rouge2"][0] == pytest.approx(2 * 2 / (2 + 3))
