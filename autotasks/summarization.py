@@ -19,6 +19,9 @@ from gradfleet import AutoDataset, AutoModel, Choice, Float, Int, Objective, Tun
 from gradfleet.errors import DataError
 from gradfleet.tasks import PretrainedTokenizer, TextPreparation, TrainedTokenizer
 
+_VOCABULARY = 4_000
+"""Tokens of what is written from scratch: each has a score at each step, and rare words are copied in pieces."""
+
 
 class AutoSummarizer(AutoTask):
     """Learns to shorten texts: by which of their sentences to take, or by writing anew.
@@ -46,7 +49,8 @@ class AutoSummarizer(AutoTask):
     def reading(cls, backbones: Sequence[str]) -> Mapping[str, Any]:
         """Texts and summaries in the tokens of the data's own tokenizer and of each backbone's."""
         own = {name: PretrainedTokenizer(source) for name, source in names_of(backbones).items()}
-        return {"preparation": TextPreparation({"trained": TrainedTokenizer(), **own}), "kind": "text"}
+        tokenizer = TrainedTokenizer(_VOCABULARY)
+        return {"preparation": TextPreparation({"trained": tokenizer, **own}), "kind": "text"}
 
     def check(self, data: AutoDataset) -> None:
         require_texts(data)

@@ -20,7 +20,6 @@ from gradfleet.tasks import ArrayExamples, TextTargets, TrialPlan
 from gradfleet.training.callbacks import TimeLimit
 
 _BATCH = 16
-_TUNING = 3.0  # of the time that measuring once takes, at most 100 rows being written 9 times
 _SPARE = 0.9  # of the time that is left may be planned with
 
 Tell = Callable[[int, Mapping[str, float]], object]
@@ -44,7 +43,7 @@ class WritingTrial:
     tell: Tell
 
     def run(self) -> None:
-        started, number = time.perf_counter(), self.num_epochs()
+        started, (number, until) = time.perf_counter(), self.planned()
         model = WritingModel(self.summarizer.writer)
         model.compile(
             kind="text",
@@ -57,7 +56,7 @@ class WritingTrial:
         told: Any = {"epochs": number, "batch_size": _BATCH, "callbacks": limits, "seed": self.plan.seed}
         for record in model.epochs(self.train, self.validation, **told):
             if record.epoch == number:
-                self.summarizer.tune(text_inputs(self.validation.inputs), self._wanted)
+                self.summarizer.tune(text_inputs(self.validation.inputs), self._wanted, until)
             losses = {name: record.metrics[name] for name in ("train_loss", "val_loss")}
             epoch = math.ceil(record.epoch * self.plan.epochs / number)
             self.tell(epoch, {**self.measure(), **losses, "train_seconds": time.perf_counter() - started})
@@ -67,24 +66,24 @@ class WritingTrial:
         found = self.summarizer.write(text_inputs(self.validation.inputs))
         return {f"val_{name}": float(score.mean()) for name, score in rouge(found, self._wanted).items()}
 
-    def num_epochs(self) -> int:
-        """As many as there is time for, by the speed of a few batches.
+    def planned(self) -> tuple[int, float]:
+        """As many epochs as there is time for, by the speed of a few batches, and until when writing may be tuned.
 
         Raises:
             SettingError: there is not time for one.
         """
         wanted = min(self.summarizer.rounds, self.plan.epochs)
         if self.plan.deadline is None:
-            return wanted
+            return wanted, math.inf
         training, measuring = self._seconds_of_training(), self._seconds_of_measuring()
-        left = _SPARE * (self.plan.deadline - time.time()) - _TUNING * measuring
+        left = _SPARE * (self.plan.deadline - time.time()) - measuring  # in which what is written is tuned
         if left < training + measuring:
-            needed = (training + (1 + _TUNING) * measuring) / _SPARE
+            needed = (training + 2 * measuring) / _SPARE
             raise SettingError(
                 f"To train a summarizer that writes needs about {needed:.0f} s here for a single epoch, and "
                 f"{max(0.0, self.plan.deadline - time.time()):.0f} s are left. Give the search a larger budget."
             )
-        return min(wanted, int(left / (training + measuring)))
+        return min(wanted, int(left / (training + measuring))), self.plan.deadline - measuring / _SPARE
 
     def _seconds_of_training(self) -> float:
         inputs, targets = self.train.inputs, self.train.targets

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import json
+import math
+import time
 from collections.abc import Callable, Mapping, Sequence
+from itertools import takewhile
 from pathlib import Path
 from typing import Any
 
@@ -81,10 +84,16 @@ class WritingSummarizer:
                 found[row] = self._preparation.decode(text, self.view).strip()
         return found
 
-    def tune(self, inputs: TextInputs, wanted: Sequence[str]) -> None:
-        """Take the settings of generation that do best on some of these rows; nothing is trained."""
+    def tune(self, inputs: TextInputs, wanted: Sequence[str], until: float = math.inf) -> None:
+        """Take the settings of generation that do best on some of these rows; nothing is trained.
+
+        Args:
+            until: seconds since 1970, after which no further ones are tried.
+        """
         few, known = inputs.part(0, min(_TUNED_ON, len(inputs))), wanted[:_TUNED_ON]
-        tried = {one: np.mean(rouge1_of(self.write(few, one), known)) for one in self._generations(inputs, wanted)}
+        tried = {self.generation: 0.0}
+        for one in takewhile(lambda _: time.time() < until, self._generations(inputs, wanted)):
+            tried[one] = float(np.mean(rouge1_of(self.write(few, one), known)))
         self.generation = max(tried, key=lambda one: tried[one])
 
     def _generations(self, inputs: TextInputs, wanted: Sequence[str]) -> list[Generation]:
