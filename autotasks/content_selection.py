@@ -56,8 +56,8 @@ class BestSentences:
     """The sentences that an extractive summarizer scores highest, the best of them first, an end mark behind each.
 
     As Chen and Bansal, 2018, arXiv:1805.11080, who choose sentences and then write them anew. What is read of a
-    training row is chosen by a scorer that was fitted without it (in one of 5 parts): those sentences are as good, and
-    as bad, as what will be read of other texts.
+    training row is chosen by a scorer that was fitted without it (in one of 5 parts, where there are as many rows):
+    those sentences are as good, and as bad, as what will be read of other texts.
 
     Args:
         make: an unfitted scorer.

@@ -49,7 +49,7 @@ class AutoSummarizer(AutoTask):
     def reading(cls, backbones: Sequence[str]) -> Mapping[str, Any]:
         """Texts and summaries in the tokens of the data's own tokenizer and of each backbone's."""
         own = {name: PretrainedTokenizer(source) for name, source in names_of(backbones).items()}
-        tokenizer = TrainedTokenizer(_VOCABULARY)
+        tokenizer = TrainedTokenizer(_VOCABULARY, lowercase=False)
         return {"preparation": TextPreparation({"trained": tokenizer, **own}), "kind": "text"}
 
     def check(self, data: AutoDataset) -> None:

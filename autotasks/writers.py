@@ -25,12 +25,14 @@ class Generation:
         beams: beginnings that are kept at a time; 1 takes the likeliest token each time.
         length_penalty: above 0 prefers longer texts, where there are several beams.
         min_tokens, max_tokens: of a text.
+        repeats: tokens of a run that is not written twice; 0 lets any be.
     """
 
     beams: int = 1
     length_penalty: float = 1.0
     min_tokens: int = 0
     max_tokens: int = 64
+    repeats: int = 3
 
     def to_json(self) -> dict[str, Any]:
         return asdict(self)
@@ -78,7 +80,7 @@ class Writer(nn.Module):
         logits: torch.Tensor = found.logits
         return logits
 
-    def known(self, targets: torch.Tensor) -> torch.Tensor:
+    def decoder_inputs(self, targets: torch.Tensor) -> torch.Tensor:
         """What the decoder has read when it writes each of `targets`: the start, then the targets one place later."""
         start = torch.full_like(targets[:, :1], self.marks.start)
         return torch.cat([start, targets.masked_fill(targets == _UNCOUNTED, self.marks.padding)[:, :-1]], dim=1)
@@ -99,11 +101,6 @@ class Writer(nn.Module):
         size: int = decoder.hidden_size * decoder.num_hidden_layers
         return max(8, min(128, 32 * 768 * 6 // size))
 
-    @property
-    def is_known(self) -> bool:
-        """Whether the network is of an architecture that transformers itself has."""
-        return type(self.network).__module__.startswith("transformers.")
-
     def save_pretrained(self, folder: Path, generation: Generation) -> None:
         """Write what `AutoModelForSeq2SeqLM.from_pretrained` loads, and what its `generate` is to do."""
         self.network.save_pretrained(folder)
@@ -120,7 +117,7 @@ class Writer(nn.Module):
             early_stopping=generation.beams > 1,
             min_new_tokens=generation.min_tokens or None,
             max_new_tokens=max(generation.max_tokens, generation.min_tokens + 1),
-            no_repeat_ngram_size=3,
+            no_repeat_ngram_size=generation.repeats or None,
             do_sample=False,
         )
 
@@ -148,33 +145,38 @@ class WritingModel(Model):
 
     def _told(self, inputs: Any, targets: torch.Tensor) -> dict[str, torch.Tensor]:
         assert isinstance(self.network, Writer)
-        return {**inputs, "decoder_input_ids": self.network.known(targets)}
+        return {**inputs, "decoder_input_ids": self.network.decoder_inputs(targets)}
 
 
-def small_writer(vocabulary_size: int, marks: Marks, *, width: int, depth: int, dropout: float) -> Any:
-    """BART's architecture, small and untrained; `width` is rounded to a multiple of 32, one head each."""
+def small_writer(tokens: Mapping[str, int], marks: Marks, *, width: int, depth: int, dropout: float) -> Any:
+    """BART's architecture, small and untrained.
+
+    Args:
+        tokens: facts of the view that it reads and writes, see `TextPreparation.facts`.
+        width: is rounded to a multiple of 32, one head each.
+    """
     from transformers import BartConfig, BartForConditionalGeneration
 
     make: Any = BartForConditionalGeneration
-    return make(_small(BartConfig, vocabulary_size, marks, width, depth, dropout))
+    return make(_small(BartConfig, tokens, marks, width, depth, dropout))
 
 
-def small_copier(vocabulary_size: int, marks: Marks, *, width: int, depth: int, dropout: float) -> Any:
+def small_copier(tokens: Mapping[str, int], marks: Marks, *, width: int, depth: int, dropout: float) -> Any:
     """The same with a pointer to the text that it reads; untrained, it copies the first sentence."""
     from autotasks.pointer_generator import PointerGenerator, PointerGeneratorConfig
 
-    return PointerGenerator(_small(PointerGeneratorConfig, vocabulary_size, marks, width, depth, dropout))
+    return PointerGenerator(_small(PointerGeneratorConfig, tokens, marks, width, depth, dropout))
 
 
-def _small(make: Any, vocabulary_size: int, marks: Marks, width: int, depth: int, dropout: float) -> Any:
+def _small(make: Any, tokens: Mapping[str, int], marks: Marks, width: int, depth: int, dropout: float) -> Any:
     width = max(32, width // 32 * 32)
     layers = {f"{half}_layers": depth for half in ("encoder", "decoder")}
     heads = {f"{half}_attention_heads": width // 32 for half in ("encoder", "decoder")}
     sizes = {f"{half}_ffn_dim": 4 * width for half in ("encoder", "decoder")}
     return make(
-        vocab_size=vocabulary_size,
+        vocab_size=tokens["vocabulary_size"],
         d_model=width,
-        max_position_embeddings=1024,
+        max_position_embeddings=max(1024, tokens["max_length"] + 16),
         dropout=dropout,
         bos_token_id=marks.start,
         decoder_start_token_id=marks.start,
@@ -191,11 +193,13 @@ def writer_of(config: Mapping[str, Any]) -> Any:
     """An untrained network of this configuration, as `config.to_dict()` gave it."""
     from transformers import AutoConfig, AutoModelForSeq2SeqLM
 
-    import autotasks.pointer_generator  # noqa: F401  # makes its architecture known
+    from autotasks.pointer_generator import PointerGenerator, PointerGeneratorConfig
 
     settings = dict(config)
     kind = settings.pop("model_type", None)
     if kind is None:
         raise SettingError("The checkpoint does not say what its encoder-decoder is: it has no model_type.")
+    if kind == PointerGeneratorConfig.model_type:
+        return PointerGenerator(PointerGeneratorConfig(**settings))
     make: Any = AutoModelForSeq2SeqLM.from_config
     return make(AutoConfig.for_model(kind, **settings))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
@@ -21,6 +21,7 @@ from gradfleet.training.callbacks import TimeLimit
 
 _BATCH = 16
 _SPARE = 0.9  # of the time that is left may be planned with
+_TELLING = 0.5  # seconds in which the last epoch's checkpoint is written
 
 Tell = Callable[[int, Mapping[str, float]], object]
 """Takes an epoch, counted as the search does, and what was measured after it."""
@@ -43,7 +44,8 @@ class WritingTrial:
     tell: Tell
 
     def run(self) -> None:
-        started, (number, until) = time.perf_counter(), self.planned()
+        started, number = time.perf_counter(), self.num_epochs()
+        deadline = self.plan.deadline or math.inf
         model = WritingModel(self.summarizer.writer)
         model.compile(
             kind="text",
@@ -52,11 +54,17 @@ class WritingTrial:
             schedule="warmup_cosine",
             clip_norm=1.0,
         )
-        limits = [] if self.plan.deadline is None else [TimeLimit(self.plan.deadline)]
-        told: Any = {"epochs": number, "batch_size": _BATCH, "callbacks": limits, "seed": self.plan.seed}
-        for record in model.epochs(self.train, self.validation, **told):
+        records = model.epochs(
+            self.train,
+            self.validation,
+            epochs=number,
+            batch_size=_BATCH,
+            callbacks=[] if self.plan.deadline is None else [TimeLimit(self.plan.deadline)],
+            seed=self.plan.seed,
+        )
+        for record in records:
             if record.epoch == number:
-                self.summarizer.tune(text_inputs(self.validation.inputs), self._wanted, until)
+                self.summarizer.tune(text_inputs(self.validation.inputs), self._wanted, deadline - _TELLING)
             losses = {name: record.metrics[name] for name in ("train_loss", "val_loss")}
             epoch = math.ceil(record.epoch * self.plan.epochs / number)
             self.tell(epoch, {**self.measure(), **losses, "train_seconds": time.perf_counter() - started})
@@ -66,39 +74,44 @@ class WritingTrial:
         found = self.summarizer.write(text_inputs(self.validation.inputs))
         return {f"val_{name}": float(score.mean()) for name, score in rouge(found, self._wanted).items()}
 
-    def planned(self) -> tuple[int, float]:
-        """As many epochs as there is time for, by the speed of a few batches, and until when writing may be tuned.
+    def num_epochs(self) -> int:
+        """As many as there is time for, by the speed of a few batches.
 
         Raises:
             SettingError: there is not time for one.
         """
         wanted = min(self.summarizer.rounds, self.plan.epochs)
         if self.plan.deadline is None:
-            return wanted, math.inf
+            return wanted
         training, measuring = self._seconds_of_training(), self._seconds_of_measuring()
-        left = _SPARE * (self.plan.deadline - time.time()) - measuring  # in which what is written is tuned
+        left = _SPARE * (self.plan.deadline - time.time()) - measuring  # in which generation is tuned
         if left < training + measuring:
             needed = (training + 2 * measuring) / _SPARE
             raise SettingError(
                 f"To train a summarizer that writes needs about {needed:.0f} s here for a single epoch, and "
                 f"{max(0.0, self.plan.deadline - time.time()):.0f} s are left. Give the search a larger budget."
             )
-        return min(wanted, int(left / (training + measuring))), self.plan.deadline - measuring / _SPARE
+        return min(wanted, int(left / (training + measuring)))
 
     def _seconds_of_training(self) -> float:
         inputs, targets = self.train.inputs, self.train.targets
         return self._timed(_BATCH, len(inputs), lambda rows: self._step(inputs.take(rows), targets.take(rows)))
 
     def _seconds_of_measuring(self) -> float:
-        inputs = text_inputs(self.validation.inputs)
-        at_once = self.summarizer.writer.at_once
-        return self._timed(at_once, len(inputs), lambda rows: self.summarizer.write(inputs.part(0, len(rows))))
+        """Of summaries of usual length: what is untrained would end at any length."""
+        inputs, targets, told = text_inputs(self.validation.inputs), self.train.targets, self.summarizer.generation
+        assert isinstance(targets, TextTargets)
+        usual = min(int(targets.tokens[targets.view].lengths.float().median()), told.max_tokens - 1)
+        generation, at_once = replace(told, min_tokens=usual), self.summarizer.writer.at_once
+        return self._timed(
+            at_once, len(inputs), lambda rows: self.summarizer.write(inputs.part(0, len(rows)), generation)
+        )
 
     def _step(self, batch: Any, targets: Any) -> None:
         writer, device = self.summarizer.writer, usual_device()
         batch, targets = {name: part.to(device) for name, part in batch.items()}, targets.to(device)
         writer.eval()  # nothing random is drawn, so the trial trains as if nothing had been measured
-        writer(**batch, decoder_input_ids=writer.known(targets)).logsumexp(-1).sum().backward()
+        writer(**batch, decoder_input_ids=writer.decoder_inputs(targets)).logsumexp(-1).sum().backward()
         writer.zero_grad(set_to_none=True)
 
     @staticmethod
@@ -106,11 +119,19 @@ class WritingTrial:
         """Seconds for all rows, by the second of two batches."""
         rows = torch.arange(min(at_once, num_rows))
         do(rows)
+        _wait()
         started = time.perf_counter()
         do(rows)
+        _wait()
         return (time.perf_counter() - started) * num_rows / len(rows)
 
     @property
     def _wanted(self) -> list[str]:
         assert isinstance(self.validation.targets, TextTargets)
         return list(self.validation.targets.texts)
+
+
+def _wait() -> None:
+    """Until a GPU has done what it was told."""
+    if torch.cuda.is_available():
+        torch.cuda.synchronize()

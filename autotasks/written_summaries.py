@@ -5,8 +5,9 @@ from __future__ import annotations
 import json
 import math
 import time
-from collections.abc import Callable, Mapping, Sequence
-from itertools import takewhile
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import replace
+from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +26,7 @@ from gradfleet.tasks import ArrayExamples, TextInputs, TextPreparation, TextTarg
 
 _DESCRIBED, _WEIGHTS = "writer.json", "weights.safetensors"
 _SELECTOR = "selector-"  # before the names of its files
+_OWN = "trained"  # the view of the data's own tokenizer
 _TUNED_ON = 100  # validation rows
 
 
@@ -41,7 +43,7 @@ class WritingSummarizer:
     def __init__(
         self,
         view: str,
-        make: Callable[[int, Marks], Any],
+        make: Callable[[TextPreparation, Marks], Any],
         *,
         rate: float,
         rounds: int,
@@ -57,12 +59,12 @@ class WritingSummarizer:
     def start(self, preparation: TextPreparation, train: ArrayExamples, cached: Cached) -> ArrayExamples:
         """Make the network, for the tokens of the prepared data; what it is to learn from."""
         assert isinstance(train.targets, TextTargets)
-        self._know(preparation)
-        network = self._make(preparation.facts()[self.view]["vocabulary_size"], self._marks)
+        self._prepare(preparation)
+        network = self._make(preparation, self._marks)
         self.writer = Writer(network, self._marks).to(usual_device())
         targets = train.targets.seen_as(self.view)
         lengths = targets.tokens[self.view].lengths.float()
-        self.generation = Generation(max_tokens=int(torch.quantile(lengths, 0.98)) + 8)
+        self.generation = replace(self.generation, max_tokens=int(torch.quantile(lengths, 0.98)) + 8)
         return ArrayExamples(self._selector.fit(train, preparation, self.view, cached), targets)
 
     def seen(self, part: ArrayExamples) -> ArrayExamples:
@@ -76,41 +78,59 @@ class WritingSummarizer:
         return self.write(self._selector.select(self._preparation.inputs(list(texts)), self.view))
 
     def write(self, inputs: TextInputs, generation: Generation | None = None) -> list[str]:
-        """A summary of each text, as the network reads it; texts of like length are written together."""
+        """A summary of each text, as the network reads it; of a blank text none."""
         found = [""] * len(inputs)
-        for rows in torch.split(inputs.lengths.argsort(stable=True), self.writer.at_once):
-            tokens = self.writer.write(inputs.take(rows), generation or self.generation)
+        for rows, told in self._batches(inputs, generation or self.generation):
+            tokens = self.writer.write(inputs.take(rows), told)
             for row, text in zip(rows.tolist(), tokens, strict=True):
                 found[row] = self._preparation.decode(text, self.view).strip()
         return found
 
-    def tune(self, inputs: TextInputs, wanted: Sequence[str], until: float = math.inf) -> None:
+    def _batches(self, inputs: TextInputs, generation: Generation) -> Iterator[tuple[torch.Tensor, Generation]]:
+        """Rows of like length, and how they are written: a text that is shorter than the least of a summary has none.
+
+        Which settings a row gets depends on that row alone, whatever is written beside it.
+        """
+        there = torch.tensor([bool(text.strip()) for text in inputs.texts], dtype=torch.bool)
+        is_short = inputs.lengths <= generation.min_tokens + len(("start", "end"))
+        for rows, told in ((is_short & there, replace(generation, min_tokens=0)), (~is_short & there, generation)):
+            numbers = rows.nonzero().flatten()
+            if len(numbers):
+                by_length = numbers[inputs.lengths[numbers].argsort(stable=True)]
+                yield from ((batch, told) for batch in torch.split(by_length, self.writer.at_once))
+
+    def tune(self, inputs: TextInputs, wanted: Sequence[str], deadline: float = math.inf) -> None:
         """Take the settings of generation that do best on some of these rows; nothing is trained.
 
         Args:
-            until: seconds since 1970, after which no further ones are tried.
+            deadline: seconds since 1970; by then all rows can be written with what is taken.
         """
         few, known = inputs.part(0, min(_TUNED_ON, len(inputs))), wanted[:_TUNED_ON]
-        tried = {self.generation: 0.0}
-        for one in takewhile(lambda _: time.time() < until, self._generations(inputs, wanted)):
-            tried[one] = float(np.mean(rouge1_of(self.write(few, one), known)))
-        self.generation = max(tried, key=lambda one: tried[one])
+        best, needed = -math.inf, 0.0
+        for one in self._generations(wanted):
+            if time.time() + needed > deadline:
+                return
+            started = time.time()
+            score = float(np.mean(rouge1_of(self.write(few, one), known)))
+            takes = (time.time() - started) * len(inputs) / len(few)
+            if score > best and time.time() + takes < deadline:
+                self.generation, best, needed = one, score, takes
 
-    def _generations(self, inputs: TextInputs, wanted: Sequence[str]) -> list[Generation]:
-        lengths = [len(tokens) for tokens in self._preparation.encode(wanted, self.view)]
+    def _generations(self, wanted: Sequence[str]) -> list[Generation]:
+        """What is tried, the quickest first."""
+        lengths = [len(tokens) - len(("start", "end")) for tokens in self._preparation.encode(wanted, self.view)]
         shortest = [0, int(np.quantile(lengths, 0.25)), int(np.quantile(lengths, 0.5))]
-        longest = self.generation.max_tokens
-        greedy = [Generation(min_tokens=few, max_tokens=longest) for few in shortest]
-        beams = [Generation(4, penalty, few, longest) for penalty in (0.6, 1.0, 2.0) for few in shortest[:2]]
-        return [*greedy, *beams]
+        greedy = [replace(self.generation, min_tokens=least) for least in shortest]
+        beams = product((0.6, 1.0, 2.0), greedy[:2])
+        return [*greedy, *(replace(one, beams=4, length_penalty=penalty) for penalty, one in beams)]
 
     def save_pretrained(self, folder: Path) -> None:
         """Write the network, its tokenizer, and how it is told to write.
 
         Raises:
-            ExportError: it is an architecture that transformers does not have.
+            ExportError: it reads or copies what no network of transformers does.
         """
-        if not self.writer.is_known:
+        if self._selector.files():
             raise ExportError(
                 "A rewriter chooses sentences and copies from them, which no network of transformers does; use "
                 'format="bundle".'
@@ -127,15 +147,15 @@ class WritingSummarizer:
 
     def read(self, files: Mapping[str, bytes], preparation: TextPreparation) -> None:
         """Become what `files` wrote."""
-        self._know(preparation)
+        self._prepare(preparation)
         described = json.loads(files[_DESCRIBED])
         self.generation = Generation(**described["generation"])
-        self.writer = Writer(writer_of(described["network"]), self._marks)
+        self.writer = Writer(writer_of(described["network"]), self._marks).to(usual_device())
         self.writer.network.load_state_dict(load(files[_WEIGHTS]))
         selector = {name: content for name, content in files.items() if name.startswith(_SELECTOR)}
         self._selector.read({name.removeprefix(_SELECTOR): content for name, content in selector.items()}, preparation)
 
-    def _know(self, preparation: TextPreparation) -> None:
+    def _prepare(self, preparation: TextPreparation) -> None:
         tokens = preparation.facts()[self.view]
         end = preparation.encode(["a"], self.view)[0][-1]  # tokenizers put it there themselves
         self._preparation = preparation
@@ -148,7 +168,7 @@ def pretrained(source: str, view: str, *, rate: float = 3e-4, rounds: int = 6) -
     What the decoder of the latter reads of the encoder (cross-attention) is not pretrained (Rothe et al., 2020,
     arXiv:1907.12461).
     """
-    return WritingSummarizer(view, lambda size, marks: read_writer(source), rate=rate, rounds=rounds)
+    return WritingSummarizer(view, lambda preparation, marks: read_writer(source), rate=rate, rounds=rounds)
 
 
 def from_scratch(
@@ -156,10 +176,10 @@ def from_scratch(
 ) -> WritingSummarizer:
     """By a small one that knows nothing before, in tokens learned from the data."""
 
-    def make(size: int, marks: Marks) -> Any:
-        return small_writer(size, marks, width=width, depth=depth, dropout=dropout)
+    def make(preparation: TextPreparation, marks: Marks) -> Any:
+        return small_writer(preparation.facts()[_OWN], marks, width=width, depth=depth, dropout=dropout)
 
-    return WritingSummarizer("trained", make, rate=rate, rounds=rounds)
+    return WritingSummarizer(_OWN, make, rate=rate, rounds=rounds)
 
 
 def rewriting(
@@ -173,8 +193,10 @@ def rewriting(
 ) -> WritingSummarizer:
     """By a small one that writes the best sentences of a text anew, in its own words and theirs."""
 
-    def make(size: int, marks: Marks) -> Any:
-        return small_copier(size, marks, width=width, depth=depth, dropout=dropout)
+    def make(preparation: TextPreparation, marks: Marks) -> Any:
+        network = small_copier(preparation.facts()[_OWN], marks, width=width, depth=depth, dropout=dropout)
+        network.word_starts.copy_(preparation.word_starts(_OWN))
+        return network
 
     selector = BestSentences(ExtractiveSummarizer, sentences)
-    return WritingSummarizer("trained", make, rate=rate, rounds=rounds, selector=selector)
+    return WritingSummarizer(_OWN, make, rate=rate, rounds=rounds, selector=selector)

@@ -98,9 +98,13 @@ class TextPreparation:
         return self.held(tokens, Strings.of(known))
 
     def inputs_of_parts(self, texts: Sequence[Sequence[str]], view: str) -> TextInputs:
-        """Texts that are given as parts, such as sentences: each part has an end mark behind it, in this one view."""
+        """Texts that are given as parts, such as sentences, in this one view: as one text, cut at its longest.
+
+        Each part has an end mark behind it where the tokenizer puts one.
+        """
+        start = self._tokenizer(view).start
         parts = iter(self.encode([part for text in texts for part in text], view))
-        rows = [_joined([next(parts) for _ in text])[: self.max_length] for text in texts]
+        rows = [_joined([next(parts) for _ in text], start)[: self.max_length] for text in texts]
         return self.held({view: Ragged.of(rows)}, Strings.of(" ".join(text) for text in texts)).seen_as(view)
 
     def targets(self, texts: Sequence[Any]) -> TextTargets:
@@ -130,6 +134,13 @@ class TextPreparation:
             }
             for view, tokenizer in self.tokenizers.items()
         }
+
+    def word_starts(self, view: str) -> torch.Tensor:
+        """Which tokens begin a word behind a space, bool (vocabulary,)."""
+        tokenizer = self._tokenizer(view)
+        begins = torch.zeros(tokenizing.vocabulary_size(tokenizer), dtype=torch.bool)
+        begins[tokenizing.word_starts(tokenizer)] = True
+        return begins
 
     def to_json(self) -> dict[str, Any]:
         tokenizers = {view: tokenizing.to_json(one) for view, one in self.tokenizers.items()}
@@ -263,9 +274,10 @@ def checked(text: Any, number: int | None = None) -> str:
     raise DataError(f"{which} needs to be a string, got {type(text).__name__}.")
 
 
-def _joined(parts: Sequence[list[int]]) -> list[int]:
-    """Token numbers of several texts as those of one, with the first one's start mark alone."""
-    return [*(parts[0][:1] if parts else ()), *(token for part in parts for token in part[1:])]
+def _joined(parts: Sequence[list[int]], start: int) -> list[int]:
+    """Token numbers of several texts as those of one: of start marks only the first is kept."""
+    rest = [part[1:] if part[:1] == [start] else part for part in parts[1:]]
+    return [token for part in (*parts[:1], *rest) for token in part]
 
 
 def _check_view(view: str, tokens: Mapping[str, Ragged]) -> None:

@@ -204,6 +204,11 @@ def vocabulary_size(tokenizer: Tokenizer) -> int:
     return loaded(tokenizer.content).get_vocab_size()
 
 
+def word_starts(tokenizer: Tokenizer) -> list[int]:
+    """The tokens that begin a word behind a space, of tokenizers that mark such: byte-level ones and Unigram."""
+    return [number for token, number in loaded(tokenizer.content).get_vocab().items() if token[0] in "\u0120\u2581"]
+
+
 def decode(tokenizer: Tokenizer, numbers: Sequence[Sequence[int]]) -> list[str]:
     """The texts of token numbers, without special tokens."""
     return [text.strip() for text in loaded(tokenizer.content).decode_batch([list(row) for row in numbers])]

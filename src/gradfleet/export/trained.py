@@ -55,7 +55,8 @@ class Trained:
             predictor = predictor.as_network()
         if not isinstance(predictor, ModelPredictor):
             raise ExportError(
-                f"The model is {type(predictor).__name__}'s and has no network; it can be exported as a bundle only."
+                f"The model of a {type(predictor).__name__} is not one network from inputs to outputs; use "
+                'format="bundle".'
             )
         if len(predictor.model.networks) != 1:
             raise ExportError(
