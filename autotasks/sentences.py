@@ -20,6 +20,10 @@ _ENDS = re.compile(
     rf"|(?<=[\u3002\uff01\uff1f\uff61])(?![{_CLOSING}])|(?<=[\u3002\uff01\uff1f\uff61][{_CLOSING}])"
     r"|\n+"
 )
+_NO_ENDS = re.compile(r"\b(?:Dr|Mrs?|Ms|Prof|Fig|Eq|vs|cf|e\.g|i\.e)\.$")
+_PERHAPS_ENDS = re.compile(r"\b(?:(?:[A-Za-z]\.)+[A-Za-z]|al)\.$")  # as "p.m." and "et al.", which may end a sentence
+_GOES_ON = re.compile(r"[a-z0-9(]")
+_LONGEST_ABBREVIATION = 12  # characters
 _CLAUSE_ENDS = re.compile(r"(?<=[;,])\s+|(?<=[\uff0c\uff1b\u3001])|(?<=\u060c)\s+")
 _SPACES = re.compile(r"\s+")
 # Kana and Han; Thai, Lao, Burmese and Khmer: words have no spaces between them.
@@ -47,9 +51,21 @@ def _sentences(text: str) -> Iterator[str]:
     """One by one, so that of a long text only what is wanted is looked for."""
     start = 0
     for end in _ENDS.finditer(text):
+        if _is_abbreviation(text, end):
+            continue
         yield text[start : end.start()].strip()
         start = end.end()
     yield text[start:].strip()
+
+
+def _is_abbreviation(text: str, end: re.Match[str]) -> bool:
+    """Whether a mark stands behind an abbreviation within a sentence, as in "Dr. Who" and "at 5 p.m. in Rome"."""
+    if "\n" in end[0]:
+        return False
+    before = text[max(0, end.start() - _LONGEST_ABBREVIATION) : end.start()]
+    if _NO_ENDS.search(before):
+        return True
+    return bool(_PERHAPS_ENDS.search(before) and _GOES_ON.match(text, end.end()))
 
 
 def _parts(sentence: str) -> Iterator[str]:

@@ -89,6 +89,15 @@ def test_sentences_end_at_marks_and_lines() -> None:
     assert split_sentences("वह गया। वह आया।") == ["वह गया।", "वह आया।"]
 
 
+def test_an_abbreviation_ends_no_sentence_that_goes_on() -> None:
+    assert split_sentences("Dr. Smith met Mr. White at 5 p.m. in the U.S. office. He left the U.S. We stayed.") == [
+        "Dr. Smith met Mr. White at 5 p.m. in the U.S. office.", "He left the U.S.", "We stayed.",
+    ]  # fmt: skip
+    assert split_sentences("As Lin et al. (2004) say, e.g. Rouge. See Lin et al. It counts.\nDr.\nWho") == [
+        "As Lin et al. (2004) say, e.g. Rouge.", "See Lin et al.", "It counts.", "Dr.", "Who",
+    ]  # fmt: skip
+
+
 def test_what_has_no_marks_is_read_in_parts_of_a_sentences_length() -> None:
     spoken = " ".join(f"word{number}" for number in range(150))
     parts = split_sentences(spoken)

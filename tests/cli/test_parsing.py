@@ -95,6 +95,11 @@ def test_version_is_that_of_the_package(run: Run) -> None:
     assert (result.exit_code, result.stdout) == (0, f"gradfleet {gradfleet.__version__}\n")
 
 
+def test_the_package_is_the_command_too() -> None:
+    told = subprocess.run([sys.executable, "-m", "gradfleet", "--version"], capture_output=True, text=True, check=True)
+    assert told.stdout == f"gradfleet {gradfleet.__version__}\n"
+
+
 def test_an_unknown_verb_is_a_usage_error_with_the_nearest(run: Run) -> None:
     result = run("leaderbord")
     assert result.exit_code == 2

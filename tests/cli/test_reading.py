@@ -175,6 +175,7 @@ def test_the_worst_summaries_are_listed_by_rouge_and_no_pictures_drawn_of_them(r
         "summary": summaries[1],
         "wanted": "Nothing",
     }
+    assert run("predict", "reports", "One line.\nAnother\tone.").stdout.startswith("One line.\\nAnother\\tone.\t")
     refused = run("evaluate", "reports", "held.csv", "--pictures", "worst.png")
     assert refused.exit_code == 2
     assert "Pictures are drawn of images, and the model learned from something else." in refused.stderr

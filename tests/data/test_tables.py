@@ -167,6 +167,10 @@ def test_json_is_read_in_the_encodings_that_a_csv_is(tmp_path: Path, name: str) 
         ("text\nso good\nso bad\n", r"at least two columns .* its first line is 'text'"),
         ("text,label\n", "has no rows"),
         ("text,label\na,1\nb,0,extra\nc,1\n", r"expected 2 fields in line 3, saw 3\. .*on_bad_rows=\"skip\""),
+        (
+            "text,label\n" + "so, so good,1\n" * 9,
+            r"as many cells in each line as in the first: the header has 2, row 1 has 3",
+        ),
         ('text,label\n"a,1\nb,0\n', r"has a quote \(\"\) that is opened in row \d and never closed"),
         ("text,label,label\na,1,1\nb,0,0\n", r"'label' 2 times"),
         ("text,label\na,1\x00\n", "holds zero bytes, so it is no text file"),

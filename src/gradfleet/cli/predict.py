@@ -64,7 +64,7 @@ def predict(
     if json:
         show_json({"study": study.name, "trial": chosen.number, "predictions": found})
     else:
-        show("\n".join("\t".join(line) for line in _lines(found, proba=proba)))
+        show("\n".join("\t".join(map(_on_one_line, line)) for line in _lines(found, proba=proba)))
 
 
 def evaluate(
@@ -163,6 +163,10 @@ def _metrics(measured: Mapping[str, float], recorded: Mapping[str, float]) -> st
         return aligned(("metric", "value"), [(name, number(one)) for name, one in measured.items()], left=("metric",))
     rows = [(name, number(one), number(recorded.get(name))) for name, one in measured.items()]
     return aligned(("metric", "value", "recorded"), rows, left=("metric",))
+
+
+def _on_one_line(cell: str) -> str:
+    return cell.replace("\n", "\\n").replace("\r", "\\r").replace("\t", "\\t")
 
 
 def _lines(found: Sequence[Mapping[str, Any]], *, proba: bool) -> list[list[str]]:

@@ -18,6 +18,7 @@ from gradfleet.errors import DataError
 _DELIMITERS = {",": "commas", ";": "semicolons", "\t": "tabs", "|": "vertical bars"}
 _HEAD = 2**18  # characters that the delimiter is found out from
 _NO_DELIMITER = "\x1f"  # between cells where there is one a line, so that commas belong to texts
+_QUOTE_IT = 'Put texts that hold the delimiter between quotes ("")'
 
 
 def read_delimited(path: Path, *, skip_bad_lines: bool, one_column: bool = False) -> tuple[pandas.DataFrame, list[str]]:
@@ -52,6 +53,8 @@ def _delimiter(path: Path, encoding: str, *, one_column: bool) -> str:
         first = head.splitlines()[0][:80] if head.strip() else ""
         if one_column and first and not set(first) & _DELIMITERS.keys():
             return _NO_DELIMITER
+        if uneven := _uneven(head):
+            raise DataError(f"{path} needs as many cells in each line as in the first: {uneven}. {_QUOTE_IT}.")
         raise DataError(
             f"{path} needs a header and at least two columns between commas, semicolons, tabs or vertical bars; its "
             f"first line is {first!r}."
@@ -64,16 +67,30 @@ def _delimiter(path: Path, encoding: str, *, one_column: bool) -> str:
 
 def _width(head: str, delimiter: str, *, whole: bool) -> int:
     """Columns of the header when hardly a record has another number of cells, else 0."""
-    try:
-        records = [len(cells) for cells in csv.reader(io.StringIO(head, newline=""), delimiter=delimiter) if cells]
-    except csv.Error:  # a cell of more than 128 KB: the header alone decides
-        records = [len(next(csv.reader(io.StringIO(head, newline=""), delimiter=delimiter)))]
+    records = _widths(head, delimiter)
     if not whole and len(records) > 1:
         records.pop()  # cut off in its middle
     if not records:
         return 0
     alike = sum(width == records[0] for width in records) / len(records)
     return records[0] if alike >= 0.5 else 0
+
+
+def _widths(head: str, delimiter: str) -> list[int]:
+    """Cells of each record that has any."""
+    try:
+        return [len(cells) for cells in csv.reader(io.StringIO(head, newline=""), delimiter=delimiter) if cells]
+    except csv.Error:  # a cell of more than 128 KB: the header alone decides
+        return [len(next(csv.reader(io.StringIO(head, newline=""), delimiter=delimiter)))]
+
+
+def _uneven(head: str) -> str | None:
+    """Which row has another number of cells than the header, between what cuts that into most."""
+    widths = max((_widths(head, delimiter) for delimiter in _DELIMITERS), key=lambda widths: widths[:1])
+    others = [(width, row) for row, width in enumerate(widths) if width != widths[0]]
+    if not others or widths[0] < 2:
+        return None
+    return f"the header has {widths[0]}, row {others[0][1]} has {others[0][0]}"
 
 
 def _read(path: Path, encoding: str, delimiter: str, *, skip_bad_lines: bool) -> tuple[pandas.DataFrame, list[str]]:
@@ -106,8 +123,8 @@ def _reason(problem: str) -> str:
     if "Expected" in problem:
         found = problem.split("Expected", 1)[1].strip().rstrip(".")
         return (
-            f"needs as many cells in each line as in the first: expected {found}. Put texts that hold the delimiter "
-            'between quotes (""), or pass on_bad_rows="skip" to leave such lines out.'
+            f"needs as many cells in each line as in the first: expected {found}. {_QUOTE_IT}, or pass "
+            'on_bad_rows="skip" to leave such lines out.'
         )
     return f"cannot be read: {problem.strip().rstrip('.')}."
 
