@@ -27,6 +27,7 @@ from gradfleet.tasks import ArrayExamples, TextInputs, TextPreparation, TextTarg
 _DESCRIBED, _WEIGHTS = "writer.json", "weights.safetensors"
 _SELECTOR = "selector-"  # before the names of its files
 _OWN = "trained"  # the view of the data's own tokenizer
+_NUM_MARKS = 2  # of each text, at its start and end
 _TUNED_ON = 100  # validation rows
 
 
@@ -92,7 +93,7 @@ class WritingSummarizer:
         Which settings a row gets depends on that row alone, whatever is written beside it.
         """
         there = torch.tensor([bool(text.strip()) for text in inputs.texts], dtype=torch.bool)
-        is_short = inputs.lengths <= generation.min_tokens + len(("start", "end"))
+        is_short = inputs.lengths <= generation.min_tokens + _NUM_MARKS
         for rows, told in ((is_short & there, replace(generation, min_tokens=0)), (~is_short & there, generation)):
             numbers = rows.nonzero().flatten()
             if len(numbers):
@@ -118,7 +119,7 @@ class WritingSummarizer:
 
     def _generations(self, wanted: Sequence[str]) -> list[Generation]:
         """What is tried, the quickest first."""
-        lengths = [len(tokens) - len(("start", "end")) for tokens in self._preparation.encode(wanted, self.view)]
+        lengths = [len(tokens) - _NUM_MARKS for tokens in self._preparation.encode(wanted, self.view)]
         shortest = [0, int(np.quantile(lengths, 0.25)), int(np.quantile(lengths, 0.5))]
         greedy = [replace(self.generation, min_tokens=least) for least in shortest]
         beams = product((0.6, 1.0, 2.0), greedy[:2])
