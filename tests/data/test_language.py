@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -92,6 +93,13 @@ def test_any_language_and_any_sign_comes_back_from_its_tokens() -> None:
         assert preparation.decode(preparation.apply(text)) == text
 
 
+def test_tags_of_a_text_are_no_marks() -> None:
+    preparation = TextPreparation().fit(["so good", "so bad"])
+    (tokens,) = preparation.encode(["<s>old</s> <b>new</b> <pad> <mask>"], "trained")
+    assert [tokens.count(mark) for mark in (0, 1, 2, 3)] == [0, 1, 1, 0]
+    assert preparation.decode(torch.tensor(tokens)) == "<s>old</s> <b>new</b> <pad> <mask>"
+
+
 def test_a_long_text_is_cut_and_keeps_its_end() -> None:
     preparation = TextPreparation(max_length=16).fit(TEXTS)
     tokens = preparation.apply("good film " * 1_000_000)
@@ -109,6 +117,20 @@ def test_a_text_of_parts_has_one_start_and_an_end_behind_each_part() -> None:
     assert len(rows[2]) == 20
 
 
+def test_parts_keep_their_first_words_where_a_tokenizer_has_no_start_mark() -> None:
+    from tokenizers import Tokenizer
+    from tokenizers.processors import TemplateProcessing
+
+    trained = TrainedTokenizer().fit(["so good", "so bad"])
+    engine = Tokenizer.from_str(trained.content)
+    engine.post_processor = TemplateProcessing(single="$A <|end|>", special_tokens=[("<|end|>", 2)])
+    preparation = TextPreparation({"ends": replace(trained, content=engine.to_str())})
+    read = preparation.inputs_of_parts([["so good", "bad so"]], "ends")
+    assert read.tokens["ends"].row(0).tolist() == [
+        token for part in preparation.encode(["so good", "bad so"], "ends") for token in part
+    ]
+
+
 def test_a_pretrained_tokenizer_is_read_from_its_folder_and_kept(tmp_path: Path) -> None:
     from transformers import PreTrainedTokenizerFast
 
@@ -116,7 +138,7 @@ def test_a_pretrained_tokenizer_is_read_from_its_folder_and_kept(tmp_path: Path)
     from tokenizers import Tokenizer
 
     fast = PreTrainedTokenizerFast(
-        tokenizer_object=Tokenizer.from_str(trained.content), pad_token="<pad>", bos_token="<s>", eos_token="</s>"
+        tokenizer_object=Tokenizer.from_str(trained.content), pad_token="<|pad|>", bos_token="<|start|>"
     )
     fast.save_pretrained(tmp_path / "encoder")
     views = {"own": TrainedTokenizer(lowercase=False), "encoder": PretrainedTokenizer(str(tmp_path / "encoder"))}

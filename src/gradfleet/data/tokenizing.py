@@ -14,7 +14,7 @@ from gradfleet.errors import DataError, unknown_name
 if TYPE_CHECKING:
     import tokenizers
 
-_PAD, _START, _END, _MASK = "<pad>", "<s>", "</s>", "<mask>"
+_PAD, _START, _END, _MASK = "<|pad|>", "<|start|>", "<|end|>", "<|mask|>"  # in HTML <s> is text that is struck out
 
 
 class Tokenizer(Protocol):
