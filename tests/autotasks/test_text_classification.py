@@ -70,7 +70,9 @@ def test_what_a_person_types_is_a_text_a_file_of_one_or_a_table_of_them(
     with pytest.raises(DataError, match=r"from the column 'text', which is missing here; the columns are 'review'"):
         classifier.predict(one_column)
     (tmp_path / "texts.csv").write_text("text,label\nwell, I think, it is dull, or not\nlovely\n")
-    with pytest.raises(DataError, match=r"needs a header and at least two columns .* first line is 'text,label'"):
+    with pytest.raises(
+        DataError, match=r"in each line as in the first: the header has 2, row 1 has 4\. Put texts .* between quotes"
+    ):
         classifier.predict(one_column)
     for missing in ("nothere.csv", "nothere.txt"):
         with pytest.raises(DataError, match=f"There is no file '{missing}'"):

@@ -90,8 +90,9 @@ def test_what_writes_goes_back_to_a_folder_of_its_library(encoder: Path, tmp_pat
 
     network = AutoModelForSeq2SeqLM.from_pretrained(tmp_path / "out")
     tokenizer = AutoTokenizer.from_pretrained(tmp_path / "out")
-    tokens = network.generate(**tokenizer(COPPER, truncation=True, return_tensors="pt"))
-    assert [tokenizer.decode(tokens[0], skip_special_tokens=True).strip()] == summarizer.predict([COPPER])
+    text = f"Nobody had looked so far! {COPPER} Sample 3 was kept dry."
+    tokens = network.generate(**tokenizer(text, truncation=True, return_tensors="pt"))
+    assert [tokenizer.decode(tokens[0], skip_special_tokens=True).strip()] == summarizer.predict([text])
 
 
 def test_sentences_of_the_text_are_no_folder_of_transformers(tmp_path: Path) -> None:
