@@ -104,6 +104,11 @@ def test_one_item_is_not_taken_for_a_list_of_items(class_folders: Any, tmp_path:
         assert len(inputs_of([one], images)) == 1
     with pytest.raises(DataError, match="At least one item is needed, got none"):
         inputs_of([], images)
+    for facts in (images, reviews()):
+        with pytest.raises(DataError, match="predict takes a list of items, got NoneType"):
+            inputs_of(None, facts)
+    with pytest.raises(DataError, match="A path without a name cannot be read as an image"):
+        inputs_of([""], images)
     assert raw_items(pandas.Series(["a", "b"]), reviews(), Scratch()) == ["a", "b"]
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -141,6 +141,8 @@ def _refuse_one(items: Any) -> None:
         raise DataError(f"predict takes a list of items, got the single {items!r}. Pass [{items!r}].")
     if isinstance(items, bytes | Image):
         raise DataError("predict takes a list of items, got a single image. Pass it in a list.")
+    if not isinstance(items, Iterable) and not hasattr(items, "__getitem__"):
+        raise DataError(f"predict takes a list of items, got {type(items).__name__}.")
 
 
 def _of_column(frame: pandas.DataFrame, facts: DataFacts, files: Files) -> list[Any]:

@@ -128,7 +128,9 @@ def upright(image: Image.Image) -> Image.Image:
 
 
 def called(example: Any) -> str:
-    return str(example) if isinstance(example, str | os.PathLike) else f"An item of type {type(example).__name__}"
+    if isinstance(example, str | os.PathLike):
+        return str(example) or "A path without a name"
+    return f"An item of type {type(example).__name__}"
 
 
 def reason_of(problem: Exception) -> str:
