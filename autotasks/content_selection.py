@@ -7,7 +7,7 @@ from typing import Protocol
 
 import numpy as np
 
-from autotasks.sentences import Array, split_all
+from autotasks.sentences import Array, best_places, split_all
 from autotasks.summarizers import Cached, ExtractiveSummarizer
 from autotasks.tfidf import text_inputs
 from gradfleet.tasks import ArrayExamples, TextInputs, TextPreparation, TextTargets
@@ -91,9 +91,11 @@ class BestSentences:
         self._scorer.read(files, preparation)
 
     def _best(self, documents: Sequence[Sequence[str]], scores: Sequence[Array], view: str) -> TextInputs:
-        best = [np.argsort(-own, kind="stable")[: self._count] for own in scores]
-        chosen = [[document[place] for place in places] for document, places in zip(documents, best, strict=True)]
-        return self._preparation.inputs_of_parts(chosen, view)
+        best = [
+            [document[place] for place in best_places(own, self._count)]
+            for document, own in zip(documents, scores, strict=True)
+        ]
+        return self._preparation.inputs_of_parts(best, view)
 
     def _unseen_scores(self, documents: Sequence[Sequence[str]], amounts: Sequence[Array]) -> list[Array]:
         """Of the sentences of training texts, each by a scorer that was fitted without its text."""

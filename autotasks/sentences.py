@@ -102,8 +102,13 @@ def split_all(texts: Iterable[str]) -> list[list[str]]:
 
 def shortened(sentences: Sequence[str], scores: Array, count: int) -> str:
     """The `count` sentences of the highest scores, in the order of the text."""
-    best = sorted(np.argsort(-scores, kind="stable")[:count].tolist())
-    return " ".join(sentences[place] for place in best)
+    return " ".join(sentences[place] for place in sorted(best_places(scores, count)))
+
+
+def best_places(scores: Array, count: int) -> list[int]:
+    """Where the `count` sentences of the highest scores are, the best first; of equal ones the first in the text."""
+    places: list[int] = np.argsort(-scores, kind="stable")[:count].tolist()
+    return places
 
 
 @dataclass(frozen=True, slots=True)

@@ -74,9 +74,14 @@ def _seconds(forward: Callable[[], torch.Tensor], device: torch.device) -> float
     started = time.perf_counter()
     loss: Any = forward().sum()
     loss.backward()
+    wait_for(device)
+    return time.perf_counter() - started
+
+
+def wait_for(device: torch.device) -> None:
+    """Until it has done what it was told: a GPU works on while its times would be taken."""
     if device.type == "cuda":
         torch.cuda.synchronize(device)
-    return time.perf_counter() - started
 
 
 @contextmanager

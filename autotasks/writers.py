@@ -14,7 +14,7 @@ from autotasks.backbones import in_eval_mode
 from gradfleet import Model
 from gradfleet.errors import SettingError
 
-_UNCOUNTED = -100  # what pads the targets
+_RUN = 3  # tokens that are written once in this order
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,14 +25,12 @@ class Generation:
         beams: beginnings that are kept at a time; 1 takes the likeliest token each time.
         length_penalty: above 0 prefers longer texts, where there are several beams.
         min_tokens, max_tokens: of a text.
-        repeats: tokens of a run that is not written twice; 0 lets any be.
     """
 
     beams: int = 1
     length_penalty: float = 1.0
     min_tokens: int = 0
     max_tokens: int = 64
-    repeats: int = 3
 
     def to_json(self) -> dict[str, Any]:
         return asdict(self)
@@ -80,11 +78,6 @@ class Writer(nn.Module):
         logits: torch.Tensor = found.logits
         return logits
 
-    def decoder_inputs(self, targets: torch.Tensor) -> torch.Tensor:
-        """What the decoder has read when it writes each of `targets`: the start, then the targets one place later."""
-        start = torch.full_like(targets[:, :1], self.marks.start)
-        return torch.cat([start, targets.masked_fill(targets == _UNCOUNTED, self.marks.padding)[:, :-1]], dim=1)
-
     def write(self, batch: Mapping[str, torch.Tensor], generation: Generation) -> torch.Tensor:
         """Token numbers of a text for each row, (rows, tokens), padded."""
         device = next(self.parameters()).device
@@ -117,7 +110,7 @@ class Writer(nn.Module):
             early_stopping=generation.beams > 1,
             min_new_tokens=generation.min_tokens or None,
             max_new_tokens=max(generation.max_tokens, generation.min_tokens + 1),
-            no_repeat_ngram_size=generation.repeats or None,
+            no_repeat_ngram_size=_RUN,
             do_sample=False,
         )
 
@@ -133,19 +126,15 @@ class Writer(nn.Module):
 
 
 class WritingModel(Model):
-    """Trains a `Writer` to write the targets, with all that it should have written before each token given."""
+    """Trains a `Writer` to write the targets; what it says of every token of a vocabulary is not kept for metrics."""
 
     def training_step(self, batch: Any) -> torch.Tensor:
         inputs, targets = batch
-        return self.compute_loss(self.forward(self._told(inputs, targets)), targets)
+        return self.compute_loss(self.forward(inputs), targets)
 
     def validation_step(self, batch: Any) -> torch.Tensor:
         inputs, targets = batch
-        return self.problem.compute_loss(self.network(**self._told(inputs, targets)), targets)
-
-    def _told(self, inputs: Any, targets: torch.Tensor) -> dict[str, torch.Tensor]:
-        assert isinstance(self.network, Writer)
-        return {**inputs, "decoder_input_ids": self.network.decoder_inputs(targets)}
+        return self.problem.compute_loss(self.network(**inputs), targets)
 
 
 def small_writer(tokens: Mapping[str, int], marks: Marks, *, width: int, depth: int, dropout: float) -> Any:

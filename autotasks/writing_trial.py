@@ -12,6 +12,7 @@ import torch
 
 from autotasks.backbones import usual_device
 from autotasks.rouge import rouge
+from autotasks.speed import wait_for
 from autotasks.tfidf import text_inputs
 from autotasks.writers import WritingModel
 from autotasks.written_summaries import WritingSummarizer
@@ -94,8 +95,7 @@ class WritingTrial:
         return min(wanted, int(left / (training + measuring)))
 
     def _seconds_of_training(self) -> float:
-        inputs, targets = self.train.inputs, self.train.targets
-        return self._timed(_BATCH, len(inputs), lambda rows: self._step(inputs.take(rows), targets.take(rows)))
+        return self._timed(_BATCH, len(self.train), self._step)
 
     def _seconds_of_measuring(self) -> float:
         """Of summaries of usual length: what is untrained would end at any length."""
@@ -107,11 +107,13 @@ class WritingTrial:
             at_once, len(inputs), lambda rows: self.summarizer.write(inputs.part(0, len(rows)), generation)
         )
 
-    def _step(self, batch: Any, targets: Any) -> None:
-        writer, device = self.summarizer.writer, usual_device()
-        batch, targets = {name: part.to(device) for name, part in batch.items()}, targets.to(device)
+    def _step(self, rows: torch.Tensor) -> None:
+        writer, targets = self.summarizer.writer, self.train.targets
+        assert isinstance(targets, TextTargets)
+        known = targets.decoder_inputs(targets.take(rows))
+        batch = {**text_inputs(self.train.inputs).take(rows), "decoder_input_ids": known}
         writer.eval()  # nothing random is drawn, so the trial trains as if nothing had been measured
-        writer(**batch, decoder_input_ids=writer.decoder_inputs(targets)).logsumexp(-1).sum().backward()
+        writer(**{name: part.to(usual_device()) for name, part in batch.items()}).logsumexp(-1).sum().backward()
         writer.zero_grad(set_to_none=True)
 
     @staticmethod
@@ -119,19 +121,13 @@ class WritingTrial:
         """Seconds for all rows, by the second of two batches."""
         rows = torch.arange(min(at_once, num_rows))
         do(rows)
-        _wait()
+        wait_for(usual_device())
         started = time.perf_counter()
         do(rows)
-        _wait()
+        wait_for(usual_device())
         return (time.perf_counter() - started) * num_rows / len(rows)
 
     @property
     def _wanted(self) -> list[str]:
         assert isinstance(self.validation.targets, TextTargets)
         return list(self.validation.targets.texts)
-
-
-def _wait() -> None:
-    """Until a GPU has done what it was told."""
-    if torch.cuda.is_available():
-        torch.cuda.synchronize()
